@@ -1,0 +1,122 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Fd } from './fd.ts';
+import { native, syscall, SyscallError } from './native.ts';
+import { ERRNO } from './errno.ts';
+
+/** Where `ip netns` keeps its names. @see ip-netns(8) */
+export const NETNS_DIR = '/run/netns';
+
+/** A network namespace, held open by a descriptor. @see network_namespaces(7) */
+export class Netns implements Disposable {
+  readonly #fd: Fd;
+  /** How it was found, for messages: a path, or `pid 42`. */
+  readonly label: string;
+
+  private constructor(fd: Fd, label: string) {
+    this.#fd = fd;
+    this.label = label;
+  }
+
+  /** The namespace that this process runs in. */
+  static current(): Netns {
+    return Netns.open('/proc/self/ns/net');
+  }
+  /** @throws SyscallError ENOENT, EACCES; EINVAL when the file is no network namespace. */
+  static open(path: string): Netns {
+    const fd = new Fd(syscall(`namespace ${path}`, () => openSync(path, constants.O_RDONLY)), `netns ${path}`);
+    try {
+      if (fstatSync(fd.number).dev !== nsfsDevice()) {
+        throw new SyscallError(ERRNO.EINVAL, 'open', `${path} is not a network namespace`);
+      }
+      return new Netns(fd, path);
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+  static ofPid(pid: number): Netns {
+    return Netns.open(`/proc/${pid}/ns/net`);
+  }
+  /** Takes over a descriptor that is a namespace already. */
+  static ofFd(fd: Fd, label = 'fd'): Netns {
+    return new Netns(fd, label);
+  }
+  /** A fresh namespace that lives as long as this descriptor, or as its pin. */
+  static create(): Netns {
+    const number = syscall('new network namespace', () => native.netnsCreate());
+    return new Netns(new Fd(number, 'netns (new)'), 'new');
+  }
+
+  get fd(): number {
+    return this.#fd.number;
+  }
+  /** A number that no other living namespace of this boot has. */
+  get inode(): bigint {
+    return fstatSync(this.fd, { bigint: true }).ino;
+  }
+
+  /**
+   * Gives the namespace a name on the file system: a file with the namespace mounted over it, as `ip netns add` does.
+   * @throws SyscallError EEXIST when the file is there already.
+   */
+  pin(path: string): void {
+    syscall(`pin ${path}`, () => {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+      if (dirname(path) === NETNS_DIR) shareMounts(NETNS_DIR);
+      closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0));
+    });
+    try {
+      syscall(`pin ${path}`, () => native.mount(`/proc/self/fd/${this.fd}`, path, 'none', MS_BIND));
+    } catch (error) {
+      unlinkSync(path);
+      throw error;
+    }
+  }
+  /** Removes a pin, mounted or left half made; the namespace goes with its last user. ENOENT is no error. */
+  static unpin(path: string): void {
+    try {
+      native.umount(path);
+    } catch {
+      // EINVAL: a file without a mount, which a crash between creating and mounting leaves
+    }
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  close(): void {
+    this.#fd.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Makes `dir` a shared mount point of its own, so that pins show in every mount namespace. @see ip-netns(8) */
+function shareMounts(dir: string): void {
+  try {
+    native.mount('', dir, 'none', MS_SHARED | MS_REC);
+  } catch (error) {
+    if ((error as { errno?: number }).errno !== ERRNO.EINVAL) throw error;
+    native.mount(dir, dir, 'none', MS_BIND | MS_REC);
+    native.mount('', dir, 'none', MS_SHARED | MS_REC);
+  }
+}
+
+let device: number | undefined;
+function nsfsDevice(): number {
+  if (device === undefined) {
+    const fd = openSync('/proc/self/ns/net', constants.O_RDONLY);
+    device = fstatSync(fd).dev;
+    closeSync(fd);
+  }
+  return device;
+}
+
+/** linux/mount.h */
+const MS_BIND = 4096;
+const MS_REC = 16384;
+const MS_SHARED = 1 << 20;

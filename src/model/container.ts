@@ -1,0 +1,140 @@
+import type { Phase } from './network.ts';
+
+/** Transport protocols whose ports can be published. */
+export type PortProtocol = 'tcp' | 'udp' | 'sctp';
+
+/** One published port, or a range of them, as the store holds it. */
+export interface PublishedPort {
+  readonly protocol: PortProtocol;
+  /** `0.0.0.0`, `::`, or one of the host's addresses. */
+  readonly hostAddress: string;
+  /** First host port. */
+  readonly hostPort: number;
+  /** First container port. */
+  readonly containerPort: number;
+  /** How many consecutive ports; 1 for a single one. */
+  readonly count: number;
+}
+/** `-p` as asked: a host port of 0 means "a free one"; a missing host address means every address, IPv4 and IPv6. */
+export interface PortSpec {
+  readonly protocol: PortProtocol;
+  readonly hostAddress?: string;
+  readonly hostPort: number;
+  /** With `hostPortEnd` and `count` 1: any free port in between. */
+  readonly hostPortEnd?: number;
+  readonly containerPort: number;
+  readonly count: number;
+}
+
+/** One interface of a workload on one network. */
+export interface Endpoint {
+  readonly id: string;
+  /** Network id. */
+  readonly network: string;
+  /** Container id; empty for an endpoint attached to a bare namespace. */
+  readonly container: string;
+  /** Path of the namespace: `/run/netns/web`. */
+  readonly netns: string;
+  /** The interface's name inside: `eth0`. */
+  readonly ifname: string;
+  /** The host's end; empty where the driver has none. */
+  readonly hostIfname: string;
+  /** `02:42:ac:12:00:02`. */
+  readonly mac: string;
+  /** With prefix length: `172.18.0.2/16`. IPv4 first. */
+  readonly addresses: readonly string[];
+  /** Default gateways that this endpoint provides, one per family; empty where another endpoint has the default route. */
+  readonly gateways: readonly string[];
+  readonly aliases: readonly string[];
+  /** Higher wins the default route; then the network attached first. */
+  readonly gatewayPriority: number;
+  /** Ports published to this endpoint. */
+  readonly ports: readonly PublishedPort[];
+  readonly created: string;
+  readonly phase: Phase;
+  readonly owner: string;
+}
+/** One network to attach to, as asked. */
+export interface EndpointSpec {
+  /** Network name or id (or a unique beginning of one). */
+  readonly network: string;
+  /** Fixed addresses, without prefix; missing families are given one automatically. */
+  readonly addresses?: readonly string[];
+  readonly mac?: string;
+  readonly aliases?: readonly string[];
+  /** Interface name inside; default: the first free `ethN`. */
+  readonly ifname?: string;
+  readonly gatewayPriority?: number;
+}
+/** An endpoint in a namespace that somebody else made (the library, a sandbox service, later CNI). */
+export interface AttachSpec extends EndpointSpec {
+  /** Path of the namespace. */
+  readonly netns: string;
+  readonly ports?: readonly PortSpec[];
+}
+
+export type NetworkMode =
+  | { readonly kind: 'networks' }
+  | { readonly kind: 'host' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'container'; readonly container: string };
+
+/** A command in a network namespace of its own, as the store holds it. */
+export interface Container {
+  readonly id: string;
+  readonly name: string;
+  readonly created: string;
+  /** Path of its namespace; empty in host mode. */
+  readonly netns: string;
+  readonly mode: NetworkMode;
+  readonly hostname: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+  readonly dns: DnsSettings;
+  /** `name:address`, as `--add-host`. */
+  readonly extraHosts: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** Remove the record when the command ends. */
+  readonly autoRemove: boolean;
+  /** Endpoints to make at (re)start, in interface order. */
+  readonly networks: readonly EndpointSpec[];
+  readonly ports: readonly PortSpec[];
+  readonly phase: Phase;
+  readonly owner: string;
+}
+export interface DnsSettings {
+  /** Empty: the host's own. */
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+/** `run`, a Compose service, the API's body. */
+export interface ContainerSpec {
+  /** Default: two words, as Docker does. */
+  readonly name?: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workingDir?: string;
+  readonly hostname?: string;
+  /** `none`, `host`, `container:NAME`; missing: the networks below. */
+  readonly networkMode?: string;
+  /** Default: the network `bridge`. */
+  readonly networks?: readonly EndpointSpec[];
+  readonly ports?: readonly PortSpec[];
+  readonly dns?: Partial<DnsSettings>;
+  readonly extraHosts?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly autoRemove?: boolean;
+}
+
+/** What of a container can only be seen, not stored. */
+export interface ContainerState {
+  readonly status: 'created' | 'running' | 'exited' | 'dead';
+  /** 0 when not running. */
+  readonly pid: number;
+  /** Meaningful when `exited`: the command's status, or 128 + the signal's number. */
+  readonly exitCode: number;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}

@@ -1,0 +1,98 @@
+import type { AttachSpec, Container, ContainerSpec, ContainerState, Endpoint, EndpointSpec } from './container.ts';
+import type { Network, NetworkSpec } from './network.ts';
+
+/** Asked of every verb that changes something. */
+export interface ChangeOptions {
+  /** Plan only: nothing is stored, nothing is applied. Implies `explain`. */
+  readonly dryRun?: boolean;
+  /** Return the plan beside the result. */
+  readonly explain?: boolean;
+}
+
+/** One step of a plan: the fact, as the command it stands for, and the object that wants it. */
+export interface PlanStep {
+  /** `network web`, `endpoint eth0 of blog`, `netloom` for what every network shares. */
+  readonly object: string;
+  /** `link`, `address`, `nft-element` … */
+  readonly kind: string;
+  readonly verb: 'add' | 'change' | 'delete';
+  /** Runs in a shell as it stands: `ip -n web addr add 172.18.0.2/16 dev eth0`. */
+  readonly command: string;
+}
+
+/** What a change returned, with its plan where asked for. */
+export interface Outcome<T> {
+  readonly value: T;
+  readonly plan?: readonly PlanStep[];
+}
+
+export interface NetworkDetail extends Network {
+  readonly endpoints: readonly Endpoint[];
+}
+export interface ContainerDetail extends Container {
+  readonly state: ContainerState;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** How to start a container's command: what the caller passes to `spawn`. */
+export interface SpawnPlan {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+export interface VersionInfo {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly node: string;
+  readonly kernel: string;
+  /** `daemon` or `in-process`. */
+  readonly mode: 'daemon' | 'in-process';
+}
+
+/**
+ * Everything that can be asked of netloom, in one interface with two implementations: the engine itself, and the
+ * client that reaches a daemon over its socket. Every door (CLI, Compose, later CNI and Docker) speaks to this.
+ *
+ * Names, ids and unique beginnings of ids are accepted wherever `ref` stands. Failures are `NetloomError`s with the
+ * codes that docs/errors.md lists; the client raises the same class with the same code as the engine.
+ */
+export interface EngineApi extends AsyncDisposable {
+  version(): Promise<VersionInfo>;
+
+  networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>>;
+  /** By name; `bridge`, `host` and `none` are always there. */
+  networkList(): Promise<readonly Network[]>;
+  networkInspect(ref: string): Promise<NetworkDetail>;
+  networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>>;
+  /** Removes every network that nothing uses; those removed. */
+  networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>>;
+  networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+  networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+
+  /** Makes namespace, endpoints, ports and files; starts nothing. */
+  containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>>;
+  /** Starts the command in the background, its output going to the container's log. Makes endpoints again after an exit. */
+  containerStart(ref: string): Promise<ContainerDetail>;
+  /** For a caller that runs the command on its own terminal, after `containerCreate`. */
+  containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan>;
+  containerExecPlan(ref: string, command: readonly string[]): Promise<SpawnPlan>;
+  containerList(options?: { readonly all?: boolean }): Promise<readonly ContainerDetail[]>;
+  containerInspect(ref: string): Promise<ContainerDetail>;
+  /** SIGTERM, then SIGKILL after `timeoutSeconds` (default 10); resolves when it has ended and its endpoints are gone. */
+  containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail>;
+  containerKill(ref: string, signal: string): Promise<void>;
+  /** Resolves with the exit status when the command ends. */
+  containerWait(ref: string): Promise<number>;
+  /** `force` kills a running one first. */
+  containerRemove(ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>>;
+  /** Called when the command has ended: takes the endpoints down, removes the record where `autoRemove` says so. */
+  containerExited(ref: string): Promise<void>;
+  /** Bytes of the log from `offset` on; ends at the end of the file, or with `follow` when the container has ended. */
+  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array>;
+
+  endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+  endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+  endpointList(): Promise<readonly Endpoint[]>;
+}

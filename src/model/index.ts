@@ -1,0 +1,3 @@
+export type * from './container.ts';
+export type * from './contract.ts';
+export type * from './network.ts';

@@ -1,0 +1,44 @@
+/**
+ * The one contract under every store: keys that sort, plain JSON values, transactions, a watch. The embedded store
+ * implements it on SQLite; etcd implements it across hosts.
+ *
+ * Keys are paths: `networks/<id>`, `endpoints/<id>`, `leases/<network>/<address in hex>`. The first part decides how
+ * durable a key is: `networks` survive a power cut, the rest survives a crash of the process but not of the machine.
+ */
+export interface Store extends AsyncDisposable {
+  /** A consistent view of one moment. */
+  read<T>(body: (tx: ReadTx) => T | Promise<T>): Promise<T>;
+  /**
+   * All or nothing, one at a time across every process on the store. The body may run again when it lost a race: it
+   * must do nothing but use `tx`. @throws whatever the body throws; nothing is changed then.
+   */
+  transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T>;
+  /** Changes under `prefix` made by anyone, in order, from now on; ends when `signal` aborts. */
+  watch(prefix: string, signal: AbortSignal): AsyncIterable<Change>;
+  /** Grows with every change by anyone; cheap to ask. */
+  revision(): Promise<number>;
+}
+
+export interface ReadTx {
+  get<T>(key: string): T | undefined | Promise<T | undefined>;
+  /** In key order. `start` is inclusive, as a full key. */
+  list<T>(prefix: string, options?: { readonly start?: string; readonly limit?: number }): Entry<T>[] | Promise<Entry<T>[]>;
+  count(prefix: string): number | Promise<number>;
+}
+export interface Tx extends ReadTx {
+  /** @throws NetloomError EEXIST when the key is there: the store's own guard against a double lease. */
+  create(key: string, value: unknown): void | Promise<void>;
+  put(key: string, value: unknown): void | Promise<void>;
+  /** A missing key is no error. */
+  delete(key: string): void | Promise<void>;
+}
+export interface Entry<T> {
+  readonly key: string;
+  readonly value: T;
+}
+export interface Change {
+  readonly key: string;
+  /** Undefined when deleted. */
+  readonly value: unknown;
+  readonly revision: number;
+}
