@@ -2,27 +2,35 @@
  * The one contract under every store: keys that sort, plain JSON values, transactions, a watch. The embedded store
  * implements it on SQLite; etcd implements it across hosts.
  *
- * Keys are paths: `networks/<id>`, `endpoints/<id>`, `leases/<network>/<address in hex>`. The first part decides how
- * durable a key is: `networks` survive a power cut, the rest survives a crash of the process but not of the machine.
+ * Keys are paths: `networks/<id>`, `endpoints/<id>`, `leases/<network>/<family and address in hex>`. The first part
+ * decides how durable a key is: `networks` and `meta` survive a power cut, the rest survives a crash of the process but
+ * not of the machine. Keys sort by the bytes of their UTF-8.
  */
 export interface Store extends AsyncDisposable {
-  /** A consistent view of one moment. */
+  /** A consistent view of one moment. Not inside another transaction of the same store. @throws NetloomError ESTORETX */
   read<T>(body: (tx: ReadTx) => T | Promise<T>): Promise<T>;
   /**
    * All or nothing, one at a time across every process on the store. The body may run again when it lost a race: it
-   * must do nothing but use `tx`. @throws whatever the body throws; nothing is changed then.
+   * must do nothing but use `tx`, and begin no other transaction. Where nothing was changed, the revision stays.
+   * @throws whatever the body throws, ESTORETX, ESTOREBUSY, ENOSPC, EACCES, ESTORECORRUPT; nothing is changed then.
    */
   transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T>;
-  /** Changes under `prefix` made by anyone, in order, from now on; ends when `signal` aborts. */
+  /**
+   * Changes under `prefix` made by anyone, in order, from now on; ends when `signal` aborts. The next step throws
+   * ESTOREBEHIND when changes were lost (read everything and watch again), ESTORECLOSED when the store was closed.
+   */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<Change>;
-  /** Grows with every change by anyone; cheap to ask. */
+  /** Grows with every change by anyone, for as long as the machine runs; cheap to ask. */
   revision(): Promise<number>;
 }
 
 export interface ReadTx {
   get<T>(key: string): T | undefined | Promise<T | undefined>;
   /** In key order. `start` is inclusive, as a full key. */
-  list<T>(prefix: string, options?: { readonly start?: string; readonly limit?: number }): Entry<T>[] | Promise<Entry<T>[]>;
+  list<T>(
+    prefix: string,
+    options?: { readonly start?: string; readonly limit?: number },
+  ): Entry<T>[] | Promise<Entry<T>[]>;
   count(prefix: string): number | Promise<number>;
 }
 export interface Tx extends ReadTx {

@@ -1,0 +1,120 @@
+import { formatMac, ifName, parseIp, parseMac } from '../addr/index.ts';
+import type { Ip } from '../addr/index.ts';
+import { NetloomError } from '../errors.ts';
+import type { AttachSpec, EndpointSpec } from './container.ts';
+import { within } from './names.ts';
+import { checkPorts } from './publish.ts';
+
+/**
+ * Checks a wanted endpoint and makes its texts canonical. Whether the addresses are inside the network is the
+ * allocator's to say. @throws NetloomError EBADNAME, EBADADDRESS, EBADMAC, EBADIFNAME, EBADOPTION
+ */
+export function parseEndpointSpec(spec: EndpointSpec): EndpointSpec {
+  if (typeof spec.network !== 'string' || spec.network === '')
+    throw new NetloomError('EBADNAME', 'an endpoint needs its network’s name or id');
+  return within(`network ${spec.network}`, () => ({
+    network: spec.network,
+    ...(spec.addresses && { addresses: parseFixed(spec.addresses) }),
+    ...(spec.mac !== undefined && { mac: formatMac(parseMac(spec.mac, { unicast: true })) }),
+    ...(spec.aliases && { aliases: spec.aliases.map(checkAlias) }),
+    ...(spec.ifname !== undefined && { ifname: checkInsideName(spec.ifname) }),
+    ...(spec.gatewayPriority !== undefined && { gatewayPriority: checkPriority(spec.gatewayPriority) }),
+  }));
+}
+
+/** Several endpoints of one namespace: no network, interface name or MAC address twice. */
+export function parseEndpointSpecs(specs: readonly EndpointSpec[]): EndpointSpec[] {
+  const parsed = specs.map(parseEndpointSpec);
+  for (const [what, of] of [
+    ['network', (spec: EndpointSpec) => spec.network],
+    ['interface name', (spec: EndpointSpec) => spec.ifname],
+    ['MAC address', (spec: EndpointSpec) => spec.mac],
+  ] as const) {
+    const seen = new Set<string>();
+    for (const spec of parsed) {
+      const value = of(spec);
+      if (value === undefined) continue;
+      if (seen.has(value)) throw new NetloomError('EBADOPTION', `${what} ${value} is given twice: give it once`);
+      seen.add(value);
+    }
+  }
+  return parsed;
+}
+
+/** @throws what `parseEndpointSpec` does; EBADNETNS, EBADPORT */
+export function parseAttachSpec(spec: AttachSpec): AttachSpec {
+  if (!/^\/[^\0]*$/.test(spec.netns ?? '')) {
+    throw new NetloomError(
+      'EBADNETNS',
+      `"${spec.netns}" is no path of a namespace: write a whole one, such as /run/netns/web`,
+    );
+  }
+  return {
+    ...parseEndpointSpec(spec),
+    netns: spec.netns,
+    ...(spec.ports && { ports: checkPorts(spec.ports) }),
+  };
+}
+
+/** At most one of each family, IPv4 first. */
+function parseFixed(texts: readonly string[]): string[] {
+  const addresses = texts.map((text) => checkHost(parseIp(text)));
+  addresses.sort((a, b) => a.family - b.family);
+  for (const [i, address] of addresses.entries()) {
+    if (addresses[i + 1]?.family === address.family) {
+      throw new NetloomError(
+        'EBADADDRESS',
+        `two fixed IPv${address.family} addresses (${address.text}, ${addresses[i + 1]!.text}): give one`,
+      );
+    }
+  }
+  return addresses.map(({ text }) => text);
+}
+
+function checkHost(ip: Ip): Ip {
+  const first = ip.bytes[0]!;
+  const what =
+    ip.value === 0n
+      ? 'the unspecified address'
+      : ip.family === 4
+        ? first === 127
+          ? 'a loopback address'
+          : first >= 224
+            ? 'a multicast or reserved address'
+            : ''
+        : ip.value === 1n
+          ? 'the loopback address'
+          : first === 0xff
+            ? 'a multicast address'
+            : '';
+  if (what !== '')
+    throw new NetloomError('EBADADDRESS', `${ip.text} is ${what}: choose one inside the network’s subnet`);
+  return ip;
+}
+
+/** A name that DNS can answer for; underscores are allowed, as Compose's service names have them. */
+function checkAlias(alias: string): string {
+  if (!/^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/.test(alias)) {
+    throw new NetloomError(
+      'EBADNAME',
+      `"${alias}" cannot be an alias: use letters, digits, "_", "." and "-", at most 253`,
+    );
+  }
+  return alias;
+}
+
+function checkInsideName(text: string): string {
+  if (text === 'lo')
+    throw new NetloomError(
+      'EBADIFNAME',
+      '"lo" is the loopback interface of every namespace: choose another interface name',
+    );
+  return ifName(text);
+}
+
+function checkPriority(value: number): number {
+  if (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff) {
+    throw new NetloomError('EBADOPTION', `gateway priority ${value}: write a whole number`);
+  }
+  return value;
+}

@@ -1,0 +1,13 @@
+/** From what a door was given to validated plain records: one file per noun, gathered here. */
+export { parseBridgeOptions } from './bridge-options.ts';
+export { NAME_MAX, checkHostname, checkName, isDomain, nearest, within } from './names.ts';
+export { blockerOf, isDefaultRoute, overlapCheck } from './overlap.ts';
+export type { Occupied } from './overlap.ts';
+export { checkPorts, formatPort, formatPublish, parsePublish } from './publish.ts';
+export { matchRef, newId, randomName, shortId } from './refs.ts';
+export type { RandomSource } from './refs.ts';
+export { parseContainerSpec, parseDns, parseExtraHost, parseNetworkMode } from './validate-container.ts';
+export type { ContainerContext, ContainerParts } from './validate-container.ts';
+export { parseAttachSpec, parseEndpointSpec, parseEndpointSpecs } from './validate-endpoint.ts';
+export { parseNetworkSpec, subnetOf } from './validate-network.ts';
+export type { NetworkContext, NetworkParts } from './validate-network.ts';

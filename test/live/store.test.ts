@@ -1,0 +1,470 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, test } from 'node:test';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { openEmbeddedStore } from '../../src/store/embedded.ts';
+import type { EmbeddedStoreOptions } from '../../src/store/embedded.ts';
+import type { Change, ReadTx, Store } from '../../src/store/store.ts';
+
+const directories: string[] = [];
+function place(extra: Partial<EmbeddedStoreOptions> = {}): EmbeddedStoreOptions & { state: string; runtime: string } {
+  const base = mkdtempSync(join(tmpdir(), 'netloom-store-'));
+  directories.push(base);
+  const stateDir = join(base, 'lib/netloom');
+  const runDir = join(base, 'run/netloom');
+  return {
+    stateDir,
+    runDir,
+    bootId: 'boot-1',
+    state: join(stateDir, 'netloom.db'),
+    runtime: join(runDir, 'runtime.db'),
+    ...extra,
+  };
+}
+afterEach(() => {
+  for (const path of directories.splice(0)) rmSync(path, { recursive: true });
+});
+const everything = (store: Store): Promise<Record<string, unknown>> =>
+  store.read(async (tx) => Object.fromEntries((await tx.list('')).map(({ key, value }) => [key, value])));
+
+test('one space of keys over two files', async () => {
+  const where = place();
+  await using store = await openEmbeddedStore(where);
+  await store.transact(async (tx) => {
+    for (const key of [
+      'networks/b',
+      'networks/a',
+      'leases/n/2',
+      'leases/n/1',
+      'leases/n/3',
+      'zz',
+      'meta/seed',
+      'netwarks/x',
+    ])
+      await tx.create(key, { of: key });
+    await tx.delete('leases/none');
+  });
+  const keys = (prefix: string, options?: { start?: string; limit?: number }): Promise<string[]> =>
+    store.read(async (tx) => (await tx.list(prefix, options)).map(({ key }) => key));
+  assert.deepEqual(
+    await keys(''),
+    ['leases/n/1', 'leases/n/2', 'leases/n/3', 'meta/seed', 'networks/a', 'networks/b', 'netwarks/x', 'zz'].sort(),
+  );
+  assert.deepEqual(await keys('net'), ['networks/a', 'networks/b', 'netwarks/x'].sort());
+  assert.deepEqual(await keys('networks/'), ['networks/a', 'networks/b']);
+  assert.deepEqual(await keys('leases/n/', { start: 'leases/n/2' }), ['leases/n/2', 'leases/n/3']);
+  assert.deepEqual(await keys('leases/n/', { start: 'leases/n/2', limit: 1 }), ['leases/n/2']);
+  assert.deepEqual(await keys('', { start: 'm', limit: 2 }), ['meta/seed', 'netwarks/x']);
+  assert.equal(await store.read((tx) => tx.count('leases/')), 3);
+  assert.equal(await store.read((tx) => tx.count('')), 8);
+  assert.deepEqual(await store.read((tx) => tx.get('networks/a')), { of: 'networks/a' });
+  assert.equal(await store.read((tx) => tx.get('networks/c')), undefined);
+  const inFile = (file: string): unknown[] => {
+    using db = new DatabaseSync(file);
+    return db
+      .prepare('SELECT k FROM kv ORDER BY k')
+      .all()
+      .map((row) => row['k']);
+  };
+  assert.deepEqual(inFile(where.state), ['meta/seed', 'networks/a', 'networks/b'], 'only these survive a power cut');
+  assert.equal(inFile(where.runtime).length, 5);
+});
+
+test('all or nothing', async () => {
+  await using store = await openEmbeddedStore(place());
+  await store.transact(async (tx) => {
+    await tx.put('networks/a', 1);
+    await tx.put('leases/a', 1);
+  });
+  const before = await store.revision();
+  await assert.rejects(
+    store.transact(async (tx) => {
+      await tx.put('networks/a', 2);
+      await tx.delete('leases/a');
+      await tx.put('leases/b', 2);
+      await setImmediate();
+      assert.equal(await tx.get('networks/a'), 2, 'sees its own changes');
+      throw new Error('no');
+    }),
+    /^Error: no$/,
+  );
+  assert.deepEqual(await everything(store), { 'networks/a': 1, 'leases/a': 1 });
+  assert.equal(await store.revision(), before);
+});
+
+test('create is the guard against a double lease, and the body may go on', async () => {
+  await using store = await openEmbeddedStore(place());
+  await store.transact((tx) => tx.create('leases/a', 'first'));
+  await store.transact(async (tx) => {
+    await assert.rejects(async () => await tx.create('leases/a', 'second'), { code: 'EEXIST', message: /leases\/a/ });
+    await tx.put('leases/b', 'second');
+  });
+  assert.deepEqual(await everything(store), { 'leases/a': 'first', 'leases/b': 'second' });
+});
+
+test('bodies that wait never interleave, in one handle or in two', async () => {
+  const where = place();
+  await using one = await openEmbeddedStore(where);
+  await using two = await openEmbeddedStore(where);
+  await Promise.all(
+    Array.from({ length: 60 }, (_, i) =>
+      (i % 2 === 0 ? one : two).transact(async (tx) => {
+        const key = i % 3 === 0 ? 'networks/n' : 'endpoints/n';
+        const seen = (await tx.get<number>(key)) ?? 0;
+        await setImmediate();
+        await tx.put(key, seen + 1);
+      }),
+    ),
+  );
+  assert.deepEqual(await everything(two), { 'networks/n': 20, 'endpoints/n': 40 });
+});
+
+test('a reader sees one moment', async () => {
+  const where = place();
+  await using one = await openEmbeddedStore(where);
+  await using two = await openEmbeddedStore(where);
+  const put = (value: number): Promise<void> =>
+    two.transact((tx) => (tx.put('networks/a', value), tx.put('endpoints/a', value)));
+  await put(1);
+  await one.read(async (tx) => {
+    assert.equal(await tx.get('endpoints/a'), 1);
+    await put(2);
+    assert.equal(await tx.get('networks/a'), 1);
+    assert.equal(await tx.get('endpoints/a'), 1);
+  });
+  assert.deepEqual(await everything(one), { 'networks/a': 2, 'endpoints/a': 2 });
+});
+
+test('misuse is told, not waited for', async () => {
+  const store = await openEmbeddedStore(place());
+  let kept: ReadTx | undefined;
+  await store.transact(async (tx) => {
+    kept = tx;
+    await assert.rejects(
+      store.transact(() => {}),
+      { code: 'ESTORETX', message: /inside another/ },
+    );
+    await assert.rejects(
+      store.read(() => {}),
+      { code: 'ESTORETX' },
+    );
+  });
+  assert.throws(() => kept?.get('a'), { code: 'ESTORETX', message: /ended/ });
+  await assert.rejects(
+    store.read((tx) => (tx as unknown as { put(key: string, value: unknown): void }).put('a', 1)),
+    { code: 'ESTORETX', message: /only read/ },
+  );
+  await store[Symbol.asyncDispose]();
+  await store[Symbol.asyncDispose]();
+  await assert.rejects(
+    store.read(() => {}),
+    { code: 'ESTORECLOSED' },
+  );
+  assert.throws(() => store.watch('', new AbortController().signal), { code: 'ESTORECLOSED' });
+});
+
+test('a new boot drops what was the machine’s, and keeps networks', async () => {
+  const where = place();
+  let before: number;
+  {
+    await using store = await openEmbeddedStore(where);
+    await store.transact(async (tx) => {
+      await tx.put('endpoints/a', 1);
+      await tx.put('networks/a', 1);
+    });
+    before = await store.revision();
+  }
+  {
+    await using store = await openEmbeddedStore(where);
+    assert.deepEqual(await everything(store), { 'networks/a': 1, 'endpoints/a': 1 }, 'same boot');
+  }
+  // As a power cut may leave a file that was never synced.
+  writeFileSync(where.runtime, 'torn');
+  await using store = await openEmbeddedStore({ ...where, bootId: 'boot-2' });
+  assert.deepEqual(await everything(store), { 'networks/a': 1 });
+  assert.ok((await store.revision()) >= before, 'revisions go on');
+  await store.transact((tx) => tx.put('networks/b', 2));
+  assert.deepEqual(await everything(store), { 'networks/a': 1, 'networks/b': 2 });
+});
+
+test('a run directory that vanished is begun anew', async () => {
+  const where = place();
+  await (await openEmbeddedStore(where))[Symbol.asyncDispose]();
+  rmSync(where.runDir, { recursive: true });
+  await using store = await openEmbeddedStore(where);
+  assert.deepEqual(await everything(store), {});
+});
+
+test('only the owner may look in', async () => {
+  const where = place();
+  const mask = process.umask(0);
+  await using store = await openEmbeddedStore(where);
+  await store.transact((tx) => tx.put('networks/a', 1));
+  process.umask(mask);
+  for (const directory of [where.stateDir, where.runDir]) {
+    assert.equal(statSync(directory).mode & 0o777, 0o700);
+    const files = readdirSync(directory);
+    assert.ok(files.length >= 3);
+    for (const file of files) assert.equal(statSync(join(directory, file)).mode & 0o777, 0o600, file);
+  }
+});
+
+for (const file of ['state', 'runtime'] as const) {
+  test(`a ${file} file from a newer version: the versions and what to do, nothing changed`, async () => {
+    const where = place();
+    await (await openEmbeddedStore(where))[Symbol.asyncDispose]();
+    {
+      using db = new DatabaseSync(where[file]);
+      db.exec('PRAGMA user_version = 7');
+    }
+    const before = readFileSync(where[file]);
+    await assert.rejects(openEmbeddedStore(where), (error: Error & { code?: string; hint?: string }) => {
+      assert.equal(error.code, 'ENEWERSTORE');
+      assert.ok(
+        error.message.includes(where[file]) && error.message.includes('layout 7') && error.message.includes('layout 1'),
+        error.message,
+      );
+      assert.match(error.hint ?? '', /use the newer netloom/);
+      return true;
+    });
+    assert.deepEqual(readFileSync(where[file]), before);
+    for (const path of [where.state, where.runtime])
+      assert.equal(existsSync(`${path}-wal`), false, 'no connection left behind');
+  });
+
+  test(`a ${file} file that is garbage, or damaged inside, is named`, async () => {
+    const where = place();
+    await (await openEmbeddedStore(where))[Symbol.asyncDispose]();
+    const whole = readFileSync(where[file]);
+    writeFileSync(where[file], 'this is no database, however long it goes on. '.repeat(200));
+    const damaged = { code: 'ESTORECORRUPT', message: new RegExp(`${where[file]} is damaged`) };
+    await assert.rejects(openEmbeddedStore(where), damaged);
+    writeFileSync(where[file], whole);
+    // The first page stays: everything behind it is overwritten.
+    const fd = openSync(where[file], 'r+');
+    writeSync(fd, Buffer.alloc(whole.length - 4096, 0xa5), 0, whole.length - 4096, 4096);
+    closeSync(fd);
+    await assert.rejects(async () => {
+      await using store = await openEmbeddedStore(where);
+      await store.transact(async (tx) => {
+        await tx.put('networks/a', 1);
+        await tx.put('endpoints/a', 1);
+      });
+    }, damaged);
+    truncateSync(where[file], 0);
+    if (file === 'runtime') await assert.rejects(openEmbeddedStore(where), damaged);
+  });
+}
+
+test('something else where the directory should be', async () => {
+  const where = place();
+  mkdirSync(join(where.stateDir, '..'), { recursive: true });
+  writeFileSync(where.stateDir, '');
+  await assert.rejects(openEmbeddedStore(where), { code: 'ENOTDIR', message: new RegExp(where.stateDir) });
+});
+
+test('a lock that stays: an error after the deadline, and the event loop goes on meanwhile', async () => {
+  const where = place({ deadline: 300 });
+  await using store = await openEmbeddedStore(where);
+  using other = new DatabaseSync(where.runtime);
+  other.exec('BEGIN IMMEDIATE');
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 10);
+  await assert.rejects(
+    store.transact((tx) => tx.put('a', 1)),
+    { code: 'ESTOREBUSY', message: new RegExp(where.runtime) },
+  );
+  clearInterval(timer);
+  assert.ok(ticks >= 10, `${ticks} ticks in 300 ms`);
+  assert.equal(await store.read((tx) => tx.get('a')), undefined, 'readers do not wait');
+  other.exec('ROLLBACK');
+  await store.transact((tx) => tx.put('a', 1));
+});
+
+for (const first of ['read', 'transact'] as const) {
+  test(`died between the two commits: the next ${first} finishes it`, async () => {
+    const where = place();
+    await using store = await openEmbeddedStore(where);
+    await store.transact(async (tx) => {
+      await tx.put('networks/a', 1);
+      await tx.put('leases/gone', 1);
+    });
+    const revision = await store.revision();
+    // What the state file holds after the first of the two commits.
+    using state = new DatabaseSync(where.state);
+    state.prepare('INSERT INTO kv VALUES (?, ?)').run('networks/b', '2');
+    const ops = [
+      ['networks/b', '2'],
+      ['leases/b', '2'],
+      ['leases/gone', null],
+    ];
+    state.prepare('UPDATE journal SET rev = ?, ops = ?').run(revision + 3, JSON.stringify(ops));
+    await using later = await openEmbeddedStore(where);
+    const seen = new AbortController();
+    const changes = later.watch('', seen.signal);
+    const view =
+      first === 'read'
+        ? await everything(later)
+        : await later.transact(async (tx) =>
+            Object.fromEntries((await tx.list('')).map(({ key, value }) => [key, value])),
+          );
+    assert.deepEqual(view, { 'leases/b': 2, 'networks/a': 1, 'networks/b': 2 });
+    assert.equal(await later.revision(), revision + 3);
+    assert.deepEqual(await take(changes, 3), [
+      { key: 'networks/b', value: 2, revision: revision + 1 },
+      { key: 'leases/b', value: 2, revision: revision + 2 },
+      { key: 'leases/gone', value: undefined, revision: revision + 3 },
+    ]);
+    seen.abort();
+    assert.deepEqual(await everything(store), view);
+  });
+}
+
+test('a reader in the middle of another’s two commits waits for the second', async () => {
+  const where = place();
+  await using store = await openEmbeddedStore(where);
+  await store.transact((tx) => (tx.put('networks/a', 1), tx.put('pair', 1)));
+  const revision = await store.revision();
+  using runtime = new DatabaseSync(where.runtime);
+  using state = new DatabaseSync(where.state);
+  runtime.exec('BEGIN IMMEDIATE');
+  const ops = [
+    ['networks/a', '2'],
+    ['pair', '2'],
+  ];
+  runtime.exec(`UPDATE kv SET v = 2 WHERE k = 'pair'; UPDATE joined SET rev = ${revision + 2}`);
+  for (const [i, [key, json]] of ops.entries())
+    runtime.prepare('INSERT INTO changes VALUES (?, ?, ?)').run(revision + 1 + i, key!, json!);
+  state.exec(
+    `BEGIN; UPDATE kv SET v = 2; UPDATE journal SET rev = ${revision + 2}, ops = '${JSON.stringify(ops)}'; COMMIT`,
+  );
+  const reading = everything(store);
+  await sleep(50);
+  runtime.exec('COMMIT');
+  assert.deepEqual(await reading, { 'networks/a': 2, pair: 2 });
+  assert.equal(await store.revision(), revision + 2, 'and nobody repeated it');
+});
+
+async function take(changes: AsyncIterable<Change>, count: number): Promise<Change[]> {
+  const taken: Change[] = [];
+  const iterator = changes[Symbol.asyncIterator]();
+  const late = sleep(3000, undefined, { ref: false }).then(() =>
+    assert.fail(`only ${taken.length} of ${count} changes came in time`),
+  );
+  while (taken.length < count) {
+    const { value } = await Promise.race([iterator.next(), late]);
+    taken.push(value as Change);
+  }
+  return taken;
+}
+
+test('watch: from now on, in order, by prefix, deletions too', async () => {
+  await using store = await openEmbeddedStore(place());
+  await store.transact((tx) => tx.put('endpoints/before', 0));
+  const end = new AbortController();
+  const changes = store.watch('endpoints/', end.signal);
+  await store.transact(async (tx) => {
+    await tx.put('endpoints/a', 1);
+    await tx.put('leases/a', 1);
+    await tx.put('networks/a', 1);
+    await tx.put('endpoints/b', 1);
+    await tx.put('endpoints/a', 2);
+  });
+  await store.transact(async (tx) => {
+    await tx.delete('endpoints/b');
+    await tx.delete('endpoints/none');
+  });
+  const got = await take(changes, 3);
+  assert.deepEqual(
+    got.map(({ key, value }) => [key, value]),
+    [
+      ['endpoints/b', 1],
+      ['endpoints/a', 2],
+      ['endpoints/b', undefined],
+    ],
+  );
+  assert.deepEqual(
+    got.map(({ revision }) => revision),
+    got.map(({ revision }) => revision).sort((a, b) => a - b),
+  );
+  assert.equal(got.at(-1)?.revision, await store.revision());
+  const waiting = changes[Symbol.asyncIterator]().next();
+  end.abort();
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+});
+
+test('watch: other handles’ changes within the poll, mixed with one’s own in order', async () => {
+  const where = place();
+  await using one = await openEmbeddedStore(where);
+  await using two = await openEmbeddedStore(where);
+  const end = new AbortController();
+  const changes = one.watch('', end.signal);
+  for (let i = 0; i < 20; i++) await (i % 2 === 0 ? one : two).transact((tx) => tx.put(`endpoints/${i}`, i));
+  const got = await take(changes, 20);
+  assert.deepEqual(
+    got.map(({ value }) => value),
+    Array.from({ length: 20 }, (_, i) => i),
+  );
+  const asked = performance.now();
+  await two.transact((tx) => tx.put('networks/n', 'x'));
+  assert.equal((await take(changes, 1))[0]?.value, 'x');
+  assert.ok(performance.now() - asked < 1000);
+  end.abort();
+});
+
+test('watch: ends with an error when the store is closed; aborted before, it ends at once', async () => {
+  const store = await openEmbeddedStore(place());
+  const waiting = store.watch('', new AbortController().signal)[Symbol.asyncIterator]().next();
+  assert.deepEqual(await store.watch('', AbortSignal.abort())[Symbol.asyncIterator]().next(), {
+    done: true,
+    value: undefined,
+  });
+  const refused = assert.rejects(waiting, { code: 'ESTORECLOSED' });
+  await store[Symbol.asyncDispose]();
+  await refused;
+});
+
+test('the log of changes is trimmed, and who slept through it is told', async () => {
+  const where = place();
+  await using one = await openEmbeddedStore(where);
+  await using two = await openEmbeddedStore(where);
+  const waiting = one.watch('', new AbortController().signal)[Symbol.asyncIterator]().next();
+  const refused = assert.rejects(waiting, { code: 'ESTOREBEHIND' });
+  // One commit of more than is kept cannot be noticed half-way.
+  await two.transact(async (tx) => {
+    for (let i = 0; i < 12_000; i++) await tx.put(`endpoints/${i}`, i);
+  });
+  await refused;
+  using db = new DatabaseSync(where.runtime);
+  assert.ok(Number(db.prepare('SELECT count(*) AS n FROM changes').get()?.['n']) <= 11_000);
+});
+
+test('no descriptor stays open', async () => {
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const before = open();
+  for (let i = 0; i < 5; i++) {
+    const where = place();
+    await using store = await openEmbeddedStore(where);
+    store.watch('', new AbortController().signal);
+    await store.transact((tx) => tx.put('networks/a', i));
+    writeFileSync(join(where.stateDir, '..', 'x'), '');
+    await assert.rejects(openEmbeddedStore({ ...where, stateDir: join(where.stateDir, '..', 'x') }));
+  }
+  assert.equal(open(), before);
+});
