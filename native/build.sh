@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles the addon and the process shim with plain cc, against the headers of the Node that netloom brings along.
-# Does nothing where the result is newer than its sources.
+# Does nothing where the result is newer than its sources. CFLAGS is added at the end: for sanitizers and experiments.
 set -eu
 cd "$(dirname "$0")"
 out=build
@@ -12,10 +12,17 @@ done
 if [ -z "$headers" ]; then
   [ -f /usr/include/node/node_api.h ] && headers=/usr/include/node || { echo "netloom: no Node headers found; run npm ci first" >&2; exit 1; }
 fi
-newer() { [ -e "$1" ] && [ -z "$(find *.c build.sh -newer "$1" 2>/dev/null)" ]; }
+newer() { [ -e "$1" ] && [ -z "$(find *.c *.h build.sh -newer "$1" 2>/dev/null)" ]; }
+warnings="-std=gnu11 -O2 -g0 -Wall -Wextra -Werror"
+# renamed into place, so that a process that loads it meanwhile sees the old or the new one whole
 if ! newer "$out/netloom.node"; then
-  # renamed into place, so that a process that loads it meanwhile sees the old or the new one whole
-  ${CC:-cc} -std=gnu11 -O2 -g0 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -pthread -DNAPI_VERSION=8 -DBUILDING_NODE_EXTENSION \
-    -I"$headers" netloom.c -o "$out/netloom.node.$$"
+  # nodelete: a worker that ends must not unload code that a lane still runs
+  ${CC:-cc} $warnings -fPIC -shared -fvisibility=hidden -pthread -Wl,-z,nodelete -DNAPI_VERSION=8 -DBUILDING_NODE_EXTENSION \
+    -I"$headers" netloom.c netns.c socket.c exchange.c lane.c poll.c process.c -o "$out/netloom.node.$$" ${CFLAGS:-}
   mv "$out/netloom.node.$$" "$out/netloom.node"
+fi
+if ! newer "$out/netloom-shim"; then
+  # static where libc.a is there: it starts faster and runs in any mount namespace
+  ${CC:-cc} $warnings -static shim.c -o "$out/netloom-shim.$$" 2>/dev/null || ${CC:-cc} $warnings shim.c -o "$out/netloom-shim.$$"
+  mv "$out/netloom-shim.$$" "$out/netloom-shim"
 fi

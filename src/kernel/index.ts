@@ -1,4 +1,22 @@
 export { ERRNO, errnoName } from './errno.ts';
 export { Fd, openDescriptors } from './fd.ts';
-export { native, SyscallError, syscall, typedError } from './native.ts';
+export { FileLock } from './lock.ts';
+export { bindMount, shareMounts, unmount } from './mount.ts';
+export { type Native, native, SyscallError, syscall, typedError } from './native.ts';
 export { Netns, NETNS_DIR } from './netns.ts';
+export { POLL, Poll } from './poll.ts';
+export { bootId, isAlive, signalPid, startTime, waitPid } from './process.ts';
+export {
+  readShimExit,
+  readShimPid,
+  SHIM_STATUS,
+  shimArgs,
+  type ShimEnter,
+  type ShimExit,
+  shimPath,
+  type ShimPid,
+  type ShimRun,
+} from './shim.ts';
+export { type BindAddress, bindUdpIn, listenIn, type PortProbe, probePort, tcpSocketIn } from './socket.ts';
+export { readSysctl, sysctlPath, writeSysctl } from './sysctl.ts';
+export { tunCreate, tunName, type TunOptions } from './tun.ts';

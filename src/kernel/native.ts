@@ -4,17 +4,42 @@ import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
 import { errnoName } from './errno.ts';
 
-/** What native/netloom.c exports: one function a system call. Descriptors are numbers; -1 as namespace means "stay". */
+/**
+ * What the addon in native/ exports: one function a system call. Descriptors are numbers; -1 as namespace means "stay".
+ * A wrong argument is EINVAL, a text that is too long ENAMETOOLONG.
+ */
 export interface Native {
   netnsCreate(): number;
   mount(source: string, target: string, type: string, flags: number): void;
   umount(target: string): void;
   fileIn(netns: number, path: string, value: string | undefined): string | undefined;
+  tunCreate(netns: number, name: string, flags: number, owner: number): number;
+  tunName(fd: number): string;
+
   socketIn(netns: number, domain: number, type: number, protocol: number): number;
+  socketOption(fd: number, level: number, option: number, value: number): void;
+  bind(fd: number, address: string, port: number, scope: number): void;
+  listen(fd: number, backlog: number): void;
+  /** Datagrams at multiples of `slot` in `buffer`, their true lengths in `lengths`; how many, 0 where none waits. */
+  recvBatch(fd: number, buffer: Uint8Array, slot: number, lengths: Uint32Array): number;
+
   netlinkOpen(netns: number, protocol: number): number;
   exchangeSync(fd: number, request: Uint8Array, last: number): Uint8Array;
+  /** On a thread of the addon; the socket may be closed meanwhile. */
   exchange(fd: number, request: Uint8Array, last: number): Promise<Uint8Array>;
+
+  /** Watches a duplicate of `fd`; does not keep the process alive. The id for the other two. */
+  pollStart(fd: number, events: number, callback: (errno: number, events: number) => void): number;
+  pollStop(id: number): boolean;
+  pollRef(id: number, on: boolean): boolean;
+
+  /** False where another holds the lock; never waits. */
   flock(fd: number, operation: number): boolean;
+  /** Waits on a thread of its own. ECANCELED after `flockCancel(token)`. */
+  flockWait(fd: number, operation: number, token: number): Promise<void>;
+  flockCancel(token: number): void;
+  pidfdOpen(pid: number): number;
+  pidfdSend(fd: number, signal: number): void;
 }
 
 /** A system call that failed. `code` is the errno's name. */

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fd } from './fd.ts';
+import { bindMount, shareMounts, unmount } from './mount.ts';
 import { native, syscall, SyscallError } from './native.ts';
 import { ERRNO } from './errno.ts';
 
@@ -67,7 +68,7 @@ export class Netns implements Disposable {
       closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0));
     });
     try {
-      syscall(`pin ${path}`, () => native.mount(`/proc/self/fd/${this.fd}`, path, 'none', MS_BIND));
+      bindMount(`/proc/self/fd/${this.fd}`, path);
     } catch (error) {
       unlinkSync(path);
       throw error;
@@ -76,7 +77,7 @@ export class Netns implements Disposable {
   /** Removes a pin, mounted or left half made; the namespace goes with its last user. ENOENT is no error. */
   static unpin(path: string): void {
     try {
-      native.umount(path);
+      unmount(path);
     } catch {
       // EINVAL: a file without a mount, which a crash between creating and mounting leaves
     }
@@ -95,17 +96,6 @@ export class Netns implements Disposable {
   }
 }
 
-/** Makes `dir` a shared mount point of its own, so that pins show in every mount namespace. @see ip-netns(8) */
-function shareMounts(dir: string): void {
-  try {
-    native.mount('', dir, 'none', MS_SHARED | MS_REC);
-  } catch (error) {
-    if ((error as { errno?: number }).errno !== ERRNO.EINVAL) throw error;
-    native.mount(dir, dir, 'none', MS_BIND | MS_REC);
-    native.mount('', dir, 'none', MS_SHARED | MS_REC);
-  }
-}
-
 let device: number | undefined;
 function nsfsDevice(): number {
   if (device === undefined) {
@@ -115,8 +105,3 @@ function nsfsDevice(): number {
   }
   return device;
 }
-
-/** linux/mount.h */
-const MS_BIND = 4096;
-const MS_REC = 16384;
-const MS_SHARED = 1 << 20;

@@ -1,4 +1,5 @@
-import { Fd, native, type Netns, syscall, typedError } from '../kernel/index.ts';
+import { NetloomError } from '../errors.ts';
+import { ERRNO, Fd, native, type Netns, syscall, typedError } from '../kernel/index.ts';
 import { NetlinkError } from './errors.ts';
 import { messagesOf, NlAttrs, type NlMessage } from './reader.ts';
 import { NlWriter } from './writer.ts';
@@ -45,6 +46,14 @@ export interface Reply {
   readonly error: NetlinkError | undefined;
 }
 
+/**
+ * Where a call runs. `thread` (the default) never stops the event loop, and costs some 40 µs more. `here` is for what the
+ * kernel answers at once; it waits its turn behind calls that are under way on a thread.
+ */
+export interface Lane {
+  readonly lane?: 'thread' | 'here';
+}
+
 /** How often an interrupted dump is asked for again before the connection gives up. */
 const DUMP_TRIES = 20;
 /** Requests in one send: their refusals must fit the socket's receive buffer even where it cannot be enlarged. */
@@ -54,8 +63,8 @@ const BURST = 96;
  * A connection to one netlink protocol in one namespace, for life. It knows no family: it numbers requests, matches
  * answers, retries interrupted dumps and turns refusals into errors.
  *
- * Asynchronous calls run on a thread, so that a kernel that waits (a deletion waits for an RCU grace period) never
- * stops the event loop; they go one after another, in the order of the calls.
+ * Asynchronous calls run on a thread unless the caller says otherwise, so that a kernel that waits (a deletion waits for
+ * an RCU grace period) never stops the event loop; they go one after another, in the order of the calls.
  *
  * @see netlink(7)
  */
@@ -63,7 +72,9 @@ export class NetlinkConn implements Disposable {
   readonly #fd: Fd;
   readonly #protocol: number;
   #seq = 1;
-  #queue: Promise<unknown> = Promise.resolve();
+  /** Calls that are not finished; the last of them is what a new one waits for. */
+  #pending = 0;
+  #tail: Promise<unknown> = Promise.resolve();
 
   private constructor(fd: Fd, protocol: number) {
     this.#fd = fd;
@@ -81,15 +92,18 @@ export class NetlinkConn implements Disposable {
   }
 
   /** Sends one request; what it answered. A dump is complete and consistent. @throws NetlinkError */
-  async execute(request: Request): Promise<readonly NlMessage[]> {
+  async execute(request: Request, options?: Lane): Promise<readonly NlMessage[]> {
     for (let attempt = 1; ; attempt++) {
-      const [reply] = await this.batch([request]);
+      const [reply] = await this.batch([request], options);
       const done = settle(request, reply!, attempt);
       if (done) return done;
     }
   }
 
-  /** As `execute`, on this thread: for start-up and for questions that the kernel answers at once. */
+  /**
+   * As `execute`, on this thread: for start-up and for questions that the kernel answers at once.
+   * @throws NetloomError EBUSY while an asynchronous call is under way, whose answers it would take
+   */
   executeSync(request: Request): readonly NlMessage[] {
     for (let attempt = 1; ; attempt++) {
       const [reply] = this.batchSync([request]);
@@ -102,24 +116,27 @@ export class NetlinkConn implements Disposable {
    * Sends requests in order, as few bursts as possible, and says for each what came of it. A refused request does not
    * stop those after it: the caller decides. Only the last of a burst asks for an acknowledgement.
    */
-  async batch(requests: readonly Request[]): Promise<Reply[]> {
-    const replies: Reply[] = [];
-    for (let at = 0; at < requests.length; at += BURST) {
-      const burst = requests.slice(at, at + BURST);
-      const { bytes, first, last } = this.#encode(burst);
-      const answer = await this.#enqueue(() => native.exchange(this.#fd.number, bytes, last), burst);
-      replies.push(...parseReplies(burst, first, answer));
-    }
-    return replies;
+  batch(requests: readonly Request[], options?: Lane): Promise<Reply[]> {
+    return this.#inTurn(options, async (lane) => {
+      const replies: Reply[] = [];
+      for (let at = 0; at < requests.length; at += BURST) {
+        const answer = this.#exchange(requests.slice(at, at + BURST), lane);
+        replies.push(...(lane === 'here' ? (answer as Reply[]) : await answer));
+      }
+      return replies;
+    });
   }
 
+  /** As `batch`, on this thread. @throws NetloomError EBUSY while an asynchronous call is under way */
   batchSync(requests: readonly Request[]): Reply[] {
+    if (this.#pending > 0) {
+      throw new NetloomError('EBUSY', `${labelOf(requests)}: the netlink connection waits for another answer`, {
+        hint: 'await the calls before this one, or use a connection of its own',
+      });
+    }
     const replies: Reply[] = [];
     for (let at = 0; at < requests.length; at += BURST) {
-      const burst = requests.slice(at, at + BURST);
-      const { bytes, first, last } = this.#encode(burst);
-      const answer = syscall(labelOf(burst), () => native.exchangeSync(this.#fd.number, bytes, last));
-      replies.push(...parseReplies(burst, first, answer));
+      replies.push(...this.#exchangeSync(requests.slice(at, at + BURST)));
     }
     return replies;
   }
@@ -128,10 +145,8 @@ export class NetlinkConn implements Disposable {
    * Sends requests that only make sense together in one datagram (an nftables batch). Every refusal is returned, with
    * the index of its request; none means that all of it was done.
    */
-  async atomic(requests: readonly Request[]): Promise<Reply[]> {
-    const { bytes, first, last } = this.#encode(requests, requests.length - 2);
-    const answer = await this.#enqueue(() => native.exchange(this.#fd.number, bytes, last), requests);
-    return parseReplies(requests, first, answer);
+  atomic(requests: readonly Request[], options?: Lane): Promise<Reply[]> {
+    return this.#inTurn(options, async (lane) => await this.#exchange(requests, lane, requests.length - 2));
   }
 
   close(): void {
@@ -141,12 +156,34 @@ export class NetlinkConn implements Disposable {
     this.close();
   }
 
-  #enqueue(exchange: () => Promise<Uint8Array>, requests: readonly Request[]): Promise<Uint8Array> {
-    const run = this.#queue.then(exchange);
-    this.#queue = run.catch(() => undefined);
-    return run.catch((error: unknown) => {
+  async #inTurn<T>(options: Lane | undefined, call: (lane: 'thread' | 'here') => Promise<T>): Promise<T> {
+    const before = this.#pending++ > 0 ? this.#tail : undefined;
+    const run = before ? before.then(() => call(options?.lane ?? 'thread')) : call(options?.lane ?? 'thread');
+    this.#tail = run.then(ignore, ignore);
+    try {
+      return await run;
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  #exchange(requests: readonly Request[], lane: 'thread' | 'here', acked?: number): Reply[] | Promise<Reply[]> {
+    return lane === 'here' ? this.#exchangeSync(requests, acked) : this.#exchangeAsync(requests, acked);
+  }
+
+  #exchangeSync(requests: readonly Request[], acked?: number): Reply[] {
+    const { bytes, first, last } = this.#encode(requests, acked);
+    const answer = syscall(labelOf(requests), () => native.exchangeSync(this.#fd.number, bytes, last));
+    return parseReplies(requests, first, last, answer);
+  }
+
+  async #exchangeAsync(requests: readonly Request[], acked?: number): Promise<Reply[]> {
+    const { bytes, first, last } = this.#encode(requests, acked);
+    try {
+      return parseReplies(requests, first, last, await native.exchange(this.#fd.number, bytes, last));
+    } catch (error) {
       throw typedError(error, labelOf(requests));
-    });
+    }
   }
 
   /** @param acked index of the request whose acknowledgement ends the exchange. */
@@ -176,10 +213,14 @@ function settle(request: Request, reply: Reply, attempt: number): readonly NlMes
   if (reply.error) throw reply.error;
   if (!reply.messages.some((m) => (m.flags & NLM_F.DUMP_INTR) !== 0)) return reply.messages;
   if (attempt < DUMP_TRIES) return undefined;
-  throw new NetlinkError({ errno: 4, request: request.label, extAck: `interrupted by changes ${attempt} times` });
+  throw new NetlinkError({ errno: ERRNO.EINTR, request: request.label, extAck: `interrupted by changes ${attempt} times` });
 }
 
-function parseReplies(requests: readonly Request[], first: number, answer: Uint8Array): Reply[] {
+function ignore(): void {}
+
+/** @throws NetlinkError ENOBUFS when the answer to `last` is missing, so that what was done is unknown */
+function parseReplies(requests: readonly Request[], first: number, last: number, answer: Uint8Array): Reply[] {
+  let answered = false;
   const replies = requests.map((): { messages: NlMessage[]; error: NetlinkError | undefined } => ({
     messages: [],
     error: undefined,
@@ -190,11 +231,16 @@ function parseReplies(requests: readonly Request[], first: number, answer: Uint8
     if (!reply || !request) continue; // a late answer to something that was given up
     if (message.type === NLMSG.ERROR || message.type === NLMSG.DONE) {
       reply.error ??= refusal(message, request.label);
+      // a refused batch as a whole is answered at its first message only
+      answered ||= message.seq === last || reply.error !== undefined;
       // an interrupted dump may say so in its end marker only
       if (message.type === NLMSG.DONE && (message.flags & NLM_F.DUMP_INTR) !== 0) reply.messages.push(message);
     } else {
       reply.messages.push(message);
     }
+  }
+  if (!answered && requests.length > 0) {
+    throw new NetlinkError({ errno: ERRNO.ENOBUFS, request: labelOf(requests), extAck: "the kernel's answer was lost" });
   }
   return replies;
 }

@@ -85,7 +85,7 @@ export class NlWriter {
     return this;
   }
 
-  // Attributes.
+  // Attributes. Room first, then the view: making room may move the buffer.
 
   /** An attribute without a value. */
   flag(type: number): this {
@@ -93,35 +93,43 @@ export class NlWriter {
     return this;
   }
   u8(type: number, value: number): this {
-    this.#view.setUint8(this.#attribute(type, 1), value);
+    const at = this.#attribute(type, 1);
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(type: number, value: number): this {
-    this.#view.setUint16(this.#attribute(type, 2), value, true);
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
   u16be(type: number, value: number): this {
-    this.#view.setUint16(this.#attribute(type, 2), value, false);
+    const at = this.#attribute(type, 2);
+    this.#view.setUint16(at, value, false);
     return this;
   }
   u32(type: number, value: number): this {
-    this.#view.setUint32(this.#attribute(type, 4), value, true);
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
   u32be(type: number, value: number): this {
-    this.#view.setUint32(this.#attribute(type, 4), value, false);
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, false);
     return this;
   }
   i32(type: number, value: number): this {
-    this.#view.setInt32(this.#attribute(type, 4), value, true);
+    const at = this.#attribute(type, 4);
+    this.#view.setInt32(at, value, true);
     return this;
   }
   u64(type: number, value: bigint): this {
-    this.#view.setBigUint64(this.#attribute(type, 8), value, true);
+    const at = this.#attribute(type, 8);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
   u64be(type: number, value: bigint): this {
-    this.#view.setBigUint64(this.#attribute(type, 8), value, false);
+    const at = this.#attribute(type, 8);
+    this.#view.setBigUint64(at, value, false);
     return this;
   }
   bytes(type: number, value: Uint8Array): this {

@@ -1,0 +1,143 @@
+/* Sockets born in a namespace, and receiving many datagrams at once. */
+#include "netloom.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+/* socketIn(netns, domain, type, protocol): fd */
+napi_value socket_in(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  int netns, domain, type, protocol;
+  if (!int_arg(env, argv[0], &netns) || !int_arg(env, argv[1], &domain) || !int_arg(env, argv[2], &type) ||
+      !int_arg(env, argv[3], &protocol))
+    return NULL;
+  int back = enter(netns);
+  if (back == -1) return fail(env, errno, "setns");
+  int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+  leave(back);
+  if (fd < 0) return fail(env, errno, "socket");
+  return from_int(env, fd);
+}
+
+/* socketOption(fd, level, option, value): sets an option that is an int */
+napi_value socket_option(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  int fd, level, option, value;
+  if (!int_arg(env, argv[0], &fd) || !int_arg(env, argv[1], &level) || !int_arg(env, argv[2], &option) ||
+      !int_arg(env, argv[3], &value))
+    return NULL;
+  if (setsockopt(fd, level, option, &value, sizeof value) < 0) return fail(env, errno, "setsockopt");
+  return NULL;
+}
+
+/* bind(fd, address, port, scope): the address as text, IPv4 or IPv6; scope is the interface of a link-local one, or 0 */
+napi_value socket_bind(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  int fd;
+  char text[INET6_ADDRSTRLEN + 8];
+  uint32_t port, scope;
+  if (!int_arg(env, argv[0], &fd) || !text_arg(env, argv[1], text, sizeof text) || !uint_arg(env, argv[2], &port) ||
+      !uint_arg(env, argv[3], &scope))
+    return NULL;
+  union {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } at = { 0 };
+  socklen_t size;
+  if (port > 65535) return fail(env, EINVAL, "argument");
+  if (inet_pton(AF_INET, text, &at.v4.sin_addr) == 1) {
+    at.v4.sin_family = AF_INET, at.v4.sin_port = htons(port), size = sizeof at.v4;
+  } else if (inet_pton(AF_INET6, text, &at.v6.sin6_addr) == 1) {
+    at.v6.sin6_family = AF_INET6, at.v6.sin6_port = htons(port), at.v6.sin6_scope_id = scope, size = sizeof at.v6;
+  } else {
+    return fail(env, EINVAL, "inet_pton");
+  }
+  if (bind(fd, (void *)&at, size) < 0) return fail(env, errno, "bind");
+  return NULL;
+}
+
+/* listen(fd, backlog) */
+napi_value socket_listen(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int fd, backlog;
+  if (!int_arg(env, argv[0], &fd) || !int_arg(env, argv[1], &backlog)) return NULL;
+  if (listen(fd, backlog) < 0) return fail(env, errno, "listen");
+  return NULL;
+}
+
+#define BATCH 64
+
+/* recvBatch(fd, buffer, slot, lengths): number. As many datagrams as wait, each at a multiple of `slot` bytes in the
+ * buffer, its true length in `lengths` (greater than the slot where it was cut). 0 where none waits. Datagrams of a
+ * netlink socket that did not come from the kernel get length 0. */
+napi_value recv_batch(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  int fd;
+  void *buffer, *lengths;
+  size_t size, count;
+  uint32_t slot;
+  napi_typedarray_type type;
+  bool typed = false;
+  if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size) || !uint_arg(env, argv[2], &slot))
+    return NULL;
+  if (napi_is_typedarray(env, argv[3], &typed) != napi_ok || !typed ||
+      napi_get_typedarray_info(env, argv[3], &type, &count, &lengths, NULL, NULL) != napi_ok ||
+      type != napi_uint32_array || slot == 0)
+    return fail(env, EINVAL, "argument");
+  if (count > size / slot) count = size / slot;
+  if (count > BATCH) count = BATCH;
+  if (count == 0) return fail(env, EINVAL, "argument");
+  struct mmsghdr messages[BATCH];
+  struct iovec parts[BATCH];
+  struct sockaddr_nl from[BATCH];
+  memset(messages, 0, count * sizeof *messages);
+  memset(from, 0, count * sizeof *from);
+  for (size_t i = 0; i < count; i++) {
+    parts[i] = (struct iovec){ (char *)buffer + i * slot, slot };
+    messages[i].msg_hdr.msg_iov = &parts[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+    messages[i].msg_hdr.msg_name = &from[i];
+    messages[i].msg_hdr.msg_namelen = sizeof from[i];
+  }
+  int got;
+  do got = recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_TRUNC, NULL);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    if (errno == EAGAIN) return from_int(env, 0);
+    return fail(env, errno, "recvmmsg");
+  }
+  for (int i = 0; i < got; i++) {
+    bool foreign = from[i].nl_family == AF_NETLINK && from[i].nl_pid != 0;
+    ((uint32_t *)lengths)[i] = foreign ? 0 : messages[i].msg_len;
+  }
+  return from_int(env, got);
+}
+
+/* netlinkOpen(netns, protocol): fd. Extended acknowledgements on, echo of requests off, strict checks on. */
+napi_value netlink_open(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int netns, protocol;
+  if (!int_arg(env, argv[0], &netns) || !int_arg(env, argv[1], &protocol)) return NULL;
+  int back = enter(netns);
+  if (back == -1) return fail(env, errno, "setns");
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  leave(back);
+  if (fd < 0) return fail(env, errno, "socket");
+  /* a socket without an address of its own gets no multicast: its 0 is taken for the sender */
+  struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+  if (bind(fd, (void *)&own, sizeof own) < 0) {
+    int error = errno;
+    close(fd);
+    return fail(env, error, "bind");
+  }
+  int on = 1, room = 8 << 20;
+  setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+  setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  return from_int(env, fd);
+}
