@@ -1,0 +1,130 @@
+import type { Readable } from 'node:stream';
+import { logStream } from '../log-stream.ts';
+import { CHANGE, listOf, type Operation, operation } from '../operation.ts';
+import { change, container } from '../schema/index.ts';
+import { untilStopping } from '../stopping.ts';
+
+const REF = '/v1/containers/:ref';
+
+/** `/v1/containers`. */
+export const containerRoutes: readonly Operation[] = [
+  operation({
+    id: 'containerCreate',
+    method: 'POST',
+    path: '/v1/containers',
+    summary: 'Make a container: namespace, endpoints, ports and files; start nothing',
+    tag: 'containers',
+    query: CHANGE,
+    body: container.containerSpec,
+    answer: change.containerDetailOutcome.ref,
+    creates: true,
+    run: ({ engine, body, query }) => engine.containerCreate(body, query),
+  }),
+  operation({
+    id: 'containerList',
+    method: 'GET',
+    path: '/v1/containers',
+    summary: 'List containers',
+    tag: 'containers',
+    query: ['all'],
+    answer: listOf(container.containerDetail),
+    run: ({ engine, query }) => engine.containerList(query),
+  }),
+  operation({
+    id: 'containerInspect',
+    method: 'GET',
+    path: REF,
+    summary: 'Show a container',
+    tag: 'containers',
+    answer: container.containerDetail.ref,
+    run: ({ engine, params }) => engine.containerInspect(params['ref'] as string),
+  }),
+  operation({
+    id: 'containerRemove',
+    method: 'DELETE',
+    path: REF,
+    summary: 'Remove a container',
+    tag: 'containers',
+    query: [...CHANGE, 'force'],
+    answer: change.containerOutcome.ref,
+    run: ({ engine, params, query }) => engine.containerRemove(params['ref'] as string, query),
+  }),
+  operation({
+    id: 'containerStart',
+    method: 'POST',
+    path: `${REF}/start`,
+    summary: 'Start the command in the background',
+    tag: 'containers',
+    answer: container.containerDetail.ref,
+    run: ({ engine, params }) => engine.containerStart(params['ref'] as string),
+  }),
+  operation({
+    id: 'containerStop',
+    method: 'POST',
+    path: `${REF}/stop`,
+    summary: 'End the command: SIGTERM, then SIGKILL',
+    tag: 'containers',
+    query: ['timeoutSeconds'],
+    answer: container.containerDetail.ref,
+    run: ({ engine, params, query }) => engine.containerStop(params['ref'] as string, query),
+  }),
+  operation({
+    id: 'containerKill',
+    method: 'POST',
+    path: `${REF}/kill`,
+    summary: 'Send the command a signal; default SIGKILL',
+    tag: 'containers',
+    query: ['signal'],
+    run: ({ engine, params, query }) => engine.containerKill(params['ref'] as string, query.signal ?? 'SIGKILL'),
+  }),
+  operation({
+    id: 'containerExited',
+    method: 'POST',
+    path: `${REF}/exited`,
+    summary: 'Tell that the command has ended: its endpoints are taken down',
+    tag: 'containers',
+    run: ({ engine, params }) => engine.containerExited(params['ref'] as string),
+  }),
+  operation({
+    id: 'containerWait',
+    method: 'GET',
+    path: `${REF}/wait`,
+    summary: 'Answer when the command has ended, be it in hours',
+    tag: 'containers',
+    answer: container.waitResult.ref,
+    run: async ({ engine, params, stopping }) => ({
+      exitCode: await untilStopping(engine.containerWait(params['ref'] as string), stopping),
+    }),
+  }),
+  operation<undefined, Readable, 'follow' | 'tail'>({
+    id: 'containerLogs',
+    method: 'GET',
+    path: `${REF}/logs`,
+    summary: 'The output of the command, as bytes',
+    tag: 'containers',
+    query: ['follow', 'tail'],
+    answer: 'stream',
+    run: ({ engine, params, query, stopping }) => logStream(engine, params['ref'] as string, query, stopping),
+  }),
+  operation({
+    id: 'containerSpawnPlan',
+    method: 'GET',
+    path: `${REF}/spawn-plan`,
+    summary: 'How to start the command of the container oneself',
+    tag: 'containers',
+    query: ['foreground'],
+    answer: container.spawnPlan.ref,
+    run: ({ engine, params, query }) =>
+      engine.containerSpawnPlan(params['ref'] as string, { foreground: query.foreground ?? false }),
+  }),
+  operation({
+    id: 'containerExecPlan',
+    method: 'POST',
+    path: `${REF}/exec-plan`,
+    summary: 'How to start another command in the namespace of the container',
+    tag: 'containers',
+    body: container.execSpec,
+    answer: container.spawnPlan.ref,
+    run: ({ engine, params, body }) => engine.containerExecPlan(params['ref'] as string, body.command),
+  }),
+];

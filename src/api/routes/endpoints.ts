@@ -1,0 +1,37 @@
+import { CHANGE, listOf, type Operation, operation } from '../operation.ts';
+import { change, endpoint } from '../schema/index.ts';
+
+/** `/v1/endpoints`: interfaces in namespaces that somebody else made. */
+export const endpointRoutes: readonly Operation[] = [
+  operation({
+    id: 'endpointAttach',
+    method: 'POST',
+    path: '/v1/endpoints',
+    summary: 'Attach a namespace to a network',
+    tag: 'endpoints',
+    query: CHANGE,
+    body: endpoint.attachSpec,
+    answer: change.endpointOutcome.ref,
+    creates: true,
+    run: ({ engine, body, query }) => engine.endpointAttach(body, query),
+  }),
+  operation({
+    id: 'endpointList',
+    method: 'GET',
+    path: '/v1/endpoints',
+    summary: 'List endpoints',
+    tag: 'endpoints',
+    answer: listOf(endpoint.endpoint),
+    run: ({ engine }) => engine.endpointList(),
+  }),
+  operation({
+    id: 'endpointDetach',
+    method: 'DELETE',
+    path: '/v1/endpoints/:id',
+    summary: 'Take an endpoint away',
+    tag: 'endpoints',
+    query: CHANGE,
+    answer: change.endpointOutcome.ref,
+    run: ({ engine, params, query }) => engine.endpointDetach(params['id'] as string, query),
+  }),
+];

@@ -1,0 +1,13 @@
+import * as change from './change.ts';
+import * as container from './container.ts';
+import type { Named } from './define.ts';
+import * as endpoint from './endpoint.ts';
+import * as network from './network.ts';
+
+export { change, container, endpoint, network };
+export type { Named } from './define.ts';
+
+/** Every named schema: what the server registers and the OpenAPI document lists. */
+export const definitions: readonly Named<unknown>[] = [endpoint, network, container, change].flatMap((module) =>
+  Object.values<Named<unknown>>(module),
+);

@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
+import type { VersionInfo } from '../../model/index.ts';
+import { API_VERSION, VERSION } from '../../version.ts';
+import { directories, exitCommand, socketPath } from '../connect.ts';
+import type { CliContext } from '../context.ts';
+import type { GlobalFlags, InspectFlags } from '../flags.ts';
+import { printInspect, printJson, printLine } from '../output/print.ts';
+
+/** What `version` says where no daemon runs, without opening the engine: nothing of the machine is touched. */
+function ownVersion(): VersionInfo {
+  return {
+    version: VERSION,
+    apiVersion: API_VERSION,
+    node: process.versions.node,
+    kernel: release(),
+    mode: 'in-process',
+  };
+}
+
+export async function version(this: CliContext, flags: InspectFlags): Promise<void> {
+  const info = (await daemonVersion(flags, this.io.env)) ?? ownVersion();
+  if (flags.json === true) printJson(this, info);
+  else if (flags.format !== undefined) {
+    const view = {
+      Version: info.version,
+      ApiVersion: info.apiVersion,
+      Node: info.node,
+      Kernel: info.kernel,
+      Mode: info.mode,
+    };
+    printInspect(this, flags, [view], (record) => record);
+  } else {
+    printLine(this, `netloom ${info.version}`);
+    printLine(this, `API      ${info.apiVersion}`);
+    printLine(this, `Node     ${info.node}`);
+    printLine(this, `kernel   ${info.kernel}`);
+    printLine(this, `engine   ${info.mode === 'daemon' ? 'the daemon' : 'in this process'}`);
+  }
+}
+
+async function daemonVersion(flags: GlobalFlags, env: CliContext['io']['env']): Promise<VersionInfo | undefined> {
+  const socket = socketPath(flags, env);
+  if (!existsSync(socket)) return undefined;
+  const { Client } = await import('../../api/client.ts');
+  const client = await Client.connect(socket).catch(() => undefined);
+  if (client === undefined) return undefined;
+  await using api = client;
+  return await api.version();
+}
+
+export interface DaemonFlags extends GlobalFlags {
+  readonly logLevel?: string;
+  readonly group?: string;
+}
+
+export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void> {
+  const { runDaemon } = await import('../../daemon/daemon.ts');
+  await runDaemon({
+    socketPath: socketPath(flags, this.io.env),
+    ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),
+    ...(flags.group === undefined ? {} : { group: flags.group }),
+    engine: async () => {
+      const { openEngine } = await import('../../engine/index.ts');
+      return await openEngine({
+        ...directories(flags, this.io.env),
+        exitCommand: exitCommand(flags, this.io.env),
+        mode: 'daemon',
+        reconcile: true,
+      });
+    },
+  });
+}
+
+export async function completion(this: CliContext, _flags: GlobalFlags, shell: string): Promise<void> {
+  const { completionScript } = await import('../completion.ts');
+  this.io.stdout.write(completionScript(shell as 'bash' | 'zsh' | 'fish'));
+}
+
+/** Hidden: what the completion scripts ask. */
+export async function complete(this: CliContext, flags: GlobalFlags, ...words: string[]): Promise<void> {
+  const { candidates } = await import('../complete.ts');
+  for (const line of await candidates(words, this.io, flags)) printLine(this, line);
+}
+
+/** Hidden: docs/cli.md is made by it. */
+export async function docs(this: CliContext): Promise<void> {
+  const { COMMANDS } = await import('../commands/index.ts');
+  const { renderDocs } = await import('../docs.ts');
+  this.io.stdout.write(renderDocs(COMMANDS));
+}

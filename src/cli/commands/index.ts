@@ -1,0 +1,15 @@
+import type { CommandDef } from '../command.ts';
+import { COMPOSE_COMMANDS } from './compose.ts';
+import { CONTAINER_COMMANDS } from './container.ts';
+import { ENDPOINT_COMMANDS } from './endpoint.ts';
+import { NETWORK_COMMANDS } from './network.ts';
+import { SYSTEM_COMMANDS } from './system.ts';
+
+/** The one table of verbs. */
+export const COMMANDS: readonly CommandDef[] = [
+  ...CONTAINER_COMMANDS,
+  ...NETWORK_COMMANDS,
+  ...ENDPOINT_COMMANDS,
+  ...COMPOSE_COMMANDS,
+  ...SYSTEM_COMMANDS,
+];

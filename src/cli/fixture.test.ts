@@ -1,0 +1,291 @@
+import type {
+  AttachSpec,
+  ChangeOptions,
+  Container,
+  ContainerDetail,
+  ContainerSpec,
+  Endpoint,
+  EndpointSpec,
+  EngineApi,
+  Network,
+  NetworkDetail,
+  NetworkSpec,
+  Outcome,
+  PlanStep,
+  SpawnPlan,
+  VersionInfo,
+} from '../model/index.ts';
+import { NetloomError } from '../errors.ts';
+import { runCli } from './app.ts';
+import type { Io } from './context.ts';
+
+/** 2026-11-21T08:00:00Z, the fixture's "now". */
+export const NOW: number = Date.UTC(2026, 10, 21, 8);
+const hex = (letter: string): string => letter.repeat(64);
+
+export const WEB: Network = {
+  id: hex('a'),
+  name: 'web',
+  driver: 'bridge',
+  created: '2026-11-21T07:00:00Z',
+  internal: false,
+  subnets: [
+    {
+      subnet: '172.20.0.0/16',
+      gateway: '172.20.0.1',
+      ipRange: '172.20.5.0/24',
+      auxAddresses: { router: '172.20.0.9' },
+    },
+    { subnet: 'fd00:20::/64', gateway: 'fd00:20::1' },
+  ],
+  options: {
+    driver: 'bridge',
+    bridge: 'br-web',
+    mtu: 1500,
+    icc: true,
+    masquerade: true,
+    hairpin: false,
+    hostBinding: '',
+  },
+  labels: { tier: 'front' },
+  phase: 'ready',
+  owner: '',
+};
+export const HOST: Network = {
+  ...WEB,
+  id: hex('b'),
+  name: 'host',
+  driver: 'host',
+  subnets: [],
+  options: { driver: 'host' },
+  labels: {},
+};
+
+export const ENDPOINT: Endpoint = {
+  id: hex('e'),
+  network: WEB.id,
+  container: hex('c'),
+  netns: '/run/netns/blog',
+  ifname: 'eth0',
+  hostIfname: 'veth0',
+  mac: '02:42:ac:14:00:02',
+  addresses: ['172.20.0.2/16', 'fd00:20::2/64'],
+  gateways: ['172.20.0.1', 'fd00:20::1'],
+  aliases: ['www'],
+  gatewayPriority: 0,
+  ports: [
+    { protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 8888, containerPort: 80, count: 1 },
+    { protocol: 'tcp', hostAddress: '::', hostPort: 8888, containerPort: 80, count: 1 },
+    { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5000, containerPort: 53, count: 2 },
+  ],
+  created: '2026-11-21T07:30:00Z',
+  phase: 'ready',
+  owner: '',
+};
+
+export const BLOG: ContainerDetail = {
+  id: hex('c'),
+  name: 'blog',
+  created: '2026-11-21T07:30:00Z',
+  netns: '/run/netns/blog',
+  mode: { kind: 'networks' },
+  hostname: 'blog',
+  command: ['python3', '-m', 'http.server', '80'],
+  env: { TZ: 'UTC' },
+  workingDir: '/srv',
+  dns: { servers: [], search: [], options: [] },
+  extraHosts: [],
+  labels: { a: 'b' },
+  autoRemove: false,
+  networks: [{ network: WEB.id }],
+  ports: [{ protocol: 'tcp', hostPort: 8888, containerPort: 80, count: 1 }],
+  phase: 'ready',
+  owner: '',
+  state: { status: 'running', pid: 4711, exitCode: 0, startedAt: '2026-11-21T07:55:00Z', finishedAt: '' },
+  endpoints: [ENDPOINT],
+};
+export const JOB: ContainerDetail = {
+  ...BLOG,
+  id: hex('d'),
+  name: 'job',
+  created: '2026-11-21T05:00:00Z',
+  mode: { kind: 'none' },
+  command: ['sh', '-c', 'exit 3'],
+  networks: [],
+  ports: [],
+  state: {
+    status: 'exited',
+    pid: 0,
+    exitCode: 3,
+    startedAt: '2026-11-21T05:00:00Z',
+    finishedAt: '2026-11-21T06:00:00Z',
+  },
+  endpoints: [],
+};
+
+const PLAN: readonly PlanStep[] = [
+  { object: 'network web', kind: 'link', verb: 'add', command: 'ip link add br-web type bridge' },
+  { object: 'network web', kind: 'address', verb: 'add', command: 'ip addr add 172.20.0.1/16 dev br-web' },
+  { object: 'endpoint eth0 of blog', kind: 'link', verb: 'add', command: 'ip link add veth0 type veth peer eth0' },
+];
+
+/** An engine that remembers what it was asked and answers from the records above. */
+export class FixtureEngine implements EngineApi {
+  readonly calls: [method: string, ...args: unknown[]][] = [];
+  networks: Network[] = [WEB, HOST];
+  containers: ContainerDetail[] = [BLOG, JOB];
+  spawn: SpawnPlan = { file: '/bin/sh', args: ['-c', 'exit 7'], env: { PATH: '/usr/bin:/bin' }, cwd: '/' };
+  logs: string[] = ['one\n', 'two\n'];
+  closed = 0;
+
+  #note(method: string, ...args: unknown[]): void {
+    this.calls.push([method, ...args.filter((arg) => arg !== undefined)]);
+  }
+  #outcome<T>(value: T, options?: ChangeOptions): Outcome<T> {
+    return options?.explain === true || options?.dryRun === true ? { value, plan: PLAN } : { value };
+  }
+  #container(ref: string): ContainerDetail {
+    const found = this.containers.find((each) => each.name === ref || each.id.startsWith(ref));
+    if (found === undefined)
+      throw new NetloomError('ECONTAINERNOTFOUND', `no container "${ref}"`, { hint: 'netloom ps -a lists them.' });
+    return found;
+  }
+  #network(ref: string): Network {
+    const found = this.networks.find((each) => each.name === ref || each.id.startsWith(ref));
+    if (found === undefined)
+      throw new NetloomError('ENETWORKNOTFOUND', `no network "${ref}"`, { hint: 'netloom network ls lists them.' });
+    return found;
+  }
+
+  async version(): Promise<VersionInfo> {
+    return { version: '0.0.1', apiVersion: 'v1', node: '24', kernel: '6', mode: 'in-process' };
+  }
+  async networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
+    this.#note('networkCreate', spec, options);
+    return this.#outcome({ ...WEB, name: spec.name }, options);
+  }
+  async networkList(): Promise<readonly Network[]> {
+    return this.networks;
+  }
+  async networkInspect(ref: string): Promise<NetworkDetail> {
+    const network = this.#network(ref);
+    return { ...network, endpoints: network.id === WEB.id ? [ENDPOINT] : [] };
+  }
+  async networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
+    this.#note('networkRemove', ref, options);
+    return this.#outcome(this.#network(ref), options);
+  }
+  async networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>> {
+    this.#note('networkPrune', options);
+    return this.#outcome([WEB], options);
+  }
+  async networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    this.#note('networkConnect', container, spec, options);
+    return this.#outcome(ENDPOINT, options);
+  }
+  async networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    this.#note('networkDisconnect', container, network, options);
+    return this.#outcome(ENDPOINT, options);
+  }
+  async containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    this.#note('containerCreate', spec, options);
+    return this.#outcome(BLOG, options);
+  }
+  async containerStart(ref: string): Promise<ContainerDetail> {
+    this.#note('containerStart', ref);
+    return this.#container(ref);
+  }
+  async containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
+    this.#note('containerSpawnPlan', ref, options);
+    return this.spawn;
+  }
+  async containerExecPlan(ref: string, command: readonly string[]): Promise<SpawnPlan> {
+    this.#note('containerExecPlan', ref, command);
+    this.#container(ref);
+    return { ...this.spawn, file: command[0] ?? '', args: command.slice(1) };
+  }
+  async containerList(options?: { readonly all?: boolean }): Promise<readonly ContainerDetail[]> {
+    return this.containers.filter((each) => options?.all === true || each.state.status === 'running');
+  }
+  async containerInspect(ref: string): Promise<ContainerDetail> {
+    return this.#container(ref);
+  }
+  async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
+    this.#note('containerStop', ref, options);
+    return this.#container(ref);
+  }
+  async containerKill(ref: string, signal: string): Promise<void> {
+    this.#note('containerKill', ref, signal);
+    this.#container(ref);
+  }
+  async containerWait(ref: string): Promise<number> {
+    return this.#container(ref).state.exitCode;
+  }
+  async containerRemove(
+    ref: string,
+    options?: ChangeOptions & { readonly force?: boolean },
+  ): Promise<Outcome<Container>> {
+    this.#note('containerRemove', ref, options);
+    return this.#outcome(this.#container(ref), options);
+  }
+  async containerExited(ref: string): Promise<void> {
+    this.#note('containerExited', ref);
+  }
+  async *containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncIterable<Uint8Array> {
+    this.#note('containerLogs', ref, options);
+    for (const line of this.logs) yield Buffer.from(line);
+  }
+  async endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    this.#note('endpointAttach', spec, options);
+    return this.#outcome(ENDPOINT, options);
+  }
+  async endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    this.#note('endpointDetach', id, options);
+    return this.#outcome(ENDPOINT, options);
+  }
+  async endpointList(): Promise<readonly Endpoint[]> {
+    return [ENDPOINT];
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closed++;
+  }
+}
+
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly calls: FixtureEngine['calls'];
+}
+
+/** Runs a command line on the fixture, in this process. */
+export async function ran(
+  line: readonly string[],
+  options?: { engine?: FixtureEngine; columns?: number; env?: Record<string, string> },
+): Promise<Ran> {
+  const engine = options?.engine ?? new FixtureEngine();
+  let stdout = '';
+  let stderr = '';
+  let opened = 0;
+  const io: Io = {
+    stdout: {
+      write: (chunk) => (stdout += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()),
+      ...(options?.columns === undefined ? {} : { isTTY: true, columns: options.columns }),
+    },
+    stderr: { write: (chunk) => (stderr += String(chunk)) },
+    stdinIsTTY: false,
+    env: options?.env ?? {},
+    now: () => NOW,
+    open: async () => {
+      opened++;
+      return engine;
+    },
+  };
+  const status = await runCli(line, io);
+  if (engine.closed !== opened)
+    throw new Error(`the engine was opened ${opened} times and closed ${engine.closed} times`);
+  return { status, stdout, stderr, calls: engine.calls };
+}

@@ -1,0 +1,27 @@
+import { runCli } from './app.ts';
+import type { Io, Sink } from './context.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { EngineApi } from '../model/index.ts';
+
+/** A reader that went away (`netloom ps | head -1`) ends the program quietly, as SIGPIPE would. */
+function quietPipe(stream: NodeJS.WriteStream): Sink {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  return stream;
+}
+
+// The launcher's setting has done its work when this line runs; a command that we start must not inherit it.
+if (process.env['NODE_COMPILE_CACHE']?.endsWith('/netloom/node') === true) delete process.env['NODE_COMPILE_CACHE'];
+
+const io: Io = {
+  stdout: quietPipe(process.stdout),
+  stderr: quietPipe(process.stderr),
+  stdinIsTTY: process.stdin.isTTY ?? false,
+  env: process.env,
+  now: () => Date.now(),
+  open: async (flags: GlobalFlags): Promise<EngineApi> => (await import('./connect.ts')).openApi(flags, process.env),
+};
+
+process.exitCode = await runCli(process.argv.slice(2), io);

@@ -1,0 +1,246 @@
+import type { ContainerDetail, Endpoint, Network, NetworkDetail, PortSpec, PublishedPort } from '../../model/index.ts';
+import { ago, humanDuration } from './duration.ts';
+import { cut } from './table.ts';
+
+/**
+ * The same objects under Docker's field names: what `inspect` prints and what `--format` reads. `--json` prints the
+ * API's own records instead (docs/cli.md says so).
+ */
+export type View = Readonly<Record<string, unknown>>;
+
+export interface Look {
+  readonly noTrunc: boolean;
+  readonly now: number;
+  /** Network id → name. */
+  readonly networkNames: ReadonlyMap<string, string>;
+}
+
+export function shortId(id: string, look: { readonly noTrunc: boolean }): string {
+  return look.noTrunc ? id : id.slice(0, 12);
+}
+
+export function networkRow(network: Network, look: Look): View {
+  return {
+    ID: shortId(network.id, look),
+    Name: network.name,
+    Driver: network.driver,
+    Scope: 'local',
+    Subnets: network.subnets.map((each) => each.subnet).join(', '),
+    IPv4: network.subnets.some((each) => !each.subnet.includes(':')),
+    IPv6: network.subnets.some((each) => each.subnet.includes(':')),
+    Internal: network.internal,
+    Labels: labels(network.labels),
+    CreatedAt: network.created,
+    RunningFor: ago(network.created, look.now),
+  };
+}
+
+export function networkInspect(network: NetworkDetail, containerNames: ReadonlyMap<string, string>): View {
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: network.created,
+    Scope: 'local',
+    Driver: network.driver,
+    EnableIPv4: network.subnets.some((each) => !each.subnet.includes(':')),
+    EnableIPv6: network.subnets.some((each) => each.subnet.includes(':')),
+    IPAM: {
+      Driver: 'default',
+      Config: network.subnets.map((each) => ({
+        Subnet: each.subnet,
+        ...(each.gateway === '' ? {} : { Gateway: each.gateway }),
+        ...(each.ipRange === undefined ? {} : { IPRange: each.ipRange }),
+        ...(each.auxAddresses === undefined ? {} : { AuxiliaryAddresses: each.auxAddresses }),
+      })),
+    },
+    Internal: network.internal,
+    Containers: Object.fromEntries(
+      network.endpoints.map((endpoint) => [
+        endpoint.container === '' ? endpoint.id : endpoint.container,
+        {
+          Name: containerNames.get(endpoint.container) ?? endpoint.netns,
+          EndpointID: endpoint.id,
+          MacAddress: endpoint.mac,
+          IPv4Address: endpoint.addresses.find((each) => !each.includes(':')) ?? '',
+          IPv6Address: endpoint.addresses.find((each) => each.includes(':')) ?? '',
+        },
+      ]),
+    ),
+    Options: Object.fromEntries(
+      Object.entries(network.options).flatMap(([key, value]) => (key === 'driver' ? [] : [[key, String(value)]])),
+    ),
+    Labels: network.labels,
+  };
+}
+
+export function containerRow(container: ContainerDetail, look: Look): View {
+  const command = container.command.join(' ');
+  return {
+    ID: shortId(container.id, look),
+    Names: container.name,
+    Command: quote(look.noTrunc ? command : cut(command, 20)),
+    CreatedAt: container.created,
+    RunningFor: ago(container.created, look.now),
+    Status: status(container, look.now),
+    State: container.state.status,
+    Ports: container.endpoints.flatMap((each) => each.ports.map(publishedText)).join(', '),
+    Networks: networksOf(container, look.networkNames).join(','),
+    Labels: labels(container.labels),
+  };
+}
+
+/** `Up 5 minutes`, `Exited (0) 2 hours ago`, `Created`. */
+export function status(container: ContainerDetail, now: number): string {
+  const { state } = container;
+  if (state.status === 'running') return `Up ${humanDuration(Math.max(0, now - Date.parse(state.startedAt)))}`;
+  if (state.status === 'exited') return `Exited (${state.exitCode}) ${ago(state.finishedAt, now)}`.trimEnd();
+  return state.status === 'created' ? 'Created' : 'Dead';
+}
+
+function networksOf(container: ContainerDetail, names: ReadonlyMap<string, string>): string[] {
+  const { mode } = container;
+  if (mode.kind === 'container') return [`container:${mode.container}`];
+  if (mode.kind !== 'networks') return [mode.kind];
+  if (container.endpoints.length > 0)
+    return container.endpoints.map((each) => names.get(each.network) ?? each.network.slice(0, 12));
+  return container.networks.map((each) => names.get(each.network) ?? each.network);
+}
+
+/** `0.0.0.0:8888->80/tcp`, `[::]:8000-8009->80-89/udp`. */
+export function publishedText(port: PublishedPort): string {
+  return `${bracket(port.hostAddress)}:${range(port.hostPort, port.count)}->${range(port.containerPort, port.count)}/${port.protocol}`;
+}
+
+export function bracket(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+function range(first: number, count: number): string {
+  return count > 1 ? `${first}-${first + count - 1}` : String(first);
+}
+
+export function containerInspect(container: ContainerDetail, names: ReadonlyMap<string, string>): View {
+  const [file = '', ...args] = container.command;
+  const { state, mode } = container;
+  const networkMode =
+    mode.kind === 'container'
+      ? `container:${mode.container}`
+      : mode.kind === 'networks'
+        ? (networksOf(container, names)[0] ?? 'bridge')
+        : mode.kind;
+  return {
+    Id: container.id,
+    Created: container.created,
+    Path: file,
+    Args: args,
+    State: {
+      Status: state.status,
+      Running: state.status === 'running',
+      Dead: state.status === 'dead',
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      StartedAt: state.startedAt,
+      FinishedAt: state.finishedAt,
+    },
+    Name: container.name,
+    HostConfig: {
+      NetworkMode: networkMode,
+      AutoRemove: container.autoRemove,
+      PortBindings: bindings(container.ports),
+      Dns: container.dns.servers,
+      DnsSearch: container.dns.search,
+      DnsOptions: container.dns.options,
+      ExtraHosts: container.extraHosts,
+    },
+    Config: {
+      Hostname: container.hostname,
+      Env: Object.entries(container.env).map(([name, value]) => `${name}=${value}`),
+      Cmd: container.command,
+      WorkingDir: container.workingDir,
+      Labels: container.labels,
+    },
+    NetworkSettings: {
+      SandboxKey: container.netns,
+      Ports: publishedMap(container.endpoints),
+      Networks: Object.fromEntries(
+        container.endpoints.map((each) => [names.get(each.network) ?? each.network, endpointSettings(each)]),
+      ),
+    },
+  };
+}
+
+function endpointSettings(endpoint: Endpoint): View {
+  const [v4 = '', v4Length = '0'] = (endpoint.addresses.find((each) => !each.includes(':')) ?? '').split('/');
+  const [v6 = '', v6Length = '0'] = (endpoint.addresses.find((each) => each.includes(':')) ?? '').split('/');
+  return {
+    Aliases: endpoint.aliases,
+    MacAddress: endpoint.mac,
+    GwPriority: endpoint.gatewayPriority,
+    NetworkID: endpoint.network,
+    EndpointID: endpoint.id,
+    Gateway: endpoint.gateways.find((each) => !each.includes(':')) ?? '',
+    IPAddress: v4,
+    IPPrefixLen: Number(v4Length),
+    IPv6Gateway: endpoint.gateways.find((each) => each.includes(':')) ?? '',
+    GlobalIPv6Address: v6,
+    GlobalIPv6PrefixLen: Number(v6Length),
+    InterfaceName: endpoint.ifname,
+    HostInterfaceName: endpoint.hostIfname,
+  };
+}
+
+function publishedMap(endpoints: readonly Endpoint[]): View {
+  const out: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const port of endpoints.flatMap((each) => each.ports)) {
+    for (let index = 0; index < port.count; index++) {
+      const key = `${port.containerPort + index}/${port.protocol}`;
+      (out[key] ??= []).push({ HostIp: port.hostAddress, HostPort: String(port.hostPort + index) });
+    }
+  }
+  return out;
+}
+
+function bindings(ports: readonly PortSpec[]): View {
+  const out: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const port of ports) {
+    for (let index = 0; index < port.count; index++) {
+      const host =
+        port.hostPort === 0
+          ? ''
+          : port.hostPortEnd === undefined
+            ? String(port.hostPort + index)
+            : `${port.hostPort}-${port.hostPortEnd}`;
+      (out[`${port.containerPort + index}/${port.protocol}`] ??= []).push({
+        HostIp: port.hostAddress ?? '',
+        HostPort: host,
+      });
+    }
+  }
+  return out;
+}
+
+export function endpointRow(endpoint: Endpoint, look: Look, containerNames: ReadonlyMap<string, string>): View {
+  return {
+    ID: shortId(endpoint.id, look),
+    Network: look.networkNames.get(endpoint.network) ?? shortId(endpoint.network, look),
+    Container: containerNames.get(endpoint.container) ?? shortId(endpoint.container, look),
+    Namespace: endpoint.netns,
+    Interface: endpoint.ifname,
+    HostInterface: endpoint.hostIfname,
+    MacAddress: endpoint.mac,
+    Addresses: endpoint.addresses.join(', '),
+    Gateways: endpoint.gateways.join(', '),
+    Ports: endpoint.ports.map(publishedText).join(', '),
+    CreatedAt: endpoint.created,
+  };
+}
+
+function labels(all: Readonly<Record<string, string>>): string {
+  return Object.entries(all)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+function quote(text: string): string {
+  return `"${text.replaceAll('"', '\\"')}"`;
+}

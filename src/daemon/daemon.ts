@@ -1,0 +1,74 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { DEFAULT_SOCKET } from '../api/client.ts';
+import { createApiServer } from '../api/server.ts';
+import type { EngineApi } from '../model/index.ts';
+import { activationDescriptor } from './activation.ts';
+import { watchLife } from './life.ts';
+import { type Logger, openLog } from './log.ts';
+import { claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
+
+export interface DaemonOptions {
+  /** The engine, or how to open one: called once the socket is known to be ours. The daemon disposes of it. */
+  readonly engine: EngineApi | ((log: Logger) => Promise<EngineApi>);
+  /** Default /run/netloom/netloom.sock. Not used where systemd passes a socket. */
+  readonly socketPath?: string;
+  /** pino's names; default `info`. */
+  readonly logLevel?: string;
+  /** Instead of one made from `logLevel`. */
+  readonly log?: Logger;
+  /** The group that may use the socket, where the machine has it; default `netloom`. */
+  readonly group?: string;
+  /** Milliseconds for requests in flight at the stop; default 10,000. */
+  readonly stopDeadline?: number;
+  /** Stops the daemon as SIGTERM does. */
+  readonly signal?: AbortSignal;
+  /** Called once requests are answered. */
+  readonly onListening?: () => void;
+}
+
+/**
+ * Serves an engine on a unix socket until SIGTERM, SIGINT or `signal`; resolves when everything is put away: requests
+ * in flight answered, the engine closed, the socket file removed (systemd's own stays).
+ * @throws NetloomError EDAEMONRUNNING, ENOTSOCK, ENAMETOOLONG, EINVAL, and what opening the engine raises.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const log = options.log ?? openLog({ level: options.logLevel ?? 'info' });
+  const descriptor = activationDescriptor();
+  const socketPath = options.socketPath ?? DEFAULT_SOCKET;
+  using life = watchLife(log, options.signal);
+  using _claim = descriptor === undefined ? await claimSocketPath(socketPath) : undefined;
+  await using engine = typeof options.engine === 'function' ? await options.engine(log) : options.engine;
+  const { version } = await engine.version();
+  const api = await createApiServer({ engine, log, version });
+  if (life.stop.aborted) return void (await api.stop(0));
+
+  if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
+  else await listenOnDescriptor(api.http, descriptor);
+  log.info({ socket: descriptor === undefined ? socketPath : `fd ${descriptor}`, version }, 'listening');
+  options.onListening?.();
+
+  if (!life.stop.aborted) await once(life.stop, 'abort');
+  const cut = await api.stop(options.stopDeadline ?? 10_000);
+  if (cut > 0) log.warn({ connections: cut }, 'requests did not end in time and were cut');
+  log.info({}, 'stopped');
+}
+
+async function listenOnOwn(server: Server, path: string, group: string, log: Logger): Promise<void> {
+  await listenOnPath(server, path);
+  try {
+    if (!giveToGroup(path, group)) log.debug({ group }, 'no such group: the socket is for its owner only');
+  } catch (error) {
+    log.warn({ err: error, group }, 'the socket could not be given to the group');
+  }
+}
+
+function listenOnDescriptor(server: Server, fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

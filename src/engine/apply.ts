@@ -1,0 +1,267 @@
+import { hasCode, NetloomError } from '../errors.ts';
+import { type Fact, factKey, kindOf, type KernelView, type LinkFact, type Step, type Verb } from '../facts/index.ts';
+import { NetlinkError, type Reply, type Request } from '../netlink/index.ts';
+import { linkGet, parseLink } from '../rtnetlink/index.ts';
+
+/** One thing to do to one fact. */
+export interface Change {
+  readonly verb: Verb;
+  readonly fact: Fact;
+  /** What is there now; given with `change`. */
+  readonly have?: Fact;
+}
+
+export interface ApplyOptions {
+  /**
+   * Called after each fact has reached the kernel, which then get them one by one instead of in bursts: how the fault
+   * tests die at every step.
+   */
+  readonly onFact?: ((change: Change) => void) | undefined;
+  /** Run netlink exchanges on a thread, because the kernel is known to make others wait just now. */
+  readonly mayWait?: boolean | undefined;
+  /** Deletes a link of the host together with others that are asked for at the same time. */
+  readonly deleteLink?: ((ifname: string) => Promise<void>) | undefined;
+}
+
+/**
+ * Does the changes in order, in as few messages as their order allows. When one is refused, everything this call did
+ * is undone in reverse, and the refusal is thrown; what could not be undone is attached as an AggregateError's part.
+ *
+ * An addition that is there already is adopted when it is ours and as wanted; a deletion of what is gone is done.
+ */
+export async function apply(kernel: KernelView, changes: readonly Change[], options: ApplyOptions = {}): Promise<void> {
+  const done: Change[] = [];
+  try {
+    for (const run of runsOf(changes, options.onFact !== undefined)) {
+      done.push(...run.changes); // before it is sent: part of a refused burst may have been taken
+      await perform(kernel, run, options);
+      for (const change of run.changes) options.onFact?.(change);
+    }
+  } catch (error) {
+    const failures = await undo(kernel, done);
+    if (failures.length === 0) throw error;
+    throw new AggregateError([error, ...failures], `${message(error)}; and undoing it failed: ${failures.map(message).join('; ')}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Does deletions, as `removalOf` orders them, all of them whatever fails on the way. */
+export async function remove(kernel: KernelView, deletions: readonly Change[], options: ApplyOptions = {}): Promise<void> {
+  const failures: unknown[] = [];
+  for (const run of runsOf(deletions, options.onFact !== undefined)) {
+    try {
+      await perform(kernel, run, options);
+    } catch (error) {
+      failures.push(error);
+    }
+    for (const change of run.changes) options.onFact?.(change);
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, failures.map(message).join('; '));
+}
+
+/** The deletions that take `facts` away: in reverse order, without those that vanish with another of them. */
+export function removalOf(facts: readonly Fact[]): Change[] {
+  const keys = new Set(facts.map(factKey));
+  return facts
+    .filter((fact) => kindOf(fact).delete(fact) && !kindOf(fact).within(fact).some((key) => keys.has(key)))
+    .toReversed()
+    .map((fact) => ({ verb: 'delete', fact }));
+}
+
+async function undo(kernel: KernelView, done: readonly Change[]): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  for (const change of done.toReversed()) {
+    const inverse = inverseOf(change);
+    if (!inverse) continue;
+    try {
+      const step = stepOf(inverse);
+      if (step) await perform(kernel, { changes: [inverse], steps: [step] }, {});
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  return failures;
+}
+
+function inverseOf(change: Change): Change | undefined {
+  if (untouched.has(change)) return undefined;
+  if (change.verb === 'add') return { verb: 'delete', fact: change.fact };
+  if (change.verb === 'delete') return { verb: 'add', fact: change.fact };
+  return change.have ? { verb: 'change', fact: change.have, have: change.fact } : undefined;
+}
+/** Changes that altered nothing, because the kernel was as wanted already or refused them: not ours to undo. */
+const untouched = new WeakSet<Change>();
+
+/** How to do it; undefined for a deletion of what stays. */
+function stepOf(change: Change): Step | undefined {
+  const kind = kindOf(change.fact);
+  switch (change.verb) {
+    case 'add':
+      return kind.add(change.fact);
+    case 'delete':
+      return kind.delete(change.fact);
+    case 'change': {
+      const step = change.have && kind.change(change.fact, change.have);
+      if (!step) throw new NetloomError('EINTERNAL', `${factKey(change.fact)} cannot be changed in place`);
+      return step;
+    }
+  }
+}
+
+/** Changes that travel together. */
+interface Run {
+  readonly changes: Change[];
+  readonly steps: Step[];
+}
+
+function runsOf(changes: readonly Change[], single: boolean): Run[] {
+  const runs: Run[] = [];
+  for (const change of changes) {
+    const step = stepOf(change);
+    if (!step) continue;
+    const last = runs.at(-1);
+    const head = last?.steps[0];
+    const together =
+      !single &&
+      last &&
+      head &&
+      step.via !== 'call' &&
+      head.via === step.via &&
+      head.ns === step.ns &&
+      last.changes[0]?.verb === change.verb &&
+      // an index that this very run is about to teach is not known when the run is encoded
+      !(step.via === 'rtnetlink' && step.needs.some((name) => last.steps.some((s) => teaches(s, name))));
+    if (together) {
+      last.changes.push(change);
+      last.steps.push(step);
+    } else {
+      runs.push({ changes: [change], steps: [step] });
+    }
+  }
+  return runs;
+}
+
+function teaches(step: Step, ifname: string): boolean {
+  return step.via === 'rtnetlink' && step.teaches?.includes(ifname) === true;
+}
+
+async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Promise<void> {
+  const [head] = run.steps;
+  if (!head) return;
+  const { deleteLink } = options;
+  if (deleteLink && run.changes.every(isHostLinkDeletion)) {
+    await Promise.all(run.changes.map(({ fact }) => deleteLink((fact as LinkFact).name)));
+    return;
+  }
+  switch (head.via) {
+    case 'call':
+      await head.run(kernel);
+      return;
+    case 'nftables':
+      await performNft(kernel, run, head.ns);
+      return;
+    case 'rtnetlink':
+      await performRtnl(kernel, run, head.ns, options);
+      return;
+  }
+}
+
+function isHostLinkDeletion({ verb, fact }: Change): boolean {
+  return verb === 'delete' && fact.kind === 'link' && fact.ns === '' && fact.origin.type !== 'there';
+}
+
+async function performRtnl(kernel: KernelView, run: Run, ns: string, options: ApplyOptions): Promise<void> {
+  let conn;
+  try {
+    conn = kernel.rtnl(ns);
+  } catch (error) {
+    // a namespace that vanished took what was in it along
+    if (run.changes.every((c) => c.verb === 'delete') && hasCode(error, 'ENOENT', 'EINVAL')) return;
+    throw error;
+  }
+  const requests: Request[] = [];
+  const spans: { change: Change; step: Step & { via: 'rtnetlink' }; from: number; to: number }[] = [];
+  for (const [i, step] of run.steps.entries()) {
+    const change = run.changes[i];
+    if (step.via !== 'rtnetlink' || !change) continue;
+    let missing: string | undefined;
+    for (const name of step.needs) if ((await indexOf(kernel, ns, name)) === undefined) missing ??= name;
+    if (missing !== undefined) {
+      if (change.verb === 'delete') continue; // its link is gone, and so is it
+      throw new NetloomError('ENODEV', `no interface ${missing}${ns === '' ? '' : ` in ${ns}`}`);
+    }
+    const from = requests.length;
+    requests.push(...step.requests((name) => kernel.indices.get(ns, name) ?? 0, kernel));
+    spans.push({ change, step, from, to: requests.length });
+  }
+  const lane = options.mayWait ? 'thread' : 'here';
+  const replies = await conn.batch(requests, { lane });
+  let refused: unknown;
+  for (const { change, step, from, to } of spans) {
+    const own = replies.slice(from, to);
+    const error = own.find((reply) => reply.error)?.error;
+    if (!error) step.learn?.(own, kernel.indices);
+    else if (!(await excused(kernel, change, error))) {
+      untouched.add(change);
+      refused ??= error;
+    }
+    else if (change.verb === 'add') step.learn?.(own, kernel.indices);
+  }
+  if (refused) throw refused;
+}
+
+async function performNft(kernel: KernelView, run: Run, ns: string): Promise<void> {
+  const requests = run.steps.flatMap((step) => (step.via === 'nftables' ? step.requests : []));
+  try {
+    await kernel.nft(ns).commit(requests);
+  } catch (error) {
+    // the batch as a whole was refused: find the fact that is to blame, or that was there (or gone) already
+    if (run.changes.length === 1) {
+      const [change] = run.changes;
+      if (change && error instanceof NetlinkError && (await excused(kernel, change, error))) return;
+      if (change) untouched.add(change);
+      throw error;
+    }
+    if (!hasCode(error, 'ENOENT', 'EEXIST')) {
+      for (const change of run.changes) untouched.add(change);
+      throw error;
+    }
+    for (const change of run.changes) untouched.add(change);
+    for (const [i, change] of run.changes.entries()) {
+      const step = run.steps[i];
+      untouched.delete(change);
+      if (step) await performNft(kernel, { changes: [change], steps: [step] }, ns);
+    }
+  }
+}
+
+/** True when a refusal only says that the kernel is already as wanted. */
+async function excused(kernel: KernelView, change: Change, error: NetlinkError): Promise<boolean> {
+  if (change.verb === 'delete') return hasCode(error, 'ENOENT', 'ENODEV', 'ESRCH', 'EADDRNOTAVAIL');
+  if (change.verb !== 'add' || !hasCode(error, 'EEXIST')) return false;
+  const kind = kindOf(change.fact);
+  const key = kind.key(change.fact);
+  const there = await kind.read(kernel, change.fact.ns, [change.fact]);
+  const have = there.find((fact) => kind.key(fact) === key);
+  if (!have || kind.differences(change.fact, have).length > 0) return false;
+  untouched.add(change);
+  return true;
+}
+
+/** An interface's index, asked of the kernel where this operation has not met it yet. */
+async function indexOf(kernel: KernelView, ns: string, ifname: string): Promise<number | undefined> {
+  const known = kernel.indices.get(ns, ifname);
+  if (known !== undefined) return known;
+  const [reply] = await kernel.rtnl(ns).batch([linkGet({ name: ifname })], { lane: 'here' });
+  const answer: Reply['messages'][number] | undefined = reply?.messages[0];
+  if (!answer) return undefined;
+  const { index } = parseLink(answer);
+  kernel.indices.set(ns, ifname, index);
+  return index;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,25 @@
+import type { Pool } from '../ipam/index.ts';
+import type { RandomSource } from '../model/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Change } from './apply.ts';
+import type { Kernel } from './kernel.ts';
+import type { Paths } from './paths.ts';
+import type { Reaper } from './reaper.ts';
+
+/** What every part of one engine shares. */
+export interface Core {
+  /** This engine, as the `owner` of what it is changing: alive as long as it holds its lock. */
+  readonly id: string;
+  readonly store: Store;
+  readonly kernel: Kernel;
+  readonly reaper: Reaper;
+  readonly paths: Paths;
+  /** Where automatic subnets come from. */
+  readonly pools: readonly Pool[];
+  now(): Date;
+  readonly random: RandomSource;
+  /** Run by the process shim when a container's command has ended, with the container's id added. */
+  readonly exitCommand: readonly string[];
+  /** Test seam for faults: called after each fact has reached the kernel. */
+  readonly onFact: ((change: Change) => void) | undefined;
+}

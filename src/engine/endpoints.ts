@@ -1,0 +1,241 @@
+import { macFor, parseIp, type Prefix } from '../addr/index.ts';
+import { bridgeDriver, bridgeOptions, defaultRoutes, objectOf } from '../drivers/index.ts';
+import { NetloomError } from '../errors.ts';
+import type { Fact } from '../facts/index.ts';
+import { Netns } from '../kernel/index.ts';
+import { leaseAddresses, releaseAddress } from '../ipam/index.ts';
+import {
+  type AttachSpec,
+  type ChangeOptions,
+  type Container,
+  type Endpoint,
+  type EndpointSpec,
+  type Network,
+  newId,
+  type Outcome,
+  parseAttachSpec,
+  type PortSpec,
+} from '../model/index.ts';
+import { portElements } from '../nat/index.ts';
+import type { ReadTx, Tx } from '../store/index.ts';
+import { type Change, removalOf } from './apply.ts';
+import { change, type Decision } from './change.ts';
+import type { Core } from './core.ts';
+import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady } from './networks.ts';
+import { claimPorts, releasePorts } from './ports.ts';
+import { deleteEndpoint, endpointsOf, findEndpoint, findNetwork, KEYS, putEndpoint, type Workload, workloadOf } from './records.ts';
+
+export async function endpointAttach(core: Core, spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+  const parts = parseAttachSpec(spec);
+  if (parts.network === DEFAULT_NETWORK) await ensureDefaultNetwork(core);
+  const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
+  Netns.open(spec.netns).close(); // one clear error for a namespace that is none, before anything is written
+  return await change(core, options, async (tx) => {
+    const plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
+    return attachDecision(plan, workload);
+  });
+}
+
+export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+  return await change(core, options, async (tx) => {
+    const endpoint = await findEndpoint(tx, ref);
+    if (endpoint.container !== '') {
+      throw new NetloomError('EENDPOINTINUSE', `endpoint ${endpoint.id.slice(0, 12)} belongs to a container`, {
+        hint: 'use network disconnect, or remove the container',
+      });
+    }
+    return await planDetach(core, tx, endpoint, await workloadOf(tx, endpoint));
+  });
+}
+
+export async function endpointList(core: Core): Promise<readonly Endpoint[]> {
+  return (await core.store.read((tx) => tx.list<Endpoint>(KEYS.endpoints))).map((entry) => entry.value);
+}
+
+/** Everything that one endpoint wants of the kernel. */
+export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
+  const context = { workload: workload.name };
+  return [...bridgeDriver.endpointFacts(network, endpoint, context), ...portElements(endpoint, objectOf(endpoint, context))];
+}
+
+/** An attachment decided: the endpoint as it will be, what else of the workload changes, and what the kernel must do. */
+export interface AttachPlan {
+  readonly endpoint: Endpoint;
+  readonly network: Network;
+  /** Other endpoints of the workload, as they were and as they become: the default route may move. */
+  readonly moved: readonly { readonly before: Endpoint; readonly after: Endpoint }[];
+  readonly changes: readonly Change[];
+}
+
+/** Leases, claims and records one endpoint. Several in one transaction see each other. */
+export async function planAttach(
+  core: Core,
+  tx: Tx,
+  workload: Workload,
+  spec: EndpointSpec,
+  ports: readonly PortSpec[],
+): Promise<AttachPlan> {
+  const network = requireReady(await findNetwork(tx, spec.network));
+  const siblings = await endpointsOf(tx, workload);
+  if (workload.container !== '' && siblings.some((e) => e.network === network.id)) {
+    throw new NetloomError('EALREADYCONNECTED', `${workload.name} is connected to network "${network.name}" already`);
+  }
+  const id = newId(core.random);
+  const leases = await leaseAddresses(tx, network, {
+    endpoint: id,
+    owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
+    ...(spec.addresses && { fixed: spec.addresses }),
+  });
+  const families = { v4: leases.some((l) => l.family === 4), v6: leases.some((l) => l.family === 6) };
+  if (ports.length > 0 && network.internal) {
+    throw new NetloomError('EINTERNAL_NETWORK', `network "${network.name}" is internal: nothing outside can reach a port published on it`, {
+      hint: 'connect the workload to another network too, or create the network without --internal',
+    });
+  }
+  const draft: Endpoint = {
+    id,
+    network: network.id,
+    container: workload.container,
+    netns: workload.netns,
+    ifname: spec.ifname ?? freeIfname(siblings),
+    hostIfname: `ve${id.slice(0, 11)}`,
+    mac: spec.mac ?? macOf(leases),
+    addresses: leases.map((lease) => lease.text),
+    gateways: [],
+    aliases: spec.aliases ?? [],
+    gatewayPriority: spec.gatewayPriority ?? 0,
+    ports: await claimPorts(tx, core.kernel.host, { endpoint: id, workload: workload.name }, ports, families, bridgeOptions(network).hostBinding, core.random),
+    created: core.now().toISOString(),
+    phase: 'creating',
+    owner: core.id,
+  };
+  if (siblings.some((e) => e.ifname === draft.ifname)) {
+    throw new NetloomError('EIFNAMETAKEN', `${workload.name} has an interface ${draft.ifname} already`);
+  }
+  const { endpoints, moves } = await settleGateways(tx, [...siblings, draft], workload);
+  const endpoint = endpoints.find((e) => e.id === id) ?? draft;
+  await putEndpoint(tx, endpoint, workload);
+  const moved = siblings.flatMap((before) => {
+    const after = endpoints.find((e) => e.id === before.id);
+    return after && after !== before ? [{ before, after }] : [];
+  });
+  for (const { after } of moved) await putEndpoint(tx, after, workload);
+  return {
+    endpoint,
+    network,
+    moved,
+    changes: [
+      ...(await applyNetwork(core, tx, network)),
+      // the old default route must go before the new one can come
+      ...moves.filter((c) => c.verb === 'delete'),
+      ...factsOfEndpoint(network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact })),
+    ],
+  };
+}
+
+/** What the end of a successful attachment writes. */
+export async function settleAttach(tx: Tx, plan: AttachPlan, workload: Workload): Promise<Endpoint> {
+  const ready: Endpoint = { ...plan.endpoint, phase: 'ready', owner: '' };
+  await putEndpoint(tx, ready, workload);
+  await tx.put(appliedKey(plan.network), 1);
+  return ready;
+}
+
+/** Takes back what `planAttach` wrote. */
+export async function revertAttach(tx: Tx, plan: AttachPlan, workload: Workload): Promise<void> {
+  await forgetEndpoint(tx, plan.network, plan.endpoint, workload);
+  for (const { before } of plan.moved) await putEndpoint(tx, before, workload);
+}
+
+/** Gives back addresses, ports and the record. */
+export async function forgetEndpoint(tx: Tx, network: Network | undefined, endpoint: Endpoint, workload: Workload): Promise<void> {
+  if (network) for (const address of endpoint.addresses) await releaseAddress(tx, network, address, endpoint.id);
+  await releasePorts(tx, endpoint.ports, endpoint.id);
+  await deleteEndpoint(tx, endpoint, workload);
+}
+
+function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint> {
+  return {
+    key: `endpoint/${plan.endpoint.id}`,
+    value: plan.endpoint,
+    changes: plan.changes,
+    settle: (tx) => settleAttach(tx, plan, workload),
+    revert: (tx) => revertAttach(tx, plan, workload),
+  };
+}
+
+/** Marks an endpoint as going and says what must happen; its siblings take over the default route. */
+export async function planDetach(core: Core, tx: Tx, endpoint: Endpoint, workload: Workload): Promise<Decision<Endpoint>> {
+  const network = await tx.get<Network>(KEYS.networks + endpoint.network);
+  const removing: Endpoint = { ...endpoint, phase: 'removing', owner: core.id };
+  await putEndpoint(tx, removing, workload);
+  const siblings = (await endpointsOf(tx, workload)).filter((e) => e.id !== endpoint.id);
+  const { endpoints, moves } = await settleGateways(tx, siblings, workload);
+  return {
+    key: `endpoint/${endpoint.id}`,
+    value: removing,
+    changes: [
+      // the workload keeps a default route: the old one goes first, by itself
+      ...(moves.length > 0 ? defaultRoutes(endpoint, '').map((fact): Change => ({ verb: 'delete', fact })) : []),
+      ...moves.filter((c) => c.verb === 'add'),
+      ...(network ? removalOf(factsOfEndpoint(network, endpoint, workload)) : []),
+    ],
+    async settle(tx) {
+      await forgetEndpoint(tx, network, endpoint, workload);
+      for (const after of endpoints) if (after.phase === 'ready') await putEndpoint(tx, after, workload);
+      return removing;
+    },
+    revert: async (tx) => putEndpoint(tx, { ...removing, owner: '' }, workload),
+  };
+}
+
+/**
+ * Which endpoint of a workload has the default route, per family: the highest gateway priority, then the oldest. Pure
+ * but for looking up networks; returns the endpoints with their gateways, and the routes that move.
+ */
+async function settleGateways(tx: ReadTx, endpoints: readonly Endpoint[], workload: Workload): Promise<{ endpoints: Endpoint[]; moves: Change[] }> {
+  const candidates = new Map<string, readonly string[]>();
+  for (const endpoint of endpoints) {
+    const network = await tx.get<Network>(KEYS.networks + endpoint.network);
+    const open = network && !network.internal && endpoint.phase !== 'removing';
+    candidates.set(endpoint.id, open ? network.subnets.map((s) => s.gateway).filter((gateway) => gateway !== '') : []);
+  }
+  const order = endpoints.toSorted((a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created));
+  const winners = new Map<number, Endpoint>();
+  for (const endpoint of order) {
+    for (const gateway of candidates.get(endpoint.id) ?? []) {
+      const { family } = parseIp(gateway);
+      if (!winners.has(family)) winners.set(family, endpoint);
+    }
+  }
+  const moves: Change[] = [];
+  const settled = endpoints.map((endpoint) => {
+    const gateways = (candidates.get(endpoint.id) ?? []).filter((g) => winners.get(parseIp(g).family) === endpoint);
+    if (gateways.join() === endpoint.gateways.join()) return endpoint;
+    const object = objectOf(endpoint, { workload: workload.name });
+    const before = defaultRoutes(endpoint, object);
+    const after = defaultRoutes({ ...endpoint, gateways }, object);
+    if (endpoint.phase === 'ready') {
+      for (const fact of before) if (!after.some((f) => f.via === fact.via)) moves.push({ verb: 'delete', fact });
+      for (const fact of after) if (!before.some((f) => f.via === fact.via)) moves.push({ verb: 'add', fact });
+    }
+    return { ...endpoint, gateways };
+  });
+  return { endpoints: settled, moves };
+}
+
+/** Follows from the first address, so that a workload that comes back with its address is known to its neighbours. */
+function macOf(leases: readonly Prefix[]): string {
+  const [first] = leases;
+  if (!first) throw new TypeError('an endpoint without an address');
+  return macFor(first.address);
+}
+
+function freeIfname(siblings: readonly Endpoint[]): string {
+  for (let i = 0; ; i++) if (!siblings.some((e) => e.ifname === `eth${i}`)) return `eth${i}`;
+}
+
+/** The workload of a container's endpoints. */
+export function workloadOfContainer(container: Container): Workload {
+  return { container: container.id, name: container.name, netns: container.netns };
+}

@@ -1,0 +1,102 @@
+import type { KernelView, LinkIndices } from '../facts/index.ts';
+import { Netns } from '../kernel/index.ts';
+import { NETLINK, NetlinkConn } from '../netlink/index.ts';
+import { NftConn } from '../nftables/index.ts';
+
+/** One namespace, with the connections into it that were needed so far. */
+class Space implements Disposable {
+  readonly netns: Netns;
+  #rtnl: NetlinkConn | undefined;
+  #nft: NftConn | undefined;
+
+  constructor(netns: Netns) {
+    this.netns = netns;
+  }
+  get rtnl(): NetlinkConn {
+    return (this.#rtnl ??= NetlinkConn.open(NETLINK.ROUTE, this.netns));
+  }
+  get nft(): NftConn {
+    return (this.#nft ??= NftConn.open(this.netns));
+  }
+  [Symbol.dispose](): void {
+    this.#rtnl?.close();
+    this.#nft?.[Symbol.dispose]();
+    this.netns.close();
+  }
+}
+
+/** The host namespace, held for the engine's life; every operation works in a `scope()` of its own. */
+export class Kernel implements Disposable {
+  readonly #host: Space;
+
+  /** @param host owned by the kernel from here on. */
+  constructor(host: Netns) {
+    this.#host = new Space(host);
+  }
+  get host(): Netns {
+    return this.#host.netns;
+  }
+  /** Connections for one operation: workloads' namespaces are opened when first used, and closed with the scope. */
+  scope(): KernelScope {
+    return new KernelScope(this.#host);
+  }
+  [Symbol.dispose](): void {
+    this.#host[Symbol.dispose]();
+  }
+}
+
+export class KernelScope implements KernelView, Disposable {
+  readonly #host: Space;
+  readonly #spaces = new Map<string, Space>();
+  /** Interface indices, known for this operation only: outside of it anyone may remake a link. */
+  readonly indices: Indices = new Indices();
+
+  constructor(host: Space) {
+    this.#host = host;
+  }
+
+  netns(ns: string): Netns {
+    return this.#space(ns).netns;
+  }
+  rtnl(ns: string): NetlinkConn {
+    return this.#space(ns).rtnl;
+  }
+  nft(ns: string): NftConn {
+    return this.#space(ns).nft;
+  }
+  forget(ns: string): void {
+    this.#spaces.get(ns)?.[Symbol.dispose]();
+    this.#spaces.delete(ns);
+    this.indices.forget(ns);
+  }
+  [Symbol.dispose](): void {
+    for (const space of this.#spaces.values()) space[Symbol.dispose]();
+    this.#spaces.clear();
+  }
+
+  #space(ns: string): Space {
+    if (ns === '') return this.#host;
+    let space = this.#spaces.get(ns);
+    if (!space) this.#spaces.set(ns, (space = new Space(Netns.open(ns))));
+    return space;
+  }
+}
+
+class Indices implements LinkIndices {
+  readonly #byNs = new Map<string, Map<string, number>>();
+
+  get(ns: string, ifname: string): number | undefined {
+    return this.#byNs.get(ns)?.get(ifname);
+  }
+  set(ns: string, ifname: string, index: number): void {
+    let names = this.#byNs.get(ns);
+    if (!names) this.#byNs.set(ns, (names = new Map<string, number>()));
+    names.set(ifname, index);
+  }
+  delete(ns: string, ifname: string): void {
+    this.#byNs.get(ns)?.delete(ifname);
+  }
+  forget(ns: string): void {
+    this.#byNs.delete(ns);
+  }
+}

@@ -1,0 +1,230 @@
+import { NetloomError } from '../errors.ts';
+import { bridgeDriver, bridgeOptions } from '../drivers/index.ts';
+import type { Fact } from '../facts/index.ts';
+import { chooseSubnet, forgetNetwork } from '../ipam/index.ts';
+import {
+  type BridgeOptions,
+  type ChangeOptions,
+  type Network,
+  type NetworkContext,
+  type NetworkParts,
+  type NetworkSpec,
+  newId,
+  type Occupied,
+  type Outcome,
+  overlapCheck,
+  parseNetworkSpec,
+  subnetOf,
+} from '../model/index.ts';
+import { networkElements, rulesetFacts } from '../nat/index.ts';
+import { parsePrefix } from '../addr/index.ts';
+import type { ReadTx, Tx } from '../store/index.ts';
+import { type Change, removalOf } from './apply.ts';
+import { change, type Decision } from './change.ts';
+import type { Core } from './core.ts';
+import { additions } from './diff.ts';
+import { type HostView, keepAdvertisements, viewHost } from './host.ts';
+import { findNetwork, KEYS } from './records.ts';
+
+/** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
+export const DEFAULT_NETWORK = 'bridge';
+const DEFAULT_BRIDGE = 'netloom0';
+
+/** `host` and `none` are words rather than objects: they hold no kernel state. */
+export const BUILT_IN: readonly Network[] = (['host', 'none'] as const).map((driver) => ({
+  id: driver.padEnd(64, '0').replace(/[^0-9a-f]/g, '0'),
+  name: driver,
+  driver,
+  created: '1970-01-01T00:00:00.000Z',
+  internal: false,
+  subnets: [],
+  options: { driver },
+  labels: {},
+  phase: 'ready',
+  owner: '',
+}));
+
+export async function networkCreate(core: Core, spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
+  return await create(core, spec, { id: newId(core.random) }, options);
+}
+
+async function create(core: Core, spec: NetworkSpec, context: NetworkContext, options?: ChangeOptions): Promise<Outcome<Network>> {
+  const parts = parseNetworkSpec(spec, context);
+  using kernel = core.kernel.scope();
+  const host = await viewHost(core.kernel.host, kernel.rtnl(''));
+  return await change(core, options, async (tx) => {
+    const network = await defineNetwork(core, tx, context.id, parts, host);
+    return await creation(core, tx, network, host);
+  });
+}
+
+export async function networkList(core: Core): Promise<readonly Network[]> {
+  const stored = await core.store.read((tx) => tx.list<Network>(KEYS.networks));
+  return [...stored.map((entry) => entry.value), ...BUILT_IN].toSorted((a, b) => a.name.localeCompare(b.name));
+}
+
+export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
+  refuseBuiltIn(ref);
+  return await change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref)));
+}
+
+/** Removes every network without endpoints, the default one left out, as Docker does. */
+export async function networkPrune(core: Core, options?: ChangeOptions): Promise<Outcome<readonly Network[]>> {
+  const unused = await core.store.read(async (tx) => {
+    const networks: Network[] = [];
+    for (const { value } of await tx.list<Network>(KEYS.networks)) {
+      if (value.name !== DEFAULT_NETWORK && (await users(tx, value.id)) === 0) networks.push(value);
+    }
+    return networks;
+  });
+  const removed: Network[] = [];
+  const plan = [];
+  for (const network of unused) {
+    try {
+      const outcome = await networkRemove(core, network.id, options);
+      removed.push(outcome.value);
+      plan.push(...(outcome.plan ?? []));
+    } catch (error) {
+      // somebody began to use it, or removed it, since we looked
+      if (!(error instanceof NetloomError && (error.code === 'ENETWORKINUSE' || error.code === 'ENETWORKNOTFOUND'))) throw error;
+    }
+  }
+  return { value: removed, ...(options?.dryRun || options?.explain ? { plan } : {}) };
+}
+
+/** The default network, made when it is first needed. */
+export async function ensureDefaultNetwork(core: Core): Promise<void> {
+  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return;
+  try {
+    const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
+    await create(core, spec, { id: newId(core.random), predefined: true });
+  } catch (error) {
+    if (!(error instanceof NetloomError && error.code === 'ENAMETAKEN')) throw error; // another process was first
+  }
+}
+
+/** Everything that one network wants of the host. */
+export function factsOfNetwork(network: Network): readonly Fact[] {
+  return [...bridgeDriver.networkFacts(network), ...networkElements(network)];
+}
+
+/**
+ * What must be added so that a network can be used: nothing where it was applied since the machine started, else what
+ * is missing of the shared rule set and of the network itself.
+ */
+export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Promise<Change[]> {
+  if ((await tx.get(appliedKey(network))) !== undefined) return [];
+  return await additions(core, [...rulesetFacts(), ...factsOfNetwork(network)]);
+}
+export function appliedKey(network: Network): string {
+  return `applied/${network.id}`;
+}
+
+/** A network that can be attached to. @throws NetloomError ENETWORKBUSY */
+export function requireReady(network: Network): Network {
+  if (network.phase === 'ready') return network;
+  throw new NetloomError('ENETWORKBUSY', `network "${network.name}" is being ${network.phase === 'creating' ? 'created' : 'removed'}`, {
+    hint: 'try again in a moment',
+  });
+}
+
+async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts, host: HostView): Promise<Network> {
+  if ((await tx.get(KEYS.networkNames + parts.name)) !== undefined) {
+    throw new NetloomError('ENAMETAKEN', `network "${parts.name}" exists already`, { hint: 'choose another name, or remove it first' });
+  }
+  const others = (await tx.list<Network>(KEYS.networks)).map((entry) => entry.value);
+  const taken: Occupied[] = [
+    ...others.flatMap((n) => n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) }))),
+    ...host.used,
+  ];
+  for (const { subnet } of parts.subnets) overlapCheck(parsePrefix(subnet), taken);
+  const subnets = [...parts.subnets, ...parts.automatic.map((family) => subnetOf(chooseSubnet(core.pools, family, taken)))];
+  const given = bridgeOptions(parts);
+  const options: BridgeOptions = {
+    ...given,
+    mtu: given.mtu === 0 ? host.uplinkMtu : given.mtu,
+    hairpin: given.hairpin || host.bridgeNetfilter,
+  };
+  const sameBridge = others.find((n) => n.options.driver === 'bridge' && n.options.bridge === options.bridge);
+  if (sameBridge) {
+    throw new NetloomError('ENAMETAKEN', `the bridge ${options.bridge} belongs to network "${sameBridge.name}"`);
+  }
+  return {
+    id,
+    name: parts.name,
+    driver: 'bridge',
+    created: core.now().toISOString(),
+    internal: parts.internal,
+    subnets: subnets.toSorted((a, b) => parsePrefix(a.subnet).family - parsePrefix(b.subnet).family),
+    options,
+    labels: parts.labels,
+    phase: 'creating',
+    owner: core.id,
+  };
+}
+
+async function creation(core: Core, tx: Tx, network: Network, host: HostView): Promise<Decision<Network>> {
+  await tx.create(KEYS.networkNames + network.name, network.id);
+  await tx.put(KEYS.networks + network.id, network);
+  const object = `network ${network.name}`;
+  const forwards6 = !network.internal && network.subnets.some((s) => parsePrefix(s.subnet).family === 6);
+  const changes: Change[] = [
+    ...(await additions(core, [
+      ...(forwards6 ? keepAdvertisements(core.kernel.host, host, object) : []),
+      ...rulesetFacts(),
+    ])),
+    ...factsOfNetwork(network).map((fact): Change => ({ verb: 'add', fact })),
+  ];
+  const ready: Network = { ...network, phase: 'ready', owner: '' };
+  return {
+    key: `network/${network.id}`,
+    value: ready,
+    changes,
+    async settle(tx) {
+      await tx.put(KEYS.networks + network.id, ready);
+      await tx.put(appliedKey(network), 1);
+      return ready;
+    },
+    revert: (tx) => forget(tx, network),
+  };
+}
+
+async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<Network>> {
+  if (network.phase === 'creating') requireReady(network);
+  const count = await users(tx, network.id);
+  if (count > 0) {
+    throw new NetloomError('ENETWORKINUSE', `network "${network.name}" has ${count} endpoint${count === 1 ? '' : 's'}`, {
+      hint: `netloom network inspect ${network.name} shows them; disconnect or remove them first`,
+    });
+  }
+  const removing: Network = { ...network, phase: 'removing', owner: core.id };
+  await tx.put(KEYS.networks + network.id, removing);
+  const last = (await tx.count(KEYS.networks)) === 1;
+  return {
+    key: `network/${network.id}`,
+    value: removing,
+    // the rule set goes with the last network
+    changes: removalOf([...(last ? rulesetFacts() : []), ...factsOfNetwork(network)]),
+    async settle(tx) {
+      await forget(tx, network);
+      return removing;
+    },
+    // half gone: it stays `removing`, without an owner, so that anyone may finish it
+    revert: async (tx) => tx.put(KEYS.networks + network.id, { ...removing, owner: '' }),
+  };
+}
+
+export async function forget(tx: Tx, network: Network): Promise<void> {
+  await tx.delete(KEYS.networkNames + network.name);
+  await tx.delete(KEYS.networks + network.id);
+  await tx.delete(appliedKey(network));
+  await forgetNetwork(tx, network.id);
+}
+
+async function users(tx: ReadTx, network: string): Promise<number> {
+  return await tx.count(`${KEYS.ofNetwork}${network}/`);
+}
+
+function refuseBuiltIn(ref: string): void {
+  if (BUILT_IN.some((n) => n.name === ref)) throw new NetloomError('EBUILTIN', `network "${ref}" is built in and cannot be removed`);
+}

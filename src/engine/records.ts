@@ -1,0 +1,98 @@
+import { NetloomError } from '../errors.ts';
+import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { ReadTx, Tx } from '../store/index.ts';
+
+/**
+ * Where each kind of object lies in the store. Names are keys of their own, so that the store itself refuses a second
+ * object of one name.
+ */
+export const KEYS = {
+  networks: 'networks/by-id/',
+  networkNames: 'networks/by-name/',
+  containers: 'containers/by-id/',
+  containerNames: 'containers/by-name/',
+  endpoints: 'endpoints/by-id/',
+  /** `endpoints/of-network/<network>/<endpoint>` and `endpoints/of-workload/<workload>/<endpoint>`: to find without a scan. */
+  ofNetwork: 'endpoints/of-network/',
+  ofWorkload: 'endpoints/of-workload/',
+  ports: 'ports/',
+  /** Whatever an engine is changing right now: `pending/<engine>/<kind>/<id>`. */
+  pending: 'pending/',
+} as const;
+
+export async function findNetwork(tx: ReadTx, ref: string): Promise<Network> {
+  const network = await find<Network>(tx, ref, KEYS.networks, KEYS.networkNames, 'network');
+  if (!network) throw new NetloomError('ENETWORKNOTFOUND', `no network "${ref}"`, { hint: 'netloom network ls shows those there are' });
+  return network;
+}
+
+export async function findContainer(tx: ReadTx, ref: string): Promise<Container> {
+  const container = await find<Container>(tx, ref, KEYS.containers, KEYS.containerNames, 'container');
+  if (!container) throw new NetloomError('ECONTAINERNOTFOUND', `no container "${ref}"`, { hint: 'netloom ps -a shows those there are' });
+  return container;
+}
+
+export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
+  const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, undefined, 'endpoint');
+  if (!endpoint) throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, { hint: 'netloom endpoint ls shows those there are' });
+  return endpoint;
+}
+
+/** By exact name, exact id, or a beginning of an id that only one object has. */
+async function find<T>(tx: ReadTx, ref: string, byId: string, byName: string | undefined, noun: string): Promise<T | undefined> {
+  if (ref === '') return undefined;
+  const id = byName === undefined ? undefined : await tx.get<string>(byName + ref);
+  const exact = await tx.get<T>(byId + (id ?? ref));
+  if (exact !== undefined || !/^[0-9a-f]{1,64}$/.test(ref)) return exact;
+  const [first, second] = await tx.list<T>(byId + ref, { limit: 2 });
+  if (first && second) throw new NetloomError('EAMBIGUOUS', `more than one ${noun} id begins with "${ref}"`, { hint: 'give more of it, or the name' });
+  return first?.value;
+}
+
+/** Who has endpoints: a container, or a bare namespace. */
+export interface Workload {
+  /** Container id; empty for a bare namespace. */
+  readonly container: string;
+  /** For people: the container's name, or the namespace's path. */
+  readonly name: string;
+  readonly netns: string;
+}
+
+/** Stores an endpoint with the keys that find it from its network and its workload. */
+export async function putEndpoint(tx: Tx, endpoint: Endpoint, workload: Workload): Promise<void> {
+  await tx.put(KEYS.endpoints + endpoint.id, endpoint);
+  await tx.put(`${KEYS.ofNetwork}${endpoint.network}/${endpoint.id}`, 1);
+  await tx.put(`${underWorkload(workload)}${endpoint.id}`, 1);
+}
+export async function deleteEndpoint(tx: Tx, endpoint: Endpoint, workload: Workload): Promise<void> {
+  await tx.delete(KEYS.endpoints + endpoint.id);
+  await tx.delete(`${KEYS.ofNetwork}${endpoint.network}/${endpoint.id}`);
+  await tx.delete(`${underWorkload(workload)}${endpoint.id}`);
+}
+
+/** The workload that an endpoint is part of. */
+export async function workloadOf(tx: ReadTx, endpoint: Endpoint): Promise<Workload> {
+  const container = endpoint.container === '' ? undefined : await tx.get<Container>(KEYS.containers + endpoint.container);
+  return { container: endpoint.container, name: container?.name ?? endpoint.netns, netns: endpoint.netns };
+}
+
+export async function endpointsOf(tx: ReadTx, workload: Workload): Promise<Endpoint[]> {
+  return await endpointsUnder(tx, underWorkload(workload));
+}
+export async function endpointsOn(tx: ReadTx, network: string): Promise<Endpoint[]> {
+  return await endpointsUnder(tx, `${KEYS.ofNetwork}${network}/`);
+}
+
+function underWorkload(workload: Workload): string {
+  return `${KEYS.ofWorkload}${workload.container === '' ? encodeURIComponent(workload.netns) : workload.container}/`;
+}
+
+/** Oldest first. */
+async function endpointsUnder(tx: ReadTx, prefix: string): Promise<Endpoint[]> {
+  const endpoints: Endpoint[] = [];
+  for (const { key } of await tx.list<number>(prefix)) {
+    const endpoint = await tx.get<Endpoint>(KEYS.endpoints + key.slice(prefix.length));
+    if (endpoint) endpoints.push(endpoint);
+  }
+  return endpoints.sort((a, b) => a.created.localeCompare(b.created) || a.ifname.localeCompare(b.ifname));
+}

@@ -1,0 +1,24 @@
+import { basename, dirname } from 'node:path';
+import { NETNS_DIR } from '../kernel/index.ts';
+
+/** `text` as one word of a POSIX shell. */
+export function quote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** `ip`, or `ip -n NAME` for a namespace with a name, or `nsenter` for any other. */
+export function ipIn(ns: string, tool: 'ip' | 'bridge' = 'ip'): string {
+  if (ns === '') return tool;
+  if (dirname(ns) === NETNS_DIR) return `${tool} -n ${quote(basename(ns))}`;
+  return `nsenter --net=${quote(ns)} ${tool}`;
+}
+
+/** A command that knows no `-n`, run inside a namespace. */
+export function runIn(ns: string, command: string): string {
+  return ns === '' ? command : `nsenter --net=${quote(ns)} ${command}`;
+}
+
+/** How `ip link … netns X` names a namespace. */
+export function netnsName(ns: string): string {
+  return dirname(ns) === NETNS_DIR ? quote(basename(ns)) : quote(ns);
+}

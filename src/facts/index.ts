@@ -1,0 +1,13 @@
+export type { AddressFact } from './address.ts';
+export { type Fact, factKey, kindOf, KINDS } from './kinds.ts';
+export type { LinkFact, LinkOrigin } from './link.ts';
+export type { NetnsFact } from './netns.ts';
+export type { NftChainFact } from './nft-chain.ts';
+export type { NftElementFact } from './nft-element.ts';
+export type { NftSetFact } from './nft-set.ts';
+export { type NftTableFact, OUR_TABLE } from './nft-table.ts';
+export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE } from './ours.ts';
+export type { PortFact } from './port.ts';
+export type { RouteFact } from './route.ts';
+export type { SysctlFact } from './sysctl.ts';
+export type { CallStep, FactBase, FactKind, KernelView, LinkIndices, NftablesStep, RtnetlinkStep, Step, Verb } from './types.ts';

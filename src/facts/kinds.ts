@@ -1,0 +1,48 @@
+import { type AddressFact, addressKind } from './address.ts';
+import { type LinkFact, linkKind } from './link.ts';
+import { type NetnsFact, netnsKind } from './netns.ts';
+import { type NftChainFact, nftChainKind } from './nft-chain.ts';
+import { type NftElementFact, nftElementKind } from './nft-element.ts';
+import { type NftSetFact, nftSetKind } from './nft-set.ts';
+import { type NftTableFact, nftTableKind } from './nft-table.ts';
+import { type PortFact, portKind } from './port.ts';
+import { type RouteFact, routeKind } from './route.ts';
+import { type SysctlFact, sysctlKind } from './sysctl.ts';
+import type { FactKind } from './types.ts';
+
+/** Every kind of fact there is. */
+export type Fact =
+  | NetnsFact
+  | LinkFact
+  | PortFact
+  | AddressFact
+  | RouteFact
+  | SysctlFact
+  | NftTableFact
+  | NftSetFact
+  | NftChainFact
+  | NftElementFact;
+
+/** The one table that everything that is done with facts reads. */
+export const KINDS: { readonly [K in Fact['kind']]: FactKind<Extract<Fact, { kind: K }>> } = {
+  netns: netnsKind,
+  link: linkKind,
+  port: portKind,
+  address: addressKind,
+  route: routeKind,
+  sysctl: sysctlKind,
+  'nft-table': nftTableKind,
+  'nft-set': nftSetKind,
+  'nft-chain': nftChainKind,
+  'nft-element': nftElementKind,
+};
+
+/** What can be done with this fact. */
+export function kindOf<F extends Fact>(fact: F): FactKind<F> {
+  return KINDS[fact.kind] as unknown as FactKind<F>;
+}
+
+/** The fact's identity in the kernel, unlike that of any other kind's. */
+export function factKey(fact: Fact): string {
+  return kindOf(fact).key(fact);
+}

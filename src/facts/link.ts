@@ -1,0 +1,230 @@
+import type { Reply, Request } from '../netlink/index.ts';
+import {
+  type Link,
+  linkAdd,
+  linkDelete,
+  linkDump,
+  linkGet,
+  type LinkChange,
+  linkSet,
+  parseLink,
+} from '../rtnetlink/index.ts';
+import { ipIn, netnsName, quote } from './command.ts';
+import { LINK_GROUP } from './ours.ts';
+import type { FactBase, FactKind, LinkIndices, RtnetlinkStep } from './types.ts';
+
+/** How a link comes to be. */
+export type LinkOrigin =
+  | { readonly type: 'bridge' }
+  /** The host's end of a pair; the other end is born in the workload's namespace. */
+  | { readonly type: 'veth'; readonly peer: { readonly ns: string; readonly name: string; readonly mac: string } }
+  /** Not made by this fact, only set: `lo`, or the end of a pair that the fact with the key `by` makes. */
+  | { readonly type: 'there'; readonly by: string };
+
+/** A network interface. @see ip-link(8) */
+export interface LinkFact extends FactBase {
+  readonly kind: 'link';
+  readonly name: string;
+  readonly origin: LinkOrigin;
+  /** Canonical text; empty: the kernel's choice. */
+  readonly mac: string;
+  /** Bytes; 0: the kernel's choice. */
+  readonly mtu: number;
+  /** Name of the bridge it is a port of; empty for none. */
+  readonly master: string;
+  readonly up: boolean;
+  /** Who it belongs to, as IFLA_IFALIAS: `netloom network web`. Empty for `there`. */
+  readonly alias: string;
+  /** `none` keeps the kernel from giving it an IPv6 link-local address. */
+  readonly addrGenMode: 'eui64' | 'none';
+}
+
+export const linkKind: FactKind<LinkFact> = {
+  key: (fact) => `link ${fact.ns} ${fact.name}`,
+  add(fact) {
+    const { origin } = fact;
+    if (origin.type === 'there') return settingStep(fact);
+    const peer = origin.type === 'veth' ? origin.peer : undefined;
+    return {
+      via: 'rtnetlink',
+      ns: fact.ns,
+      needs: fact.master === '' ? [] : [fact.master],
+      teaches: [fact.name],
+      // the peer's namespace is named by a descriptor, which only the view can give
+      requests: (index, kernel) => [
+        linkAdd({
+          name: fact.name,
+          group: LINK_GROUP,
+          ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
+          ...(fact.mac === '' ? {} : { mac: fact.mac }),
+          ...(fact.master === '' ? {} : { master: index(fact.master) }),
+          info: peer
+            ? {
+                kind: 'veth',
+                peer: {
+                  name: peer.name,
+                  netns: kernel.netns(peer.ns).fd,
+                  ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
+                  ...(peer.mac === '' ? {} : { mac: peer.mac }),
+                },
+              }
+            : { kind: 'bridge' },
+        }),
+        linkGet({ name: fact.name }),
+        ...settings(fact),
+      ],
+      learn(replies, indices) {
+        learnIndex(fact, replies[1], indices);
+      },
+    };
+  },
+  change(want, have) {
+    // what a link is made of cannot be changed, only what it is set to
+    if (want.origin.type !== have.origin.type) return undefined;
+    return settingStep(want, have);
+  },
+  delete(fact) {
+    const { origin } = fact;
+    // `lo` was there before us and stays up: whoever else is in the namespace may use it
+    if (origin.type === 'there' && origin.by === '') return undefined;
+    return {
+      via: 'rtnetlink',
+      ns: fact.ns,
+      needs: [],
+      requests: () => [
+        origin.type === 'there' ? linkSet({ name: fact.name }, { up: false }) : linkDelete({ name: fact.name }),
+      ],
+    };
+  },
+  async read(kernel, ns, wanted) {
+    const links = (await kernel.rtnl(ns).execute(linkDump())).map(parseLink);
+    const byIndex = new Map(links.map((link) => [link.index, link]));
+    const there = new Set(wanted.filter((fact) => fact.ns === ns && fact.origin.type === 'there').map((f) => f.name));
+    return links
+      .filter((link) => isOurs(link) || there.has(link.name))
+      .map((link) => factOf(link, ns, there.has(link.name), byIndex.get(link.master)?.name ?? ''));
+  },
+  differences(want, have) {
+    const wrong: string[] = [];
+    if (want.origin.type !== have.origin.type) wrong.push('type');
+    if (want.mac !== '' && want.mac !== have.mac) wrong.push('address');
+    if (want.mtu !== 0 && want.mtu !== have.mtu) wrong.push('mtu');
+    if (want.origin.type !== 'there' && want.master !== have.master) wrong.push('master');
+    if (want.up !== have.up) wrong.push('up');
+    if (want.alias !== '' && want.alias !== have.alias) wrong.push('alias');
+    if (want.addrGenMode !== have.addrGenMode) wrong.push('addrgenmode');
+    return wrong;
+  },
+  command(fact, verb) {
+    const ip = ipIn(fact.ns);
+    const name = quote(fact.name);
+    if (verb === 'delete') return fact.origin.type === 'there' ? `${ip} link set ${name} down` : `${ip} link delete ${name}`;
+    const lines: string[] = [];
+    const words: string[] = [];
+    if (fact.origin.type !== 'there' && verb === 'add') {
+      lines.push(creation(fact));
+      words.push(`alias ${quote(fact.alias)}`);
+    } else {
+      if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
+      if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
+    }
+    if (fact.addrGenMode === 'none') words.push('addrgenmode none');
+    if (words.length > 0) lines.push(`${ip} link set dev ${name} ${words.join(' ')}`);
+    // last, so that no address is generated before addrgenmode says so
+    lines.push(`${ip} link set dev ${name} ${fact.up ? 'up' : 'down'}`);
+    return lines.join(' && ');
+  },
+  within(fact) {
+    const keys = fact.ns === '' ? [] : [`netns ${fact.ns}`];
+    return fact.origin.type === 'there' && fact.origin.by !== '' ? [...keys, fact.origin.by] : keys;
+  },
+};
+
+/** True for what we made: the group is given at creation, so not even a crash leaves a link without it. */
+export function isOurs(link: Link): boolean {
+  return link.group === LINK_GROUP;
+}
+
+function creation(fact: LinkFact): string {
+  const words = [ipIn(fact.ns), 'link add', quote(fact.name)];
+  if (fact.mac !== '') words.push('address', fact.mac);
+  if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
+  words.push(`group ${LINK_GROUP}`);
+  if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
+  if (fact.origin.type === 'bridge') words.push('type bridge');
+  if (fact.origin.type === 'veth') {
+    const { peer } = fact.origin;
+    words.push(`type veth peer name ${quote(peer.name)}`);
+    if (peer.mac !== '') words.push(`address ${peer.mac}`);
+    if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
+    words.push(`netns ${netnsName(peer.ns)}`);
+  }
+  return words.join(' ');
+}
+
+/**
+ * What can be set on a link that is there, in the order that matters: whether it makes itself a link-local address is
+ * read at the moment it comes up, and one message applies `up` before it.
+ */
+function settings(fact: LinkFact): Request[] {
+  const sel = { name: fact.name };
+  const requests: Request[] = [];
+  const first: LinkChange = {
+    ...(fact.alias === '' ? {} : { alias: fact.alias }),
+    ...(fact.addrGenMode === 'none' ? { addrGenMode: 'none' } : {}),
+  };
+  if (Object.keys(first).length > 0) requests.push(linkSet(sel, first));
+  requests.push(linkSet(sel, { up: fact.up }));
+  return requests;
+}
+
+/** Sets a link that is there; with `have`, only what differs. */
+function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
+  const wrong = new Set(have && linkKind.differences(want, have));
+  const sel = { name: want.name };
+  return {
+    via: 'rtnetlink',
+    ns: want.ns,
+    needs: wrong.has('master') && want.master !== '' ? [want.master] : [],
+    requests(index) {
+      if (!have) return settings(want);
+      const change: LinkChange = {
+        ...(wrong.has('mtu') ? { mtu: want.mtu } : {}),
+        ...(wrong.has('address') ? { mac: want.mac } : {}),
+        ...(wrong.has('master') ? { master: want.master === '' ? 0 : index(want.master) } : {}),
+        ...(wrong.has('addrgenmode') ? { addrGenMode: want.addrGenMode } : {}),
+        ...(wrong.has('alias') ? { alias: want.alias } : {}),
+      };
+      const requests = Object.keys(change).length > 0 ? [linkSet(sel, change)] : [];
+      if (wrong.has('up')) requests.push(linkSet(sel, { up: want.up }));
+      return requests;
+    },
+  };
+}
+
+function learnIndex(fact: LinkFact, reply: Reply | undefined, indices: LinkIndices): void {
+  const [answer] = reply?.messages ?? [];
+  if (!answer) return;
+  const link = parseLink(answer);
+  indices.set(fact.ns, fact.name, link.index);
+  // IFLA_LINK of a veth is its peer's index in the peer's namespace
+  if (fact.origin.type === 'veth' && link.link !== 0) indices.set(fact.origin.peer.ns, fact.origin.peer.name, link.link);
+}
+
+function factOf(link: Link, ns: string, there: boolean, master: string): LinkFact {
+  const kind = link.info?.kind;
+  return {
+    kind: 'link',
+    ns,
+    object: '',
+    name: link.name,
+    // the peer's name and namespace cannot be read from this end, and never change on their own
+    origin: there ? { type: 'there', by: '' } : kind === 'veth' ? { type: 'veth', peer: { ns: '', name: '', mac: '' } } : { type: 'bridge' },
+    mac: link.mac,
+    mtu: link.mtu,
+    master,
+    up: link.up,
+    alias: link.alias,
+    addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',
+  };
+}

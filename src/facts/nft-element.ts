@@ -1,0 +1,36 @@
+import { elementAdd, elementDelete, elementId, type NftElement, type NftSet, printCommand, sameElement } from '../nftables/index.ts';
+import { runIn } from './command.ts';
+import { setKey } from './nft-set.ts';
+import { orNothing, OUR_TABLE, tableKey } from './nft-table.ts';
+import type { FactBase, FactKind } from './types.ts';
+
+/** One element of a set or map of our table: what an endpoint, a port or a network costs in the rule set. @see nft(8) */
+export interface NftElementFact extends FactBase {
+  readonly kind: 'nft-element';
+  readonly set: NftSet;
+  readonly element: NftElement;
+}
+
+export const nftElementKind: FactKind<NftElementFact> = {
+  key: (fact) => `nft-element ${fact.ns} ${fact.set.name} ${elementId(fact.set, fact.element)}`,
+  // exclusive: an element that is there with another value must be seen, not overlooked
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: elementAdd(fact.set, [fact.element], { exclusive: true }) }),
+  change: (want, have) => ({
+    via: 'nftables',
+    ns: want.ns,
+    requests: [...elementDelete(have.set, [have.element]), ...elementAdd(want.set, [want.element])],
+  }),
+  delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: elementDelete(fact.set, [fact.element]) }),
+  async read(kernel, ns) {
+    const conn = kernel.nft(ns);
+    const facts: NftElementFact[] = [];
+    for (const set of await orNothing(conn.sets(OUR_TABLE))) {
+      for (const element of await conn.elements(set)) facts.push({ kind: 'nft-element', ns, object: '', set, element });
+    }
+    return facts;
+  },
+  differences: (want, have) => (sameElement(want.set, want.element, have.element) ? [] : ['value']),
+  command: (fact, verb) =>
+    runIn(fact.ns, printCommand({ set: fact.set, elements: [fact.element] }, verb === 'delete' ? 'delete' : 'add')),
+  within: (fact) => [setKey(fact.ns, fact.set.name), tableKey(fact.ns)],
+};

@@ -1,0 +1,33 @@
+import { type NftSet, printCommand, setAdd, setDelete } from '../nftables/index.ts';
+import { runIn } from './command.ts';
+import { orNothing, OUR_TABLE, tableKey } from './nft-table.ts';
+import type { FactBase, FactKind } from './types.ts';
+
+/** A set or a map of our table, without its elements. @see nft(8) SETS, MAPS */
+export interface NftSetFact extends FactBase {
+  readonly kind: 'nft-set';
+  readonly set: NftSet;
+}
+
+export const nftSetKind: FactKind<NftSetFact> = {
+  key: (fact) => setKey(fact.ns, fact.set.name),
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setAdd(fact.set)] }),
+  change: () => undefined,
+  delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setDelete(fact.set)] }),
+  async read(kernel, ns) {
+    return (await orNothing(kernel.nft(ns).sets(OUR_TABLE))).map((set) => ({ kind: 'nft-set', ns, object: '', set }));
+  },
+  differences(want, have) {
+    const wrong: string[] = [];
+    if (String(want.set.type) !== String(have.set.type)) wrong.push('type');
+    if (String(want.set.map ?? '') !== String(have.set.map ?? '')) wrong.push('map');
+    if (String(want.set.flags ?? []) !== String(have.set.flags ?? [])) wrong.push('flags');
+    return wrong;
+  },
+  command: (fact, verb) => runIn(fact.ns, printCommand({ set: fact.set }, verb === 'delete' ? 'delete' : 'add')),
+  within: (fact) => [tableKey(fact.ns)],
+};
+
+export function setKey(ns: string, name: string): string {
+  return `nft-set ${ns} ${name}`;
+}

@@ -1,0 +1,38 @@
+import { readSysctl, writeSysctl } from '../kernel/index.ts';
+import { quote, runIn } from './command.ts';
+import type { FactBase, FactKind } from './types.ts';
+
+/**
+ * A kernel parameter of one namespace. Those of a link of ours vanish with it; a namespace-wide one (forwarding) is
+ * set where it is wrong and never set back, because whoever came after us may rely on it.
+ * @see sysctl(8)
+ */
+export interface SysctlFact extends FactBase {
+  readonly kind: 'sysctl';
+  /** `net.ipv4.conf.nl-1a2b.route_localnet`; dots inside an interface's name are written as `/`. */
+  readonly name: string;
+  readonly value: string;
+  /** The link whose end is this parameter's end; empty for one of the whole namespace. */
+  readonly dev: string;
+}
+
+export const sysctlKind: FactKind<SysctlFact> = {
+  key: (fact) => `sysctl ${fact.ns} ${fact.name}`,
+  add: (fact) => ({
+    via: 'call',
+    run(kernel) {
+      const ns = kernel.netns(fact.ns);
+      // a needless write still resets other parameters (ip_forward does), so look first
+      if (readSysctl(ns, fact.name) !== fact.value) writeSysctl(ns, fact.name, fact.value);
+    },
+  }),
+  change: (want) => sysctlKind.add(want),
+  delete: () => undefined,
+  read: (kernel, ns, wanted) =>
+    Promise.resolve(
+      wanted.filter((fact) => fact.ns === ns).map((fact) => ({ ...fact, value: readSysctl(kernel.netns(ns), fact.name) })),
+    ),
+  differences: (want, have) => (want.value === have.value ? [] : ['value']),
+  command: (fact) => runIn(fact.ns, `sysctl -q -w ${quote(`${fact.name}=${fact.value}`)}`),
+  within: (fact) => (fact.dev === '' ? [] : [`link ${fact.ns} ${fact.dev}`]),
+};

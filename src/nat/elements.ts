@@ -1,0 +1,51 @@
+import { parseIp, parsePrefix } from '../addr/index.ts';
+import { bridgeOptions } from '../drivers/index.ts';
+import type { NftElementFact } from '../facts/index.ts';
+import type { Endpoint, Network, PublishedPort } from '../model/index.ts';
+import type { NftElement, NftField, NftSet } from '../nftables/index.ts';
+import { SETS } from './ruleset.ts';
+
+/** What one network adds to the shared rule set. */
+export function networkElements(network: Network): NftElementFact[] {
+  const { bridge, icc, masquerade } = bridgeOptions(network);
+  const fact = factOf(`network ${network.name}`);
+  const facts = [fact(SETS.bridges, { key: bridge })];
+  if (icc) facts.push(fact(SETS.intra, { key: { concat: [bridge, bridge] } }));
+  if (network.internal) return [...facts, fact(SETS.internal, { key: bridge })];
+  for (const { subnet } of network.subnets) {
+    const { address, length, family } = parsePrefix(subnet);
+    const prefix: NftField = { prefix: { addr: address.text, len: length } };
+    if (masquerade) facts.push(fact(family === 4 ? SETS.masquerade4 : SETS.masquerade6, { key: prefix }));
+    facts.push(fact(family === 4 ? SETS.hairpin4 : SETS.hairpin6, { key: { concat: [prefix, bridge] } }));
+  }
+  return facts;
+}
+
+/** What an endpoint's published ports add: an element a port, and one for a range that keeps its numbers. */
+export function portElements(endpoint: Endpoint, object: string): NftElementFact[] {
+  return endpoint.ports.flatMap((port) => elementsOfPort(endpoint, port, object));
+}
+
+function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string): NftElementFact[] {
+  const { family, text: host } = parseIp(port.hostAddress);
+  const target = endpoint.addresses.map((a) => parsePrefix(a).address).find((ip) => ip.family === family);
+  if (!target) return [];
+  const fact = factOf(object);
+  const any = host === '0.0.0.0' || host === '::';
+  if (port.count > 1 && port.hostPort === port.containerPort) {
+    const addresses: NftField = any ? { prefix: { addr: host, len: 0 } } : host;
+    const ports: NftField = { range: [port.hostPort, port.hostPort + port.count - 1] };
+    const key = { concat: [addresses, port.protocol, ports] };
+    return [fact(family === 4 ? SETS.publish4_range : SETS.publish6_range, { key, data: target.text })];
+  }
+  const set = any ? (family === 4 ? SETS.publish4_any : SETS.publish6_any) : family === 4 ? SETS.publish4 : SETS.publish6;
+  return Array.from({ length: port.count }, (_, i) => {
+    const number = port.hostPort + i;
+    const key = { concat: any ? [port.protocol, number] : [host, port.protocol, number] };
+    return fact(set, { key, data: { concat: [target.text, port.containerPort + i] } });
+  });
+}
+
+function factOf(object: string): (set: NftSet, element: NftElement) => NftElementFact {
+  return (set, element) => ({ kind: 'nft-element', ns: '', object, set, element });
+}

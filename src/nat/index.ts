@@ -1,0 +1,2 @@
+export { networkElements, portElements } from './elements.ts';
+export { rulesetFacts, SETS } from './ruleset.ts';

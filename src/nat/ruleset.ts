@@ -1,0 +1,151 @@
+import { type Fact, type NftChainFact, OUR_TABLE } from '../facts/index.ts';
+import type { NftBaseChain, NftExpression, NftMapData, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
+
+/**
+ * The rule set that every network shares. It is static: whatever depends on a network, an endpoint or a port is an
+ * element of one of its sets and maps, so that one more of them costs the same whether there are none or ten thousand,
+ * for the packet as for us.
+ *
+ * No chain has a policy but accept, and no rule drops anything that does not come from or go to a bridge of ours, so
+ * that whatever else is on the host is left alone. docs/packet-paths.md follows packets through it.
+ */
+export function rulesetFacts(): readonly Fact[] {
+  const object = 'netloom';
+  const sets = Object.values(SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set }));
+  return [{ kind: 'nft-table', ns: '', object }, ...sets, ...CHAINS.map(chainFact)];
+}
+
+type SetName =
+  | 'bridges'
+  | 'internal'
+  | 'intra'
+  | `${'masquerade' | 'hairpin' | 'publish'}${4 | 6}`
+  | `publish${4 | 6}_${'any' | 'range'}`;
+
+/** What networks and ports put their elements into. */
+export const SETS: Readonly<Record<SetName, NftSet>> = {
+  /** The bridges that are ours. */
+  bridges: set('bridges', 'ifname'),
+  /** Bridges whose networks have no way out. */
+  internal: set('internal', 'ifname'),
+  /** In and out by the same bridge, where its endpoints may talk to each other. */
+  intra: set('intra', ['ifname', 'ifname']),
+  /** Sources that take the host's address on their way out. */
+  masquerade4: set('masquerade4', 'ipv4_addr', { flags: ['interval'] }),
+  masquerade6: set('masquerade6', 'ipv6_addr', { flags: ['interval'] }),
+  /** Source and bridge of a packet that goes back, by a published port, to the network that it comes from. */
+  hairpin4: set('hairpin4', ['ipv4_addr', 'ifname'], { flags: ['interval'] }),
+  hairpin6: set('hairpin6', ['ipv6_addr', 'ifname'], { flags: ['interval'] }),
+  /** Ports published on one address of the host; on any; and ranges that keep their numbers, one element each. */
+  publish4: set('publish4', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
+  publish4_any: set('publish4_any', ['inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
+  publish4_range: set('publish4_range', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: 'ipv4_addr', flags: ['interval'] }),
+  publish6: set('publish6', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
+  publish6_any: set('publish6_any', ['inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
+  publish6_range: set('publish6_range', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: 'ipv6_addr', flags: ['interval'] }),
+};
+
+function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags'> = {}): NftSet {
+  return { family: OUR_TABLE.family, table: OUR_TABLE.name, name, type, ...more };
+}
+
+interface ChainPlan {
+  readonly name: string;
+  readonly base?: NftBaseChain;
+  readonly rules: readonly (readonly NftStatement[])[];
+}
+
+const iifname: NftExpression = { meta: { key: 'iifname' } };
+const oifname: NftExpression = { meta: { key: 'oifname' } };
+const l4proto: NftExpression = { meta: { key: 'l4proto' } };
+const dport: NftExpression = { payload: { protocol: 'th', field: 'dport' } };
+const saddr = (family: 4 | 6): NftExpression => ({ payload: { protocol: IP[family], field: 'saddr' } });
+const daddr = (family: 4 | 6): NftExpression => ({ payload: { protocol: IP[family], field: 'daddr' } });
+const IP = { 4: 'ip', 6: 'ip6' } as const;
+
+const is = (left: NftExpression, right: NftMatch['right']): NftStatement => ({ match: { op: '==', left, right } });
+const not = (left: NftExpression, right: NftMatch['right']): NftStatement => ({ match: { op: '!=', left, right } });
+const ct = (key: 'state' | 'status', right: NftMatch['right']): NftStatement => ({ match: { op: 'in', left: { ct: { key } }, right } });
+const local: NftStatement = is({ fib: { result: 'type', flags: ['daddr'] } }, 'local');
+const counter: NftStatement = { counter: null };
+const accept: NftStatement = { accept: null };
+const drop: NftStatement = { drop: null };
+const masquerade: NftStatement = { masquerade: null };
+const LOOPBACK: NftMatch['right'] = { prefix: { addr: '127.0.0.0', len: 8 } };
+
+/** Chains that are called come before those that call them. */
+const CHAINS: readonly ChainPlan[] = [
+  {
+    // where a published port leads: an address of its own first, then any, then ranges
+    name: 'publish',
+    rules: ([4, 6] as const).flatMap((family) => [
+      dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}`),
+      dnat(family, { concat: [l4proto, dport] }, `@publish${family}_any`),
+      dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}_range`),
+    ]),
+  },
+  {
+    // bridges route to the host's loopback, for ports published there; nobody else may use that way
+    name: 'raw_prerouting',
+    base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
+    rules: [[is(iifname, '@bridges'), is(daddr(4), LOOPBACK), counter, drop]],
+  },
+  {
+    name: 'nat_prerouting',
+    base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+    rules: [[local, { jump: { target: 'publish' } }]],
+  },
+  {
+    // IPv6 cannot route from ::1 to anywhere else: a refusal at once makes clients try 127.0.0.1
+    name: 'nat_output',
+    base: { type: 'nat', hook: 'output', priority: -100, policy: 'accept' },
+    rules: [[is(daddr(6), '::1'), { return: null }], [local, { jump: { target: 'publish' } }]],
+  },
+  {
+    name: 'forward',
+    base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
+    rules: [
+      [ct('state', ['established', 'related']), accept],
+      [is({ concat: [iifname, oifname] }, '@intra'), accept],
+      // an internal network: nothing out
+      [is(iifname, '@internal'), counter, drop],
+      // by a published port, from anywhere
+      [ct('status', 'dnat'), is(oifname, '@bridges'), accept],
+      // other networks, and neighbours of the host that route to ports that are not published
+      [is(oifname, '@bridges'), counter, drop],
+    ],
+  },
+  {
+    name: 'nat_postrouting',
+    base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+    rules: [
+      ...([4, 6] as const).map((family) => [
+        // back into the network that it came from: the answer must come by us, not directly
+        ct('status', 'dnat'),
+        is({ concat: [saddr(family), oifname] }, `@hairpin${family}`),
+        masquerade,
+      ]),
+      [is(saddr(4), LOOPBACK), is(oifname, '@bridges'), masquerade],
+      ...([4, 6] as const).map((family) => [is(saddr(family), `@masquerade${family}`), not(oifname, '@bridges'), masquerade]),
+    ],
+  },
+];
+
+function dnat(family: 4 | 6, key: NftExpression, data: NftMapData): readonly NftStatement[] {
+  const nfproto = is({ meta: { key: 'nfproto' } }, family === 4 ? 'ipv4' : 'ipv6');
+  const translation: NftStatement = { dnat: { family: IP[family], addr: { map: { key, data } } } };
+  // a key with an address in it says the family by itself
+  return JSON.stringify(key).includes('daddr') ? [translation] : [nfproto, translation];
+}
+
+function chainFact({ name, base, rules }: ChainPlan): NftChainFact {
+  const { family, name: table } = OUR_TABLE;
+  return {
+    kind: 'nft-chain',
+    ns: '',
+    object: 'netloom',
+    chain: { family, table, name, ...(base && { base }) },
+    rules: rules.map((statements) => ({ family, table, chain: name, statements })),
+    sets: Object.values(SETS),
+  };
+}

@@ -1,0 +1,118 @@
+/** The house's order, as docs/architecture.md draws it: what each folder of src/ may import, and why not more. */
+export interface Layer {
+  /** Other folders (or single files) of src/ that it may import from. */
+  readonly may: readonly string[];
+  /** Packages and modules of Node that only this layer brings in. */
+  readonly packages?: readonly string[];
+  /** No I/O, no clock, no chance: neither here nor in anything that it brings in. */
+  readonly pure?: true;
+  readonly why: string;
+}
+
+export const LAYERS: Readonly<Record<string, Layer>> = {
+  errors: { may: [], pure: true, why: 'errors are a leaf: everybody throws them' },
+  version: { may: [], pure: true, why: 'the version is a leaf' },
+  addr: { may: ['errors'], pure: true, why: 'values are a leaf: everybody holds them' },
+  kernel: { may: ['errors', 'addr'], why: 'system calls know nothing of netlink and networks' },
+  netlink: { may: ['errors', 'kernel'], why: 'the codec and its connection know no family' },
+  rtnetlink: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
+  nftables: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
+  conntrack: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
+  facts: {
+    may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack'],
+    why: 'facts are kernel state; whoever wants them is above',
+  },
+  model: { may: ['errors', 'addr'], pure: true, why: 'objects are plain records, which know no kernel' },
+  ipam: {
+    may: ['errors', 'addr', 'model', 'store/store.ts'],
+    pure: true,
+    why: 'the allocator works on any store that keeps the contract',
+  },
+  store: {
+    may: ['errors', 'kernel'],
+    packages: ['node:sqlite'],
+    why: 'a store holds values, and knows neither their meaning nor the network',
+  },
+  drivers: { may: ['errors', 'addr', 'model', 'facts'], why: 'a driver turns objects into facts and asks nobody' },
+  nat: {
+    may: ['errors', 'addr', 'model', 'facts', 'nftables', 'drivers'],
+    why: 'the rule set is compiled from objects; it never talks to the kernel',
+  },
+  engine: {
+    may: [
+      ...['errors', 'version', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack'],
+      ...['facts', 'model', 'ipam', 'store', 'drivers', 'nat'],
+    ],
+    why: 'the engine composes all that is below, and knows no door',
+  },
+  compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
+  api: {
+    may: ['errors', 'version', 'model'],
+    packages: ['fastify', '@fastify/swagger', 'typebox'],
+    why: 'the API carries EngineApi over a socket, whatever stands behind it',
+  },
+  daemon: {
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine'],
+    packages: ['pino'],
+    why: 'the daemon puts an engine behind the API',
+  },
+  cli: {
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'api', 'daemon', 'engine'],
+    packages: ['@stricli/core'],
+    why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
+  },
+  index: {
+    may: ['errors', 'version', 'addr', 'model', 'engine', 'api', 'kernel', 'compose'],
+    why: 'what the library offers',
+  },
+};
+
+/** Modules of Node that do I/O or tell the time; a pure layer reaches none of them, by however many steps. */
+export const IMPURE: readonly string[] = [
+  ...['child_process', 'cluster', 'dgram', 'dns', 'fs', 'fs/promises', 'http', 'http2', 'https', 'inspector', 'net'],
+  ...['perf_hooks', 'sqlite', 'timers', 'timers/promises', 'tls', 'worker_threads'],
+].map((name) => `node:${name}`);
+
+/** Texts that must not stand in a source file, comments aside, with the places that are free of the ban. */
+export interface Ban {
+  readonly pattern: RegExp;
+  /** Paths below src/ (a beginning of the path) where it may stand. */
+  readonly except: readonly string[];
+  /** Only in these layers; everywhere without. */
+  readonly only?: readonly string[];
+  readonly why: string;
+}
+
+export const BANS: readonly Ban[] = [
+  {
+    pattern: /\b(spawn|spawnSync|exec|execSync|execFile|execFileSync|fork)\(\s*['"`](\/\S*\/)?(ip6?|ip6?tables(-\w+)?|nft|brctl|bridge|sysctl|tc|ipvsadm|wg|conntrack|ipset)\b/,
+    except: [],
+    why: 'the product speaks to the kernel itself: tools are the oracle of the tests',
+  },
+  {
+    pattern: /['"]node:child_process['"]/,
+    except: ['engine/process.ts', 'cli/foreground.ts', 'kernel/'],
+    why: 'processes are started where the workload of a container is started, nowhere else',
+  },
+  {
+    pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,
+    except: ['kernel/native.ts'],
+    why: 'one file loads the addon',
+  },
+  {
+    pattern: /\b(IFLA|IFA|RTA|NDA|FRA|NETNSA|NFTA|CTA|NFQA|VETH_INFO|RTM|NFT_MSG|IPCTNL_MSG)(_[A-Z0-9_]+)?\b/,
+    except: ['netlink/', 'rtnetlink/', 'nftables/', 'conntrack/'],
+    why: 'numbers of attributes and messages are known to their family alone',
+  },
+  {
+    pattern: /\b(NlWriter|NlAttrs|messagesOf)\b/,
+    except: ['netlink/', 'rtnetlink/', 'nftables/', 'conntrack/'],
+    why: 'bytes are written and read by the families alone',
+  },
+  {
+    pattern: /\b(Date\.now|performance\.now|process\.hrtime|Math\.random|crypto\.random\w+|randomBytes|randomUUID)\b|new Date\(\)/,
+    except: [],
+    only: ['errors', 'addr', 'model', 'ipam', 'drivers', 'nat'],
+    why: 'what is pure is given the time and the dice, so that a test can give others',
+  },
+];

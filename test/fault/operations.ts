@@ -1,0 +1,50 @@
+import { type EngineApi, parsePublish } from '../../src/model/index.ts';
+
+/** A change that the fault tests kill at every step. */
+export interface Operation {
+  /** Brings about what the change starts from. */
+  readonly prepare: (engine: EngineApi, netnsDir: string) => Promise<void>;
+  readonly run: (engine: EngineApi, netnsDir: string) => Promise<void>;
+  /** `before`: a creation is taken back. `after`: a removal is finished. */
+  readonly ends: 'before' | 'after';
+}
+
+const PORTS = ['8080:80', '9000-9009:9000-9009', '5353:53/udp'].map(parsePublish);
+const attach = async (engine: EngineApi, netnsDir: string): Promise<void> => {
+  await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'kept', ports: PORTS });
+};
+const nothing = (): Promise<void> => Promise.resolve();
+
+export const operations: Readonly<Record<string, Operation>> = {
+  'network create': {
+    prepare: nothing,
+    run: async (engine) => void (await engine.networkCreate({ name: 'victim', ipv6: true })),
+    ends: 'before',
+  },
+  'network rm': {
+    prepare: async (engine) => void (await engine.networkCreate({ name: 'victim', ipv6: true })),
+    run: async (engine) => void (await engine.networkRemove('victim')),
+    ends: 'after',
+  },
+  attach: { prepare: nothing, run: attach, ends: 'before' },
+  detach: {
+    prepare: attach,
+    async run(engine, netnsDir) {
+      const endpoint = (await engine.endpointList()).find((e) => e.netns === `${netnsDir}/victim`);
+      if (endpoint) await engine.endpointDetach(endpoint.id);
+    },
+    ends: 'after',
+  },
+  'container create': {
+    prepare: nothing,
+    run: async (engine) =>
+      void (await engine.containerCreate({ name: 'box', command: ['true'], networks: [{ network: 'kept' }], ports: PORTS })),
+    ends: 'before',
+  },
+  'container rm': {
+    prepare: async (engine) =>
+      void (await engine.containerCreate({ name: 'box', command: ['true'], networks: [{ network: 'kept' }], ports: PORTS })),
+    run: async (engine) => void (await engine.containerRemove('box')),
+    ends: 'after',
+  },
+};

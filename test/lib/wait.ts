@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface WaitOptions {
+  /** Milliseconds until it is given up; default 5000. */
+  readonly timeout?: number;
+  /** Milliseconds between two looks; default 5, doubling up to 50. */
+  readonly every?: number;
+}
+
+/**
+ * Waits until a state that can be observed is there: asks `probe` until it returns something truthy, and returns that.
+ * A probe that throws is asked again; its last error stands in the failure.
+ *
+ * @throws Error naming `what` and what was seen last, when the deadline passes.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  { timeout = 5000, every = 5 }: WaitOptions = {},
+): Promise<Exclude<T, false | undefined | null | '' | 0>> {
+  const deadline = performance.now() + timeout;
+  for (let pause = every; ; pause = Math.min(pause * 2, 50)) {
+    let seen: unknown;
+    try {
+      const value = await probe();
+      if (value) return value as Exclude<T, false | undefined | null | '' | 0>;
+      seen = value;
+    } catch (error) {
+      seen = error;
+    }
+    if (performance.now() >= deadline) {
+      throw new Error(`not within ${timeout} ms: ${what}; last seen: ${String(seen)}`, {
+        cause: seen instanceof Error ? seen : undefined,
+      });
+    }
+    await delay(pause);
+  }
+}
+
+/** The promise's value, or an Error naming `what` when it takes longer than `timeout` milliseconds. */
+export async function within<T>(what: string, promise: Promise<T>, timeout = 5000): Promise<T> {
+  const abort = new AbortController();
+  const late = delay(timeout, undefined, { signal: abort.signal }).then(() => {
+    throw new Error(`not within ${timeout} ms: ${what}`);
+  });
+  late.catch(() => undefined); // the abort below
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    abort.abort();
+  }
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import type { EngineApi } from '../../src/model/index.ts';
+import { NetloomError, UnsupportedError } from '../../src/errors.ts';
+import { ERROR_TABLE } from '../../src/api/error-table.ts';
+import { OPERATIONS } from '../../src/api/server.ts';
+import { type Rig, rig, withCode } from './api-fixture.ts';
+
+/** Every verb of the contract but logs and wait, as the client is asked, and what must reach the engine. */
+const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: unknown[] }> = {
+  version: { ask: (api) => api.version(), call: ['version'] },
+  networkCreate: {
+    ask: (api) => api.networkCreate({ name: 'web', labels: { a: 'ü' } }, { explain: true }),
+    call: ['networkCreate', { name: 'web', labels: { a: 'ü' } }, { explain: true }],
+  },
+  networkList: { ask: (api) => api.networkList(), call: ['networkList'] },
+  networkInspect: { ask: (api) => api.networkInspect('web'), call: ['networkInspect', 'web'] },
+  networkPrune: { ask: (api) => api.networkPrune({ dryRun: true }), call: ['networkPrune', { dryRun: true }] },
+  networkConnect: {
+    ask: (api) => api.networkConnect('blog', { network: 'web', gatewayPriority: -1 }),
+    call: ['networkConnect', 'blog', { network: 'web', gatewayPriority: -1 }, {}],
+  },
+  networkDisconnect: { ask: (api) => api.networkDisconnect('blog', 'web'), call: ['networkDisconnect', 'blog', 'web', {}] },
+  containerCreate: {
+    ask: (api) => api.containerCreate({ name: 'blog', command: ['sleep', '1'], networkMode: 'container:web', dns: { search: ['x'] } }),
+    call: ['containerCreate', { name: 'blog', command: ['sleep', '1'], networkMode: 'container:web', dns: { search: ['x'] } }, {}],
+  },
+  containerStart: { ask: (api) => api.containerStart('blog'), call: ['containerStart', 'blog'] },
+  containerSpawnPlan: {
+    ask: (api) => api.containerSpawnPlan('blog', { foreground: true }),
+    call: ['containerSpawnPlan', 'blog', { foreground: true }],
+  },
+  containerExecPlan: {
+    ask: (api) => api.containerExecPlan('blog', ['ls', '-l']),
+    call: ['containerExecPlan', 'blog', ['ls', '-l']],
+  },
+  containerList: { ask: (api) => api.containerList({ all: true }), call: ['containerList', { all: true }] },
+  containerInspect: { ask: (api) => api.containerInspect('blog'), call: ['containerInspect', 'blog'] },
+  containerStop: { ask: (api) => api.containerStop('blog', { timeoutSeconds: 0.5 }), call: ['containerStop', 'blog', { timeoutSeconds: 0.5 }] },
+  containerKill: { ask: (api) => api.containerKill('blog', '9'), call: ['containerKill', 'blog', '9'] },
+  containerExited: { ask: (api) => api.containerExited('blog'), call: ['containerExited', 'blog'] },
+  containerRemove: { ask: (api) => api.containerRemove('blog', { force: true }), call: ['containerRemove', 'blog', { force: true }] },
+  endpointAttach: {
+    ask: (api) => api.endpointAttach({ network: 'web', netns: '/run/netns/a', ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }] }),
+    call: ['endpointAttach', { network: 'web', netns: '/run/netns/a', ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }] }, {}],
+  },
+  endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
+  endpointDetach: { ask: (api) => api.endpointDetach('7f'), call: ['endpointDetach', '7f', {}] },
+  networkRemove: { ask: (api) => api.networkRemove('web', { dryRun: true, explain: true }), call: ['networkRemove', 'web', { dryRun: true, explain: true }] },
+};
+
+/** Objects for the verbs that look something up. */
+async function filled(): Promise<Rig> {
+  const made = await rig();
+  await made.engine.networkCreate({ name: 'web' });
+  await made.engine.containerCreate({ name: 'blog', command: ['true'] });
+  const { value } = await made.engine.endpointAttach({ network: 'web', netns: '/run/netns/a' });
+  made.engine.endpoints.set('7f', { ...value, id: '7f' });
+  made.engine.calls.length = 0;
+  return made;
+}
+
+test('every operation of the API is tried', () => {
+  const tried = [...Object.keys(VERBS), 'containerWait', 'containerLogs'].toSorted();
+  assert.deepEqual(OPERATIONS.map(({ id }) => id).toSorted(), tried);
+});
+
+for (const [verb, { ask, call }] of Object.entries(VERBS)) {
+  test(`${verb} reaches the engine whole, and its answer comes back whole`, async () => {
+    await using remote = await filled();
+    await using local = await filled();
+    const answer = await ask(remote.client);
+    assert.deepEqual(remote.engine.calls.map((seen) => JSON.parse(JSON.stringify(seen))), [call]);
+    const expected = await ask(local.engine);
+    const settled = verb === 'version' ? { ...(expected as object), mode: 'daemon' } : expected;
+    assert.deepEqual(withoutIds(answer), withoutIds(settled));
+  });
+}
+
+/** Ids are random in the two engines. */
+function withoutIds(value: unknown): unknown {
+  if (value === undefined) return undefined;
+  return JSON.parse(JSON.stringify(value).replace(/[0-9a-f]{64}/g, 'ID'));
+}
+
+test('names with every kind of character arrive as they are', async () => {
+  await using it = await rig();
+  for (const ref of ['a/b', 'a b', '..', '?x=1', '#1', '%41', 'grün', '网', 'a&b', 'x'.repeat(300)]) {
+    await assert.rejects(it.client.networkInspect(ref), withCode('ENOENT'));
+    assert.deepEqual(it.engine.calls.at(-1), ['networkInspect', ref]);
+  }
+});
+
+test('an error keeps its code, message and hint', async () => {
+  await using it = await rig();
+  for (const code of Object.keys(ERROR_TABLE)) {
+    it.engine.failure = new NetloomError(code, `message of ${code}`, { hint: `hint of ${code}` });
+    await assert.rejects(it.client.networkCreate({ name: 'web' }), { name: 'NetloomError', code, message: `message of ${code}`, hint: `hint of ${code}` });
+  }
+  it.engine.failure = new UnsupportedError('ipvlan', 'Linux 3.19 has it');
+  await assert.rejects(it.client.networkList(), { code: 'EUNSUPPORTED', hint: 'Linux 3.19 has it' });
+  it.engine.failure = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  await assert.rejects(it.client.networkList(), withCode('ENOSPC'));
+  it.engine.failure = new TypeError('x is not a function');
+  await assert.rejects(it.client.networkList(), { code: 'EINTERNAL', message: 'internal error: x is not a function' });
+});
+
+test('a wait outlives the idle timeout of the server many times over', async () => {
+  await using it = await rig({ keepAliveTimeout: 20 });
+  // What node:http would cut a slow answer with.
+  assert.equal(it.api.http.timeout, 0);
+  const waiting = it.client.containerWait('blog');
+  await it.engine.waited.promise;
+  // Idle connections are closed by the server while the wait stays.
+  for (let round = 0; round < 2; round++) {
+    const idle = connect(it.socketPath);
+    idle.write('GET /v1/version HTTP/1.1\r\nhost: netloom\r\n\r\n');
+    idle.resume();
+    await once(idle, 'close', { signal: AbortSignal.timeout(10_000) });
+  }
+  it.engine.exit.resolve(137);
+  assert.equal(await waiting, 137);
+});
+
+test('200 requests at once', async () => {
+  await using it = await rig();
+  const gate = Promise.withResolvers<void>();
+  it.engine.gate = gate.promise;
+  const waits = Array.from({ length: 100 }, () => it.client.containerWait('blog'));
+  const attaches = Array.from({ length: 200 }, (_, index) => it.client.endpointAttach({ network: 'web', netns: `/run/netns/n${index}` }));
+  gate.resolve();
+  const made = await Promise.all(attaches);
+  assert.equal(new Set(made.map(({ value }) => value.netns)).size, 200);
+  assert.equal((await it.client.endpointList()).length, 200);
+  it.engine.exit.resolve(0);
+  assert.deepEqual(new Set(await Promise.all(waits)), new Set([0]));
+});

@@ -1,0 +1,84 @@
+#!/bin/sh
+# npm test [-- [--root|--user] [FILTER...]]
+#
+# Everything on a fresh machine: dependencies, the Debian packages that the tests use, the checks of tools/check.sh,
+# then the tests: those that need no kernel once, those that do twice, as root and in an unprivileged user namespace.
+# A FILTER runs only the files whose path contains it, and leaves the checks out.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/tools/env.sh"
+cd "$root"
+
+modes=
+filters=
+for argument in "$@"; do
+  case $argument in
+    --root) modes="$modes root" ;;
+    --user) modes="$modes user" ;;
+    -*) fail "unknown option $argument; usage: npm test [-- [--root|--user] [FILTER...]]" ;;
+    *) filters="$filters -e $argument" ;;
+  esac
+done
+as_root=false
+[ "$(id -u)" = 0 ] && as_root=true
+if [ -z "$modes" ]; then
+  modes=user
+  $as_root && modes='root user'
+fi
+
+sh tools/bootstrap.sh
+find_node
+
+# ---- what the tests compare with and drive ----
+commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
+  socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux'
+missing=$(for pair in $commands; do command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"; done)
+if [ -n "$missing" ]; then
+  # shellcheck disable=SC2086
+  set -- $missing
+  $as_root && command -v apt-get >/dev/null ||
+    fail "the tests need packages that are not installed; as root: apt-get install --no-install-recommends $*"
+  sh tools/packages.sh "$@"
+fi
+
+# ---- checks and tests ----
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+status=0
+sh tools/machine-state.sh >"$work/before"
+[ -n "$filters" ] || sh tools/check.sh || status=1
+
+files() {
+  found=$(find "$@" -name '*.test.ts' 2>/dev/null | sort)
+  # shellcheck disable=SC2086
+  [ -z "$filters" ] || found=$(echo "$found" | grep -F $filters || true)
+  echo $found
+}
+tests_in() {
+  mode=$1
+  shift
+  sh test/lib/in-namespace.sh "$mode" sh tools/node-test.sh "$node" "$@" || status=1
+}
+pure=$(files src test/golden)
+live=$(files test/live test/conformance test/fault)
+[ -n "$filters" ] && pure="$pure $(files test/architecture)" # without a filter check.sh has run these
+[ -n "$(echo $pure $live)" ] || fail "no test file matches"
+# shellcheck disable=SC2086
+{
+  if [ -n "${pure# }" ]; then
+    echo "# tests without a kernel"
+    tests_in "${modes##* }" $pure
+  fi
+  [ -z "$live" ] || for mode in $modes; do
+    echo "# live tests, mode $mode"
+    tests_in "$mode" $live
+  done
+}
+
+sh tools/machine-state.sh >"$work/after"
+if ! diff -u "$work/before" "$work/after"; then
+  echo "netloom: the tests changed this machine's own network state (above)" >&2
+  status=1
+fi
+[ $status = 0 ] || echo "netloom: FAILED" >&2
+exit $status
