@@ -1,8 +1,8 @@
 /* Lanes: a few threads of our own for system calls that may block, so that Node's pool of four stays free.
  *
  * A lane is made when a job comes and none is idle, up to LANES; then it stays. Completions come back over one
- * eventfd an environment, which libuv polls. Lanes do not spin for their next job: a round trip measured 40 us with
- * and without, as through napi_async_work, of which the exchange itself is 10.
+ * eventfd an environment, which libuv polls. Lanes do not spin for their next job: a round trip measured 25 to
+ * 80 us with and without (the scheduler's choice of CPU decides), as through napi_async_work; 10 of it is the exchange.
  */
 #include "netloom.h"
 #include <signal.h>

@@ -32,7 +32,6 @@ static void ready(uv_poll_t *handle, int status, int events) {
 static void closed(uv_handle_t *handle) {
   struct poll *poll = (void *)handle;
   struct addon *addon = poll->addon;
-  close(poll->fd);
   free(poll);
   addon_closed(addon);
 }
@@ -43,6 +42,7 @@ static void stop(struct poll **link) {
   napi_delete_reference(poll->addon->env, poll->callback);
   poll->addon->closing++;
   uv_close((uv_handle_t *)&poll->handle, closed);
+  close(poll->fd); /* at once, as libuv allows: a port is free when its owner says so */
 }
 
 void polls_close(struct addon *addon) {

@@ -24,11 +24,18 @@ napi_value pidfd_send(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* The kernel takes the old LOCK_MAND for granted, without even looking at the descriptor. */
+static bool is_lock(int operation) {
+  operation &= ~LOCK_NB;
+  return operation == LOCK_SH || operation == LOCK_EX || operation == LOCK_UN;
+}
+
 /* flock(fd, operation): boolean; false where another holds the lock. Never waits. */
 napi_value do_flock(napi_env env, napi_callback_info info) {
   ARGS(2);
   int fd, operation;
   if (!int_arg(env, argv[0], &fd) || !int_arg(env, argv[1], &operation)) return NULL;
+  if (!is_lock(operation)) return fail(env, EINVAL, "flock");
   int done = flock(fd, operation | LOCK_NB);
   if (done < 0 && errno != EWOULDBLOCK) return fail(env, errno, "flock");
   return from_bool(env, done == 0);
@@ -97,6 +104,7 @@ napi_value flock_wait(napi_env env, napi_callback_info info) {
   uint32_t token;
   if (!int_arg(env, argv[0], &fd) || !int_arg(env, argv[1], &operation) || !uint_arg(env, argv[2], &token))
     return NULL;
+  if (!is_lock(operation)) return fail(env, EINVAL, "flock");
   struct wait *wait = calloc(1, sizeof *wait);
   if (!wait) return fail(env, ENOMEM, "calloc");
   wait->job = (struct job){ .result = result, .release = release };

@@ -144,7 +144,7 @@ static void furnish(void) {
   cover(options.hostname_file, "/etc/hostname");
   if (options.hostname && sethostname(options.hostname, strlen(options.hostname)) < 0)
     give_up(FAILED, "hostname %s: %s", options.hostname, strerror(errno));
-  if (options.cwd && chdir(options.cwd) < 0) give_up(FAILED, "%s: %s", options.cwd, strerror(errno));
+  if (options.cwd && chdir(options.cwd) < 0) give_up(FAILED, "working directory %s: %s", options.cwd, strerror(errno));
 }
 
 static void restore_signals(void) {
@@ -215,6 +215,25 @@ static int attend(pid_t command, const sigset_t *watched) {
   }
 }
 
+/* What the command left running ends with it, as with the first process of a container that has its own process ids:
+ * else it would go on in a namespace whose network is gone. All of it is ours to wait for: we are its subreaper. */
+static void end_orphans(void) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+  for (;;) {
+    pid_t gone;
+    while ((gone = waitpid(-1, NULL, WNOHANG)) > 0);
+    if (gone < 0) return;
+    FILE *children = fopen(path, "re");
+    if (!children) return; /* a kernel without CONFIG_PROC_CHILDREN, or a /proc of another pid namespace */
+    int child;
+    bool any = false;
+    while (fscanf(children, "%d", &child) == 1) any |= kill(child, SIGKILL) == 0;
+    fclose(children);
+    if (!any || waitpid(-1, NULL, 0) < 0) return;
+  }
+}
+
 /* `caller` is told how the start went, with status 0 when the command runs; -1 in the foreground. */
 static int supervise(int caller) {
   sigset_t watched;
@@ -257,6 +276,7 @@ static int supervise(int caller) {
     close(caller);
   }
   int status = attend(command, &watched);
+  end_orphans();
   if (failure.status) {
     put_exit(failure.status, failure.text);
     if (caller < 0) dprintf(2, "netloom-shim: %s\n", failure.text);
@@ -322,6 +342,8 @@ static void enter(void) {
 
 int main(int argc, char **argv) {
   parse(argc, argv);
+  /* what else the caller left open is none of the command's business, and would stay open as long as it runs */
+  syscall(SYS_close_range, 3, ~0U, 0);
   sigprocmask(SIG_BLOCK, NULL, &callers_mask);
   callers_sigpipe = signal(SIGPIPE, SIG_IGN); /* the other end of a pipe may have given up; write says so */
   signal(SIGCHLD, SIG_DFL);                   /* ignored, the kernel would reap the command before us */

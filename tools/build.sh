@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles what is published: dist/ from src/, and the addon. Run by `npm pack` and `npm publish` too.
+# Makes what is published: dist/ from src/, and prebuilt/ from native/ for this processor. Run by `npm pack` and
+# `npm publish` too.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tools/env.sh"
@@ -7,4 +8,8 @@ cd "$root"
 sh tools/bootstrap.sh
 find_node
 rm -rf dist
-PATH=$(dirname "$node"):$PATH node_modules/.bin/tsc -p tsconfig.build.json
+PATH=$root/node_modules/.bin:$PATH tsc -p tsconfig.build.json
+
+arch=$("$node" -p process.arch)
+mkdir -p "prebuilt/$arch"
+cp native/build/netloom.node native/build/netloom-shim "prebuilt/$arch/"

@@ -1,5 +1,8 @@
 #!/bin/sh
-# Everything about the sources that can be said without running them: types, lint, format, length, layers.
+# sh tools/check.sh [--static]
+#
+# Everything about the sources that can be said without running them: types, lint, format, length, and the order of the
+# layers, which `--static` leaves to the test suite.
 # All of it is run, so that one call shows all there is to mend; ends with 1 when anything was wrong.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -8,7 +11,7 @@ cd "$root"
 sh tools/bootstrap.sh || exit 1
 find_node
 # the tools' own launchers ask for `node`: give them the one that we run
-PATH=$(dirname "$node"):$root/node_modules/.bin:$PATH
+PATH=$root/node_modules/.bin:$PATH
 status=0
 step() {
   name=$1
@@ -18,7 +21,7 @@ step() {
 existing=$(for dir in src test bench tools examples; do [ -n "$(find "$dir" -name '*.ts' 2>/dev/null | head -n 1)" ] && echo "$dir"; done)
 
 too_long() {
-  find src native test bench tools \( -name '*.ts' -o -name '*.c' -o -name '*.h' \) -not -path '*/build/*' -exec wc -l {} + |
+  find src native \( -name '*.ts' -o -name '*.c' \) -exec wc -l {} + |
     awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines; 600 is the limit, make two nouns of it"; bad = 1 } END { exit bad }'
 }
 left_out() {
@@ -32,6 +35,6 @@ step lint oxlint --type-aware --deny-warnings --quiet $existing
 step format oxfmt --check $existing
 step 'file length' too_long
 step 'no test left out' left_out
-step architecture "$node" --test --test-reporter=dot test/architecture/*.test.ts
-[ $status = 0 ] && echo 'check: types, lint, format, file length and architecture are in order'
+[ "${1:-}" = --static ] || step architecture "$node" --test --test-reporter=dot test/architecture/*.test.ts
+[ $status = 0 ] && echo 'check: all in order'
 exit $status

@@ -114,7 +114,10 @@ export class Client implements EngineApi {
   containerExited(ref: string): Promise<void> {
     return this.#change('POST', `${containerPath(ref)}/exited`, {});
   }
-  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array> {
+  containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncIterable<Uint8Array> {
     const request = { method: 'GET', path: `${containerPath(ref)}/logs${query(options)}` } as const;
     return { [Symbol.asyncIterator]: () => new LogReader(this.#http, request) };
   }
@@ -189,7 +192,9 @@ function segment(ref: string): string {
 }
 function query(options: object | undefined): string {
   const parts = Object.entries(options ?? {}).filter(([, value]) => value !== undefined && value !== false);
-  return parts.length === 0 ? '' : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
+  return parts.length === 0
+    ? ''
+    : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
 }
 function errorCode(error: unknown): unknown {
   return (error as { code?: unknown }).code;

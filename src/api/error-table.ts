@@ -30,6 +30,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EBADDRIVER: 'This release has no such driver.',
     EBADOPTION: 'The driver has no such option, or not that value of it.',
     EBADMODE: 'The network mode is unknown, or excludes something else that was asked.',
+    EBADSIGNAL: 'There is no such signal: signal(7).',
     EBADPORT: 'A published port is not one.',
     EBADDNS: 'A DNS server, search domain or option is not one.',
     EBADHOST: 'An extra host is not name:address.',
@@ -42,7 +43,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EBADDURATION: 'A duration is not one.',
     EAMBIGUOUS: 'More than one id begins so.',
     EUSAGE: 'The command line is not what the command takes.',
-    ECOMPOSE: 'The Compose file says something wrong, or something that netloom cannot honour; each with file and line.',
+    ECOMPOSE:
+      'The Compose file says something wrong, or something that netloom cannot honour; each with file and line.',
     EENVFILE: 'The environment file cannot be read as one; with file and line.',
     EPROJECTNAME: 'The name of the Compose project is not allowed.',
     ENOTDIR: 'Something that is no directory stands where one belongs.',

@@ -16,7 +16,8 @@ export function errorsDocument(): string {
   for (const status of statuses) {
     parts.push('', `## ${status} ${STATUS_CODES[status]}`, '', '| code | meaning |', '|---|---|');
     const codes = Object.entries(ERROR_TABLE).filter(([, row]) => row.status === status);
-    for (const [code, row] of codes.toSorted(([a], [b]) => (a < b ? -1 : 1))) parts.push(`| \`${code}\` | ${row.meaning} |`);
+    for (const [code, row] of codes.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      parts.push(`| \`${code}\` | ${row.meaning} |`);
   }
   return parts.join('\n') + '\n';
 }

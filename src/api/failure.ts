@@ -18,10 +18,16 @@ interface FrameworkError {
 /** The answer for anything thrown: the code of a NetloomError or of a failed system call, else EINTERNAL. */
 export function errorAnswer(thrown: unknown): ErrorBody {
   if (thrown instanceof NetloomError) return { code: thrown.code, message: thrown.message, hint: thrown.hint };
-  const error = (typeof thrown === 'object' && thrown !== null ? thrown : { message: String(thrown) }) as FrameworkError;
+  const error = (
+    typeof thrown === 'object' && thrown !== null ? thrown : { message: String(thrown) }
+  ) as FrameworkError;
   const message = error.message ?? 'unknown';
   if (error.validation !== undefined) {
-    return { code: 'EBADREQUEST', message: validationLine(error), hint: 'GET /v1/openapi.json describes every request' };
+    return {
+      code: 'EBADREQUEST',
+      message: validationLine(error),
+      hint: 'GET /v1/openapi.json describes every request',
+    };
   }
   if (error.statusCode === 413) return { code: 'ETOOLARGE', message, hint: 'a request has at most 1 MiB' };
   if (error.code?.startsWith('FST_') === true && (error.statusCode ?? 500) < 500) {

@@ -24,7 +24,13 @@ test('parseQuery takes any text without throwing', () => {
 
 test('schemas of path and query', () => {
   assert.equal(paramsSchema('/v1/networks'), undefined);
-  assert.deepEqual((paramsSchema('/a/:ref/b/:network') as unknown as { required: string[] }).required, ['ref', 'network']);
-  const { properties, additionalProperties } = querySchema(['all']) as unknown as { properties: object; additionalProperties: boolean };
+  assert.deepEqual((paramsSchema('/a/:ref/b/:network') as unknown as { required: string[] }).required, [
+    'ref',
+    'network',
+  ]);
+  const { properties, additionalProperties } = querySchema(['all']) as unknown as {
+    properties: object;
+    additionalProperties: boolean;
+  };
   assert.deepEqual([Object.keys(properties), additionalProperties], [['all'], false]);
 });

@@ -101,7 +101,8 @@ export function querySchema(names: readonly QueryName[]): TSchema {
 export function parseQuery(query: string): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   if (query === '') return values;
-  for (const [name, value] of new URLSearchParams(query)) values[name] = convert((QUERY as Record<string, TSchema>)[name], value);
+  for (const [name, value] of new URLSearchParams(query))
+    values[name] = convert((QUERY as Record<string, TSchema>)[name], value);
   return values;
 }
 

@@ -15,7 +15,12 @@ import { systemRoutes } from './routes/system.ts';
 import { change, definitions } from './schema/index.ts';
 
 /** Every path of the API but the OpenAPI document itself. */
-export const OPERATIONS: readonly Operation[] = [...systemRoutes, ...networkRoutes, ...containerRoutes, ...endpointRoutes];
+export const OPERATIONS: readonly Operation[] = [
+  ...systemRoutes,
+  ...networkRoutes,
+  ...containerRoutes,
+  ...endpointRoutes,
+];
 
 /** What the server tells: pino fits. */
 export interface ApiLog {
@@ -72,7 +77,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'netloom', description: 'The netloom daemon, on its unix socket.', version: options.version ?? '0.0.0' },
+      info: {
+        title: 'netloom',
+        description: 'The netloom daemon, on its unix socket.',
+        version: options.version ?? '0.0.0',
+      },
       servers: [{ url: '/', description: 'curl --unix-socket /run/netloom/netloom.sock http://netloom/v1/version' }],
       tags: ['system', 'networks', 'containers', 'endpoints'].map((name) => ({ name })),
     },
@@ -150,7 +159,10 @@ function successAnswers({ answer, creates }: Operation): Record<string, object> 
     return { 200: { description: 'Bytes', content: { 'application/octet-stream': { schema } } } };
   }
   return creates
-    ? { 200: { description: 'The plan; nothing was changed (dryRun)', ...answer }, 201: { description: 'Created', ...answer } }
+    ? {
+        200: { description: 'The plan; nothing was changed (dryRun)', ...answer },
+        201: { description: 'Created', ...answer },
+      }
     : { 200: { description: 'Done', ...answer } };
 }
 

@@ -60,9 +60,17 @@ export class Transport {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers =
       payload === undefined
-        ? method === 'POST' ? { 'content-length': 0 } : {}
+        ? method === 'POST'
+          ? { 'content-length': 0 }
+          : {}
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    const sent = httpRequest({ socketPath: this.socketPath, agent, method, path, headers: { host: 'netloom', ...headers } });
+    const sent = httpRequest({
+      socketPath: this.socketPath,
+      agent,
+      method,
+      path,
+      headers: { host: 'netloom', ...headers },
+    });
     sent.end(payload);
     return sent;
   }
@@ -95,17 +103,21 @@ function parse(text: string): unknown {
 /** The error that an answer of 400 or more carries. */
 function raised(value: unknown, status: number): NetloomError {
   const { code, message, hint } = (value ?? {}) as { code?: unknown; message?: unknown; hint?: unknown };
-  if (typeof code !== 'string' || typeof message !== 'string') return badAnswer(`status ${status} without an error of netloom`);
+  if (typeof code !== 'string' || typeof message !== 'string')
+    return badAnswer(`status ${status} without an error of netloom`);
   return new NetloomError(code, message, typeof hint === 'string' ? { hint } : {});
 }
 function badAnswer(message: string): NetloomError {
-  return new NetloomError('EBADANSWER', message, { hint: 'does a netloom daemon of this version listen on that socket?' });
+  return new NetloomError('EBADANSWER', message, {
+    hint: 'does a netloom daemon of this version listen on that socket?',
+  });
 }
 
 /** The errors of node:net, as netloom's. */
 export function connectionError(error: unknown, socketPath: string): NetloomError {
-  const code = (error as { code?: unknown }).code;
-  if (code === 'ECONNREFUSED' || code === 'ENOENT') {
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  // ECONNRESET while connecting: it stopped listening with us in its backlog. Nothing was sent.
+  if (code === 'ECONNREFUSED' || code === 'ENOENT' || (code === 'ECONNRESET' && syscall === 'connect')) {
     const hint = 'start one: netloom daemon, or systemctl start netloom.socket';
     return new NetloomError('ENODAEMON', `no daemon listens on ${socketPath}`, { cause: error, hint });
   }

@@ -202,6 +202,13 @@ test('run -d answers 127 for a command that is not there, 126 for one that canno
     assert.equal((await ran(line('run -d nosuch'), { engine })).status, expected);
   }
 });
+test('run takes the interfaces of a command that never began down itself', async () => {
+  const engine = new FixtureEngine();
+  engine.spawn = { file: '/bin/sh', args: ['-c', 'exit 127'], env: {}, cwd: '/' };
+  const { status, calls } = await ran(line('run nosuch'), { engine });
+  assert.equal(status, 127);
+  assert.deepEqual(calls.at(-1), ['containerExited', BLOG.id]);
+});
 test('run ends with 128 + the signal that ended the command', async () => {
   const engine = new FixtureEngine();
   engine.spawn = { file: '/bin/sh', args: ['-c', 'kill -9 $$'], env: {}, cwd: '/' };

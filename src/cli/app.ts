@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import {
   AliasNotFoundError,
   ArgumentParseError,
@@ -170,7 +171,7 @@ function reportError(error: unknown, json: boolean, io: Io): void {
   const errors = error instanceof ManyErrors ? error.errors : [error];
   const records = errors.map(describe);
   for (const record of records) io.stderr.write(renderError(record));
-  if (io.env['NETLOOM_DEBUG'] !== undefined && error instanceof Error) io.stderr.write(`${error.stack ?? ''}\n`);
+  if (io.env['NETLOOM_DEBUG'] !== undefined) for (const each of errors) io.stderr.write(`${inspect(each)}\n`);
   if (json) io.stdout.write(`${JSON.stringify(errorDocument(error, records), undefined, 2)}\n`);
 }
 

@@ -19,7 +19,9 @@ export function readDependsOn(reader: Reader, tree: Tree, path: string, ignore: 
   if (tree.kind !== 'map') {
     return (reader.list(tree, path) ?? []).flatMap((item, index) => {
       const service = reader.string(item, `${path}[${index}]`);
-      return service === undefined ? [] : { service, at: item.at, condition: 'started' as const, required: true, restart: false };
+      return service === undefined
+        ? []
+        : { service, at: item.at, condition: 'started' as const, required: true, restart: false };
     });
   }
   return [...tree.entries]
@@ -51,10 +53,22 @@ function readCondition(reader: Reader, tree: Tree | undefined, path: string, ign
       return 'completed';
     case 'service_healthy':
       // who ignores the health check has said that "started" must do
-      reader.refuse(tree.at, path, 'healthcheck', ignore, 'netloom runs no health checks, so nothing ever becomes healthy', 'write service_started');
+      reader.refuse(
+        tree.at,
+        path,
+        'healthcheck',
+        ignore,
+        'netloom runs no health checks, so nothing ever becomes healthy',
+        'write service_started',
+      );
       return 'started';
     default:
-      reader.fail(tree.at, path, `"${text}" is no condition`, 'write service_started or service_completed_successfully');
+      reader.fail(
+        tree.at,
+        path,
+        `"${text}" is no condition`,
+        'write service_started or service_completed_successfully',
+      );
       return 'started';
   }
 }

@@ -36,7 +36,8 @@ export function parseEnvFile(text: string, file: string, lookup: Lookup): Map<st
     const quote = text[at];
     if (equals === '') {
       const rest = text.slice(at, end).trim();
-      if (rest !== '' && !rest.startsWith('#')) fail(`"${text.slice(at - matched.length, end).trim()}" is not NAME=value`);
+      if (rest !== '' && !rest.startsWith('#'))
+        fail(`"${text.slice(at - matched.length, end).trim()}" is not NAME=value`);
       const value = lookup(name);
       if (value !== undefined) values.set(name, value);
       at = end + 1;
@@ -52,7 +53,15 @@ export function parseEnvFile(text: string, file: string, lookup: Lookup): Map<st
       line += text.slice(at, after).split('\n').length;
       at = after + 1;
     } else {
-      values.set(name, fill(text.slice(at, end).replace(/(?:^|[ \t]+)#.*$/, '').trim()));
+      values.set(
+        name,
+        fill(
+          text
+            .slice(at, end)
+            .replace(/(?:^|[ \t]+)#.*$/, '')
+            .trim(),
+        ),
+      );
       at = end + 1;
       line += 1;
     }

@@ -2,7 +2,14 @@ import { hasCode } from '../errors.ts';
 import type { ChangeOptions, ContainerDetail, EngineApi, PlanStep } from '../model/index.ts';
 import { loadNames, type ProjectSource } from './load.ts';
 import { followLogs, type Output } from './logs.ts';
-import { ComposeRunError, type Failure, Journal, type ObjectAction, type OnProgress, typedFailure } from './progress.ts';
+import {
+  ComposeRunError,
+  type Failure,
+  Journal,
+  type ObjectAction,
+  type OnProgress,
+  typedFailure,
+} from './progress.ts';
 import { LABEL } from './project.ts';
 import { removeAll, removeOne, serviceOf, shortName } from './teardown.ts';
 
@@ -30,11 +37,14 @@ export async function composeDown(engine: EngineApi, options: DownOptions): Prom
   const { name, services } = await findProject(options);
   const journal = new Journal(options.onProgress);
   const own = await containersOf(engine, name);
-  const known = (container: ContainerDetail): boolean => services === undefined || services.includes(serviceOf(container));
+  const known = (container: ContainerDetail): boolean =>
+    services === undefined || services.includes(serviceOf(container));
   const going = options.removeOrphans === true ? own : own.filter(known);
   const staying = own.filter((container) => !going.includes(container));
   if (staying.length > 0) {
-    journal.warn(`${staying.map((container) => container.name).join(', ')} stay: the file has no such services; remove them with --remove-orphans`);
+    journal.warn(
+      `${staying.map((container) => container.name).join(', ')} stay: the file has no such services; remove them with --remove-orphans`,
+    );
   }
   const failures: Failure[] = [];
   const change = { dryRun: options.dryRun === true, explain: options.explain === true };
@@ -45,7 +55,12 @@ export async function composeDown(engine: EngineApi, options: DownOptions): Prom
     }
   } else {
     const { timeoutSeconds } = options;
-    failures.push(...(await removeAll(engine, going, journal, { ...change, ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) })));
+    failures.push(
+      ...(await removeAll(engine, going, journal, {
+        ...change,
+        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+      })),
+    );
   }
   failures.push(...(await removeNetworks(engine, name, staying, journal, change)));
   if (failures.length > 0) throw new ComposeRunError(failures, journal.actions, '');
@@ -75,8 +90,11 @@ export async function composeLogs(
 ): Promise<void> {
   const { name } = await findProject(options);
   const wanted = options.services ?? [];
-  const containers = (await containersOf(engine, name)).filter((container) => wanted.length === 0 || wanted.includes(serviceOf(container)));
-  const colour = options.colour ?? (options.stdout.isTTY === true && (options.environment ?? process.env)['NO_COLOR'] === undefined);
+  const containers = (await containersOf(engine, name)).filter(
+    (container) => wanted.length === 0 || wanted.includes(serviceOf(container)),
+  );
+  const colour =
+    options.colour ?? (options.stdout.isTTY === true && (options.environment ?? process.env)['NO_COLOR'] === undefined);
   const followed = containers.map((container) => ({
     ref: container.id,
     label: shortName(container, name),
@@ -113,25 +131,25 @@ async function removeNetworks(
 ): Promise<Failure[]> {
   const networks = (await engine.networkList()).filter((network) => network.labels[LABEL.project] === project);
   const failures: Failure[] = [];
-  await Promise.all(
-    networks.map(async (network) => {
-      const object = `network ${network.name}`;
-      const user = staying.find((container) => container.endpoints.some((endpoint) => endpoint.network === network.id));
-      if (user !== undefined) {
-        journal.warn(`${object} stays: ${user.name} uses it`);
-        return;
-      }
-      try {
-        journal.report(object, 'removing');
-        journal.steps((await engine.networkRemove(network.id, change)).plan);
-        journal.done(object, 'removed');
-      } catch (error) {
-        const failure = typedFailure(error);
-        // nothing was removed in a rehearsal, so that the network's users are still there
-        if (change.dryRun) journal.warn(`${object}: its plan is known only once its containers are gone (${failure.message})`);
-        else failures.push({ object, error: failure });
-      }
-    }),
-  );
+  // One after another: the engine's rule set goes with the last network, which of several at once none is.
+  for (const network of networks) {
+    const object = `network ${network.name}`;
+    const user = staying.find((container) => container.endpoints.some((endpoint) => endpoint.network === network.id));
+    if (user !== undefined) {
+      journal.warn(`${object} stays: ${user.name} uses it`);
+      continue;
+    }
+    try {
+      journal.report(object, 'removing');
+      journal.steps((await engine.networkRemove(network.id, change)).plan);
+      journal.done(object, 'removed');
+    } catch (error) {
+      const failure = typedFailure(error);
+      // nothing was removed in a rehearsal, so that the network's users are still there
+      if (change.dryRun) {
+        journal.warn(`${object}: its plan is known only once its containers are gone (${failure.message})`);
+      } else failures.push({ object, error: failure });
+    }
+  }
   return failures;
 }

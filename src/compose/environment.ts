@@ -5,25 +5,43 @@ import type { Entry, Tree } from './tree.ts';
 
 /** Where variables of a service come from, the later one winning: files to be read, then the file's own words. */
 export type EnvironmentSource =
-  | { readonly kind: 'file'; readonly at: Position; readonly path: string; readonly file: string; readonly required: boolean; readonly raw: boolean }
+  | {
+      readonly kind: 'file';
+      readonly at: Position;
+      readonly path: string;
+      readonly file: string;
+      readonly required: boolean;
+      readonly raw: boolean;
+    }
   /** A null value is taken from the environment of `up`, and left out where there is none. */
   | { readonly kind: 'values'; readonly values: ReadonlyMap<string, string | null> };
 
 /** Reads `env_file` and `environment`; the files themselves are read by `loadProject`. */
-export function readEnvironment(reader: Reader, files: Entry | undefined, values: Entry | undefined, path: string): EnvironmentSource[] {
+export function readEnvironment(
+  reader: Reader,
+  files: Entry | undefined,
+  values: Entry | undefined,
+  path: string,
+): EnvironmentSource[] {
   const sources: EnvironmentSource[] = [];
   if (files !== undefined) {
     const { value } = files;
     const items = value.kind === 'list' ? value.items : [value];
     items.forEach((item, index) => {
-      const source = readFileSource(reader, item, value.kind === 'list' ? `${path}.env_file[${index}]` : `${path}.env_file`);
+      const source = readFileSource(
+        reader,
+        item,
+        value.kind === 'list' ? `${path}.env_file[${index}]` : `${path}.env_file`,
+      );
       if (source !== undefined) sources.push(source);
     });
   }
   if (values !== undefined) {
-    const pairs = reader.pairs(values.value, `${path}.environment`) ?? new Map<string, { at: Position; value: string | null }>();
+    const pairs =
+      reader.pairs(values.value, `${path}.environment`) ?? new Map<string, { at: Position; value: string | null }>();
     for (const [name, { at }] of pairs) {
-      if (name === '' || name.includes('\0')) reader.fail(at, `${path}.environment`, 'a variable has no name', 'write NAME=value');
+      if (name === '' || name.includes('\0'))
+        reader.fail(at, `${path}.environment`, 'a variable has no name', 'write NAME=value');
     }
     sources.push({ kind: 'values', values: new Map([...pairs].map(([name, { value }]) => [name, value])) });
   }

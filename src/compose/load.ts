@@ -29,7 +29,9 @@ export interface LoadedProject {
  * Reads the files, `.env` and every `env_file`, and builds the project.
  * @throws ComposeError; NetloomError ENOENT when a file is missing, EENVFILE.
  */
-export async function loadProject(source: ProjectSource & { readonly services?: readonly string[] }): Promise<LoadedProject> {
+export async function loadProject(
+  source: ProjectSource & { readonly services?: readonly string[] },
+): Promise<LoadedProject> {
   const place = await readFiles(source);
   const file = await parseCompose(place.files, place.lookup);
   const problems: Problem[] = [];
@@ -38,7 +40,13 @@ export async function loadProject(source: ProjectSource & { readonly services?: 
     environments.set(service.name, await readEnvironments(service.environment, place, problems));
   }
   if (problems.length > 0) throw new ComposeError(problems);
-  const profiles = source.profiles ?? place.lookup('COMPOSE_PROFILES')?.split(',').filter((name) => name !== '') ?? [];
+  const profiles =
+    source.profiles ??
+    place
+      .lookup('COMPOSE_PROFILES')
+      ?.split(',')
+      .filter((name) => name !== '') ??
+    [];
   const project = buildProject(file, {
     name: chooseName(source, place, file.name),
     directory: place.directory,
@@ -51,7 +59,9 @@ export async function loadProject(source: ProjectSource & { readonly services?: 
 }
 
 /** The name and the services of a project, even of one whose file has other faults. */
-export async function loadNames(source: ProjectSource): Promise<{ readonly name: string; readonly services: readonly string[] }> {
+export async function loadNames(
+  source: ProjectSource,
+): Promise<{ readonly name: string; readonly services: readonly string[] }> {
   const place = await readFiles(source);
   const names = await parseNames(place.files, place.lookup);
   return { name: chooseName(source, place, names.name), services: names.services };
@@ -65,20 +75,30 @@ interface Place {
 
 /** In the order in which Docker Compose looks for them. */
 const DEFAULT_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yaml', 'docker-compose.yml'];
-const OVERRIDES = ['compose.override.yaml', 'compose.override.yml', 'docker-compose.override.yaml', 'docker-compose.override.yml'];
+const OVERRIDES = [
+  'compose.override.yaml',
+  'compose.override.yml',
+  'docker-compose.override.yaml',
+  'docker-compose.override.yml',
+];
 
 async function readFiles(source: ProjectSource): Promise<Place> {
-  const files = source.files.length > 0 ? await Promise.all(source.files.map(readSource)) : await findFiles(source.projectDirectory ?? '.');
+  const files =
+    source.files.length > 0
+      ? await Promise.all(source.files.map(readSource))
+      : await findFiles(source.projectDirectory ?? '.');
   const directory = resolve(source.projectDirectory ?? dirname(files[0]!.name));
   const outer = source.environment ?? process.env;
   const dotenv = await readOptional(join(directory, '.env'));
-  const values = dotenv === undefined ? undefined : parseEnvFile(dotenv, join(directory, '.env'), (name) => outer[name]);
+  const values =
+    dotenv === undefined ? undefined : parseEnvFile(dotenv, join(directory, '.env'), (name) => outer[name]);
   return { files, directory, lookup: (name) => outer[name] ?? values?.get(name) };
 }
 
 async function readSource(name: string): Promise<SourceFile> {
   const text = await readOptional(name);
-  if (text === undefined) throw new NetloomError('ENOENT', `there is no Compose file ${name}`, { hint: 'give its path with -f' });
+  if (text === undefined)
+    throw new NetloomError('ENOENT', `there is no Compose file ${name}`, { hint: 'give its path with -f' });
   return { name, text };
 }
 
@@ -121,15 +141,25 @@ function chooseName(source: ProjectSource, place: Place, fromFile: string): stri
   });
 }
 
-async function readEnvironments(sources: readonly EnvironmentSource[], place: Place, problems: Problem[]): Promise<Record<string, string>> {
+async function readEnvironments(
+  sources: readonly EnvironmentSource[],
+  place: Place,
+  problems: Problem[],
+): Promise<Record<string, string>> {
   const result: Record<string, string> = {};
   for (const source of sources) {
     if (source.kind === 'file') {
       const path = isAbsolute(source.file) ? source.file : join(place.directory, source.file);
       const text = await readOptional(path);
-      if (text !== undefined) Object.assign(result, Object.fromEntries(source.raw ? rawEnv(text) : parseEnvFile(text, path, place.lookup)));
+      if (text !== undefined)
+        Object.assign(result, Object.fromEntries(source.raw ? rawEnv(text) : parseEnvFile(text, path, place.lookup)));
       else if (source.required) {
-        problems.push({ at: source.at, path: source.path, message: `there is no file ${path}`, cure: 'create it, or write required: false' });
+        problems.push({
+          at: source.at,
+          path: source.path,
+          message: `there is no file ${path}`,
+          cure: 'create it, or write required: false',
+        });
       }
       continue;
     }

@@ -34,7 +34,8 @@ export class MemoryEngine implements EngineApi {
 
   async networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
     this.#failIfTold(spec.name);
-    if (this.networks.some((network) => network.name === spec.name)) throw new NetloomError('ENAMETAKEN', `network ${spec.name} is there`);
+    if (this.networks.some((network) => network.name === spec.name))
+      throw new NetloomError('ENAMETAKEN', `network ${spec.name} is there`);
     const network: Network = {
       id: this.#id(),
       name: spec.name,
@@ -61,7 +62,12 @@ export class MemoryEngine implements EngineApi {
     if ((await this.endpointList()).some((endpoint) => endpoint.network === network.id)) {
       throw new NetloomError('ENETWORKINUSE', `network ${network.name} has endpoints`);
     }
-    return this.#change(options, `network rm ${network.name}`, network, () => void this.networks.splice(this.networks.indexOf(network), 1));
+    return this.#change(
+      options,
+      `network rm ${network.name}`,
+      network,
+      () => void this.networks.splice(this.networks.indexOf(network), 1),
+    );
   }
   networkPrune: () => Promise<never> = absent;
   networkConnect: () => Promise<never> = absent;
@@ -78,9 +84,11 @@ export class MemoryEngine implements EngineApi {
     await new Promise((resolve) => setImmediate(resolve));
     const name = spec.name ?? '';
     this.#failIfTold(name);
-    if (this.containers.some((container) => container.name === name)) throw new NetloomError('ENAMETAKEN', `container ${name} is there`);
+    if (this.containers.some((container) => container.name === name))
+      throw new NetloomError('ENAMETAKEN', `container ${name} is there`);
     for (const { network } of spec.networks ?? []) this.#network(network);
-    if (spec.networkMode?.startsWith('container:') === true) this.#container(spec.networkMode.slice('container:'.length));
+    if (spec.networkMode?.startsWith('container:') === true)
+      this.#container(spec.networkMode.slice('container:'.length));
     const container: ContainerDetail = {
       id: this.#id(),
       name,
@@ -124,6 +132,7 @@ export class MemoryEngine implements EngineApi {
   }
   async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
     const container = this.#container(ref);
+    if (container.state.status !== 'running') return container;
     this.calls.push(`stop ${container.name} ${options?.timeoutSeconds ?? ''}`.trim());
     this.end(ref, 143);
     return this.#container(ref);
@@ -132,12 +141,24 @@ export class MemoryEngine implements EngineApi {
     const { id, state } = this.#container(ref);
     return state.status === 'running' ? this.#waiting.get(id)!.promise : state.exitCode;
   }
-  async containerRemove(ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<ContainerDetail>> {
+  async containerRemove(
+    ref: string,
+    options?: ChangeOptions & { readonly force?: boolean },
+  ): Promise<Outcome<ContainerDetail>> {
     const container = this.#container(ref);
-    if (container.state.status === 'running' && options?.force !== true) throw new NetloomError('ECONTAINERRUNNING', container.name);
-    return this.#change(options, `rm ${container.name}`, container, () => void this.containers.splice(this.containers.indexOf(container), 1));
+    if (container.state.status === 'running' && options?.force !== true)
+      throw new NetloomError('ECONTAINERRUNNING', container.name);
+    return this.#change(
+      options,
+      `rm ${container.name}`,
+      container,
+      () => void this.containers.splice(this.containers.indexOf(container), 1),
+    );
   }
-  async *containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncGenerator<Uint8Array> {
+  async *containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncGenerator<Uint8Array> {
     const { name, id } = this.#container(ref);
     if (options?.tail !== 0) yield new TextEncoder().encode(this.output.get(name) ?? '');
     if (options?.follow === true) await this.containerWait(id);
@@ -167,8 +188,26 @@ export class MemoryEngine implements EngineApi {
   #withEndpoints(container: ContainerDetail): ContainerDetail {
     const endpoints = container.networks.map((spec): Endpoint => {
       const network = this.#network(spec.network).id;
-      const base = { id: this.#id(), network, container: container.id, netns: container.netns, ifname: 'eth0', hostIfname: '', mac: '' };
-      return { ...base, addresses: spec.addresses ?? [], gateways: [], aliases: spec.aliases ?? [], gatewayPriority: 0, ports: [], created: '', phase: 'ready', owner: '' };
+      const base = {
+        id: this.#id(),
+        network,
+        container: container.id,
+        netns: container.netns,
+        ifname: 'eth0',
+        hostIfname: '',
+        mac: '',
+      };
+      return {
+        ...base,
+        addresses: spec.addresses ?? [],
+        gateways: [],
+        aliases: spec.aliases ?? [],
+        gatewayPriority: 0,
+        ports: [],
+        created: '',
+        phase: 'ready',
+        owner: '',
+      };
     });
     return { ...container, endpoints };
   }

@@ -17,7 +17,8 @@ export function mergeTrees(base: Tree, over: Tree, path: readonly string[] = [])
 
 /** Takes `!reset` values out of a tree that stands alone: there is nothing that they could reset. */
 export function dropResets(tree: Tree): Tree {
-  if (tree.kind === 'list') return { ...tree, items: tree.items.filter((item) => item.tag !== 'reset').map(dropResets) };
+  if (tree.kind === 'list')
+    return { ...tree, items: tree.items.filter((item) => item.tag !== 'reset').map(dropResets) };
   if (tree.kind !== 'map') return tree;
   const kept = [...tree.entries].filter(([, entry]) => entry.value.tag !== 'reset');
   return { ...tree, entries: new Map(kept.map(([key, entry]) => [key, { ...entry, value: dropResets(entry.value) }])) };
@@ -49,13 +50,20 @@ function joinMaps(base: Tree, over: Tree, path: readonly string[]): Tree {
   for (const [key, entry] of over.entries) {
     const before = entries.get(key);
     if (entry.value.tag === 'reset') entries.delete(key);
-    else entries.set(key, before === undefined ? entry : { keyAt: entry.keyAt, value: mergeTrees(before.value, entry.value, [...path, key]) });
+    else
+      entries.set(
+        key,
+        before === undefined
+          ? entry
+          : { keyAt: entry.keyAt, value: mergeTrees(before.value, entry.value, [...path, key]) },
+      );
   }
   return { kind: 'map', at: over.at, entries, tag: '' };
 }
 
 function append(base: ListTree, over: ListTree, key: string): ListTree {
-  const kept = key === 'ports' ? base.items.filter((item) => !over.items.some((other) => samePort(item, other))) : base.items;
+  const kept =
+    key === 'ports' ? base.items.filter((item) => !over.items.some((other) => samePort(item, other))) : base.items;
   return { kind: 'list', at: over.at, items: [...kept, ...over.items], tag: '' };
 }
 
@@ -67,7 +75,9 @@ function portKey(tree: Tree): string {
   if (tree.kind === 'scalar') {
     const [ports = '', protocol = 'tcp'] = tree.text.split('/');
     const parts = /^(?:(.*):)?([\d-]*):([\d-]+)$/.exec(ports);
-    return parts === null ? ['', '', ports, protocol].join(' ') : [parts[1] ?? '', parts[2], parts[3], protocol].join(' ');
+    return parts === null
+      ? ['', '', ports, protocol].join(' ')
+      : [parts[1] ?? '', parts[2], parts[3], protocol].join(' ');
   }
   if (tree.kind !== 'map') return '';
   const text = (key: string): string => {

@@ -72,7 +72,12 @@ function readIpam(reader: Reader, tree: Tree, path: string): SubnetSpec[] {
   const keys = reader.section(tree, path, IPAM_KEYS, new Set());
   const driver = keys.get('driver');
   if (driver !== undefined && reader.string(driver.value, `${path}.driver`) !== 'default') {
-    reader.fail(driver.value.at, `${path}.driver`, 'netloom has one address pool driver', 'write default, or remove the key');
+    reader.fail(
+      driver.value.at,
+      `${path}.driver`,
+      'netloom has one address pool driver',
+      'write default, or remove the key',
+    );
   }
   const config = keys.get('config');
   if (config === undefined) return [];

@@ -78,47 +78,72 @@ services:
     scale: 2
 `);
   assert.equal(file.name, 'shop');
-  assert.deepEqual(file.networks.map(({ key, name, external, spec }) => ({ key, name, external, spec })), [
-    {
-      key: 'front',
-      name: '',
-      external: false,
-      spec: {
-        driver: 'bridge',
-        ipv6: true,
-        subnets: [
-          { subnet: '10.9.0.0/24', gateway: '10.9.0.254', ipRange: '10.9.0.128/25', auxAddresses: { printer: '10.9.0.5' } },
-          { subnet: 'fd09::/64' },
-        ],
-        options: { 'com.docker.network.driver.mtu': '1400' },
-        labels: { tier: 'front', bare: '' },
+  assert.deepEqual(
+    file.networks.map(({ key, name, external, spec }) => ({ key, name, external, spec })),
+    [
+      {
+        key: 'front',
+        name: '',
+        external: false,
+        spec: {
+          driver: 'bridge',
+          ipv6: true,
+          subnets: [
+            {
+              subnet: '10.9.0.0/24',
+              gateway: '10.9.0.254',
+              ipRange: '10.9.0.128/25',
+              auxAddresses: { printer: '10.9.0.5' },
+            },
+            { subnet: 'fd09::/64' },
+          ],
+          options: { 'com.docker.network.driver.mtu': '1400' },
+          labels: { tier: 'front', bare: '' },
+        },
       },
-    },
-    { key: 'back', name: '', external: false, spec: { driver: 'bridge', internal: true } },
-    { key: 'there', name: "somebody's", external: true, spec: {} },
-  ]);
+      { key: 'back', name: '', external: false, spec: { driver: 'bridge', internal: true } },
+      { key: 'there', name: "somebody's", external: true, spec: {} },
+    ],
+  );
   const [web, db] = file.services;
   assert.deepEqual(web!.command, ['node', '--title', 'a b', 'server.mjs', '$HOME', '80']);
   assert.equal(web!.workingDir, 'app');
   assert.deepEqual(web!.environment, [
-    { kind: 'values', values: new Map<string, string | null>([['LEVEL', 'info'], ['VERSION', '1.10'], ['FLAG', 'true'], ['NOTHING', null]]) },
+    {
+      kind: 'values',
+      values: new Map<string, string | null>([
+        ['LEVEL', 'info'],
+        ['VERSION', '1.10'],
+        ['FLAG', 'true'],
+        ['NOTHING', null],
+      ]),
+    },
   ]);
-  assert.deepEqual(web!.networks.map(({ at: _, ...network }) => network), [
-    { key: 'back', aliases: ['www'], addresses: ['10.8.0.2'], gatewayPriority: -1 },
-    { key: 'front', aliases: [], addresses: ['10.9.0.130', 'fd09::5'], mac: '02:42:ac:00:00:01', ifname: 'front0' },
-    { key: 'there', aliases: [], addresses: [] },
-  ]);
-  assert.deepEqual(web!.ports.map((port) => port.spec), [
-    { protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 },
-    { protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 },
-    { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8443, hostPortEnd: 8450, containerPort: 443, count: 1 },
-  ]);
+  assert.deepEqual(
+    web!.networks.map(({ at: _, ...network }) => network),
+    [
+      { key: 'back', aliases: ['www'], addresses: ['10.8.0.2'], gatewayPriority: -1 },
+      { key: 'front', aliases: [], addresses: ['10.9.0.130', 'fd09::5'], mac: '02:42:ac:00:00:01', ifname: 'front0' },
+      { key: 'there', aliases: [], addresses: [] },
+    ],
+  );
+  assert.deepEqual(
+    web!.ports.map((port) => port.spec),
+    [
+      { protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 },
+      { protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 },
+      { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8443, hostPortEnd: 8450, containerPort: 443, count: 1 },
+    ],
+  );
   assert.deepEqual(web!.dns, { servers: ['9.9.9.9'], search: ['a.example', 'b.example'], options: ['ndots:2'] });
   assert.deepEqual(web!.extraHosts, ['one:10.0.0.1', 'two:10.0.0.2', 'two:fd00::2', 'gw:host-gateway']);
-  assert.deepEqual(web!.dependsOn.map(({ at: _, ...rest }) => rest), [
-    { service: 'db', condition: 'completed', required: true, restart: true },
-    { service: 'maybe', condition: 'started', required: false, restart: false },
-  ]);
+  assert.deepEqual(
+    web!.dependsOn.map(({ at: _, ...rest }) => rest),
+    [
+      { service: 'db', condition: 'completed', required: true, restart: true },
+      { service: 'maybe', condition: 'started', required: false, restart: false },
+    ],
+  );
   assert.equal(web!.stopSeconds, 60);
   assert.equal(db!.replicas, 2);
   assert.equal(db!.mode.kind, 'none');
@@ -169,25 +194,37 @@ test('what is no YAML, or no Compose file at all', async () => {
   assert.match((await faults('a: 1\na: 2\n'))[0]!, /^compose\.yaml:2:1: no valid YAML: .*unique/);
   assert.deepEqual(await faults(''), ['compose.yaml:1:1: the file is empty; add services with a command each']);
   assert.deepEqual(await faults('- a'), ['compose.yaml:1:1: expected keys such as services and networks']);
-  assert.deepEqual(await faults('services: {}'), ['compose.yaml:1:1: there are no services; add services with a command each']);
+  assert.deepEqual(await faults('services: {}'), [
+    'compose.yaml:1:1: there are no services; add services with a command each',
+  ]);
   assert.deepEqual(await faults('services: 5'), [
     'compose.yaml:1:1: there are no services; add services with a command each',
     'compose.yaml:1:11: services: expected a map of keys and values, found "5"',
   ]);
   assert.match((await faults('services: { "a b": { command: x } }')).join(), /"a b" is no name/);
-  assert.match((await faults('services: { a: { command: *nowhere } }')).join(), /1:27: there is no anchor &nowhere above/);
+  assert.match(
+    (await faults('services: { a: { command: *nowhere } }')).join(),
+    /1:27: there is no anchor &nowhere above/,
+  );
   assert.match((await faults('services: { a: &loop { command: x, x-y: *loop } }')).join(), /inside its own anchor/);
-  assert.match((await faults('services: { a: { command: "${GONE:?say where}" } }')).join(), /1:27: the variable GONE is required: say where/);
+  assert.match(
+    (await faults('services: { a: { command: "${GONE:?say where}" } }')).join(),
+    /1:27: the variable GONE is required: say where/,
+  );
 });
 
 test('aliases that multiply are stopped, not followed', async () => {
-  const levels = Array.from({ length: 12 }, (_, i) => `x-${i + 1}: &a${i + 1} [${Array.from({ length: 9 }, () => `*a${i}`).join(', ')}]`);
+  const levels = Array.from(
+    { length: 12 },
+    (_, i) => `x-${i + 1}: &a${i + 1} [${Array.from({ length: 9 }, () => `*a${i}`).join(', ')}]`,
+  );
   const [first] = await faults(['x-0: &a0 [1, 2, 3]', ...levels, 'services: { a: { command: x } }'].join('\n'));
   assert.match(first!, /more than 200000 values/);
 });
 
 test('x-netloom-ignore: by name or all, for the file or for one service', async () => {
-  const services = (extra: string): string => `services:\n  a: { command: x, image: i, build: ., restart: always${extra} }\n  b: { command: y }\n`;
+  const services = (extra: string): string =>
+    `services:\n  a: { command: x, image: i, build: ., restart: always${extra} }\n  b: { command: y }\n`;
   await parse(`x-netloom-ignore: true\nvolumes: {}\n${services(', deploy: { resources: {} }')}`);
   await parse(services(', x-netloom-ignore: [image, build, restart]'));
   await parse(services(', x-netloom-ignore: true'));
@@ -195,14 +232,16 @@ test('x-netloom-ignore: by name or all, for the file or for one service', async 
   assert.equal((await faults(`x-netloom-ignore: [image]\n${services(', x-netloom-ignore: [build]')}`)).length, 1);
   // ignoring what netloom cannot do is no licence for typing errors
   assert.match((await faults(`x-netloom-ignore: true\n${services(', comand: z')}`)).join(), /did you mean command/);
-  const healthy = 'services:\n  a: { command: x, depends_on: { b: { condition: service_healthy } } }\n  b: { command: y, healthcheck: {} }\n';
+  const healthy =
+    'services:\n  a: { command: x, depends_on: { b: { condition: service_healthy } } }\n  b: { command: y, healthcheck: {} }\n';
   assert.equal((await faults(healthy)).length, 2);
   const file = await parse(`x-netloom-ignore: [healthcheck]\n${healthy}`);
   assert.equal(file.services[0]!.dependsOn[0]!.condition, 'started');
 });
 
 test('network_mode goes with nothing that needs a namespace of its own', async () => {
-  const one = (mode: string, extra: string): string => `services:\n  a: { command: x, network_mode: "${mode}"${extra} }\n  b: { command: y }\n`;
+  const one = (mode: string, extra: string): string =>
+    `services:\n  a: { command: x, network_mode: "${mode}"${extra} }\n  b: { command: y }\n`;
   for (const mode of ['none', 'host', 'bridge', 'service:b', 'container:other']) await parse(one(mode, ''));
   assert.match((await faults(one('host', ', ports: ["80:80"]'))).join(), /remove ports, or network_mode/);
   assert.match((await faults(one('bridge', ', networks: [default]'))).join(), /exclude each other/);
@@ -241,26 +280,49 @@ services:
   const [web, db] = (await parse(base, over)).services;
   assert.deepEqual(web!.command, ['c']);
   assert.deepEqual(web!.environment, [
-    { kind: 'values', values: new Map([['ONE', '1'], ['TWO', '3'], ['THREE', '3']]) },
+    {
+      kind: 'values',
+      values: new Map([
+        ['ONE', '1'],
+        ['TWO', '3'],
+        ['THREE', '3'],
+      ]),
+    },
   ]);
-  assert.deepEqual(web!.ports.map((port) => port.spec.hostPort), [80, 81, 82]);
+  assert.deepEqual(
+    web!.ports.map((port) => port.spec.hostPort),
+    [80, 81, 82],
+  );
   assert.deepEqual(web!.dns.servers, ['1.1.1.1', '8.8.8.8']);
-  assert.deepEqual(web!.networks.map((network) => network.key), ['back', 'front']);
-  assert.deepEqual(web!.dependsOn.map((dependency) => dependency.service), ['db']);
+  assert.deepEqual(
+    web!.networks.map((network) => network.key),
+    ['back', 'front'],
+  );
+  assert.deepEqual(
+    web!.dependsOn.map((dependency) => dependency.service),
+    ['db'],
+  );
   assert.deepEqual(web!.labels, { keep: '1' });
   assert.equal(web!.workingDir, '');
-  assert.deepEqual(db!.ports.map((port) => port.spec.hostPort), [91]);
+  assert.deepEqual(
+    db!.ports.map((port) => port.spec.hostPort),
+    [91],
+  );
   assert.match((await faults(base, 'services: { web: { image: x } }'))[0]!, /^over1\.yaml:1:20: services\.web\.image/);
 });
 
 test('variables without a value are a warning, once each', async () => {
   const { warnings } = await parse('services:\n  a: { command: "x $GONE", hostname: "$GONE" }\n');
-  assert.deepEqual(warnings.map(({ at, message }) => [at.line, at.column, message]), [[2, 17, 'the variable GONE is not set and counts as empty']]);
+  assert.deepEqual(
+    warnings.map(({ at, message }) => [at.line, at.column, message]),
+    [[2, 17, 'the variable GONE is not set and counts as empty']],
+  );
 });
 
 test('docs/compose.md names every key', async () => {
   const text = await readFile(new URL('../../docs/compose.md', import.meta.url), 'utf8');
   for (const table of [SERVICE_KEYS, NETWORK_KEYS, SERVICE_NETWORK_KEYS, PORT_KEYS]) {
-    for (const key of knownKeys(table)) assert.ok(text.includes(`\`${key}\``), `docs/compose.md does not mention ${key}`);
+    for (const key of knownKeys(table))
+      assert.ok(text.includes(`\`${key}\``), `docs/compose.md does not mention ${key}`);
   }
 });

@@ -38,11 +38,16 @@ export async function parseCompose(files: readonly SourceFile[], lookup: Lookup)
   const name = keys.get('name');
   const result = {
     name: name === undefined ? '' : (reader.string(name.value, 'name') ?? ''),
-    networks: named(reader, keys.get('networks')?.value, 'networks').map(([key, entry]) => readNetwork(reader, key, entry, ignore)),
-    services: named(reader, keys.get('services')?.value, 'services').map(([key, entry]) => readService(reader, key, entry, ignore)),
+    networks: named(reader, keys.get('networks')?.value, 'networks').map(([key, entry]) =>
+      readNetwork(reader, key, entry, ignore),
+    ),
+    services: named(reader, keys.get('services')?.value, 'services').map(([key, entry]) =>
+      readService(reader, key, entry, ignore),
+    ),
     at: tree.at,
   };
-  if (result.services.length === 0) reader.fail(tree.at, '', 'there are no services', 'add services with a command each');
+  if (result.services.length === 0)
+    reader.fail(tree.at, '', 'there are no services', 'add services with a command each');
   if (name !== undefined) checkProjectName(reader, result.name, name.value.at);
   checkReferences(reader, result.services, result.networks);
   if (reader.problems.length > 0) throw new ComposeError(inFileOrder(reader.problems));
@@ -50,7 +55,10 @@ export async function parseCompose(files: readonly SourceFile[], lookup: Lookup)
 }
 
 /** The names of project and services alone, however wrong the rest is: all that `down` needs to know. */
-export async function parseNames(files: readonly SourceFile[], lookup: Lookup): Promise<{ readonly name: string; readonly services: readonly string[] }> {
+export async function parseNames(
+  files: readonly SourceFile[],
+  lookup: Lookup,
+): Promise<{ readonly name: string; readonly services: readonly string[] }> {
   const { tree } = await mergeFiles(files, lookup);
   const name = tree.entries.get('name')?.value;
   const services = tree.entries.get('services')?.value;
@@ -63,7 +71,10 @@ export async function parseNames(files: readonly SourceFile[], lookup: Lookup): 
 /** What Docker Compose allows as a project name, which becomes part of other names. */
 export const PROJECT_NAME: RegExp = /^[a-z0-9][a-z0-9_-]*$/;
 
-async function mergeFiles(files: readonly SourceFile[], lookup: Lookup): Promise<{ tree: MapTree; warnings: Problem[] }> {
+async function mergeFiles(
+  files: readonly SourceFile[],
+  lookup: Lookup,
+): Promise<{ tree: MapTree; warnings: Problem[] }> {
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   let whole: Tree | undefined;
@@ -74,11 +85,12 @@ async function mergeFiles(files: readonly SourceFile[], lookup: Lookup): Promise
     const at: Position = { file: file.name, line: 1, column: 1 };
     const empty = loaded.tree === undefined || (loaded.tree.kind === 'scalar' && loaded.tree.value === null);
     if (empty) {
-      if (loaded.problems.length === 0) problems.push({ at, path: '', message: 'the file is empty', cure: 'add services with a command each' });
-    } else if (loaded.tree!.kind !== 'map') {
-      problems.push({ at: loaded.tree!.at, path: '', message: 'expected keys such as services and networks', cure: '' });
+      if (loaded.problems.length === 0)
+        problems.push({ at, path: '', message: 'the file is empty', cure: 'add services with a command each' });
+    } else if (loaded.tree.kind !== 'map') {
+      problems.push({ at: loaded.tree.at, path: '', message: 'expected keys such as services and networks', cure: '' });
     } else {
-      whole = whole === undefined ? loaded.tree : mergeTrees(whole, loaded.tree!);
+      whole = whole === undefined ? loaded.tree : mergeTrees(whole, loaded.tree);
     }
   }
   if (problems.length > 0 || whole === undefined) throw new ComposeError(problems);
@@ -91,18 +103,32 @@ function named(reader: Reader, tree: Tree | undefined, path: string): [string, {
   return entries.filter(([key, entry]) => {
     if (key.startsWith('x-')) return false;
     if (/^[A-Za-z0-9._-]+$/.test(key)) return true;
-    reader.fail(entry.keyAt, `${path}.${key}`, `"${key}" is no name`, 'use letters, digits, dots, dashes and underscores');
+    reader.fail(
+      entry.keyAt,
+      `${path}.${key}`,
+      `"${key}" is no name`,
+      'use letters, digits, dots, dashes and underscores',
+    );
     return false;
   });
 }
 
 function checkProjectName(reader: Reader, name: string, at: Position): void {
   if (PROJECT_NAME.test(name)) return;
-  reader.fail(at, 'name', `"${name}" is no project name`, 'use lower-case letters, digits, dashes and underscores, a letter or digit first');
+  reader.fail(
+    at,
+    'name',
+    `"${name}" is no project name`,
+    'use lower-case letters, digits, dashes and underscores, a letter or digit first',
+  );
 }
 
 /** Names that must be somewhere else in the file. */
-function checkReferences(reader: Reader, services: readonly ComposeService[], networks: readonly ComposeNetwork[]): void {
+function checkReferences(
+  reader: Reader,
+  services: readonly ComposeService[],
+  networks: readonly ComposeNetwork[],
+): void {
   const serviceNames = services.map((service) => service.name);
   const networkKeys = networks.map((network) => network.key);
   for (const service of services) {
@@ -114,10 +140,20 @@ function checkReferences(reader: Reader, services: readonly ComposeService[], ne
     }
     for (const dependency of service.dependsOn) {
       if (serviceNames.includes(dependency.service) || !dependency.required) continue;
-      reader.fail(dependency.at, `${path}.depends_on`, `there is no service ${dependency.service}`, `the file has ${serviceNames.join(', ')}`);
+      reader.fail(
+        dependency.at,
+        `${path}.depends_on`,
+        `there is no service ${dependency.service}`,
+        `the file has ${serviceNames.join(', ')}`,
+      );
     }
     if (service.mode.kind === 'service' && !serviceNames.includes(service.mode.name)) {
-      reader.fail(service.mode.at, `${path}.network_mode`, `there is no service ${service.mode.name}`, `the file has ${serviceNames.join(', ')}`);
+      reader.fail(
+        service.mode.at,
+        `${path}.network_mode`,
+        `there is no service ${service.mode.name}`,
+        `the file has ${serviceNames.join(', ')}`,
+      );
     }
     checkReplicas(reader, service, path);
   }
@@ -128,9 +164,19 @@ function checkReplicas(reader: Reader, service: ComposeService, path: string): v
   if (service.replicas <= 1) return;
   const fixed = service.networks.find((network) => network.addresses.length > 0 || network.mac !== undefined);
   if (fixed !== undefined) {
-    reader.fail(fixed.at ?? service.at, `${path}.networks`, `${service.replicas} containers cannot share one fixed address`, 'remove the address, or the replicas');
+    reader.fail(
+      fixed.at ?? service.at,
+      `${path}.networks`,
+      `${service.replicas} containers cannot share one fixed address`,
+      'remove the address, or the replicas',
+    );
   }
   if (service.containerName !== '') {
-    reader.fail(service.at, `${path}.container_name`, `${service.replicas} containers cannot share one name`, 'remove container_name, or the replicas');
+    reader.fail(
+      service.at,
+      `${path}.container_name`,
+      `${service.replicas} containers cannot share one name`,
+      'remove container_name, or the replicas',
+    );
   }
 }

@@ -53,15 +53,28 @@ export function isEmptyPlan(plan: UpPlan): boolean {
 export function planUp(project: Project, observed: Observed, options?: { readonly removeOrphans?: boolean }): UpPlan {
   const problems: Problem[] = [];
   const networks = project.networks.map((desired) => planNetwork(project, desired, observed, problems));
-  const recreated = new Set(networks.filter((network) => network.action === 'recreate').map((network) => network.desired.name));
+  const recreated = new Set(
+    networks.filter((network) => network.action === 'recreate').map((network) => network.desired.name),
+  );
 
   const services: PlannedService[] = [];
-  const completed = new Set(project.services.flatMap((service) => service.dependsOn.filter((edge) => edge.condition === 'completed').map((edge) => edge.service)));
+  const completed = new Set(
+    project.services.flatMap((service) =>
+      service.dependsOn.filter((edge) => edge.condition === 'completed').map((edge) => edge.service),
+    ),
+  );
   const changed = new Set<string>();
   for (const desired of project.services) {
     const anew = desired.dependsOn.some((edge) => edge.restart && changed.has(edge.service));
     const containers = desired.containers.map((container) =>
-      planContainer(project, desired, container, observed, { recreated, anew, oneShot: completed.has(desired.name) }, problems),
+      planContainer(
+        project,
+        desired,
+        container,
+        observed,
+        { recreated, anew, oneShot: completed.has(desired.name) },
+        problems,
+      ),
     );
     if (containers.some((container) => container.action !== 'keep')) changed.add(desired.name);
     services.push({ desired, containers });
@@ -79,11 +92,22 @@ export function planUp(project: Project, observed: Observed, options?: { readonl
   return { networks, services, remove, orphans: options?.removeOrphans === true ? [] : orphans };
 }
 
-function planNetwork(project: Project, desired: DesiredNetwork, observed: Observed, problems: Problem[]): PlannedNetwork {
+function planNetwork(
+  project: Project,
+  desired: DesiredNetwork,
+  observed: Observed,
+  problems: Problem[],
+): PlannedNetwork {
   const existing = observed.networks.find((network) => network.name === desired.name);
   if (desired.spec === undefined) {
     if (existing === undefined) {
-      problems.push(problem(desired.at, `the external network ${desired.name} does not exist`, `create it: netloom network create ${desired.name}`));
+      problems.push(
+        problem(
+          desired.at,
+          `the external network ${desired.name} does not exist`,
+          `create it: netloom network create ${desired.name}`,
+        ),
+      );
     }
     return { desired, action: 'keep', ...(existing === undefined ? {} : { existing }) };
   }
@@ -107,7 +131,13 @@ function planContainer(
   const existing = observed.containers.find((container) => container.name === desired.name);
   if (existing === undefined) return { desired, action: 'create', early: false };
   if (existing.labels[LABEL.project] !== project.name) {
-    problems.push(problem(service.at, `a container ${desired.name} exists that is not of this project`, 'remove it, or choose another name'));
+    problems.push(
+      problem(
+        service.at,
+        `a container ${desired.name} exists that is not of this project`,
+        'remove it, or choose another name',
+      ),
+    );
   }
   // Namespaces and networks go under the feet of those that use them: such containers leave first.
   const early = context.anew || usesNetwork(desired, existing, context.recreated);
@@ -132,14 +162,23 @@ function checkUsers(
 ): void {
   const leaving = new Set(remove.map((container) => container.id));
   for (const service of services) {
-    for (const container of service.containers) if (container.early && container.existing !== undefined) leaving.add(container.existing.id);
+    for (const container of service.containers)
+      if (container.early && container.existing !== undefined) leaving.add(container.existing.id);
   }
   for (const { desired, action, existing } of networks) {
     if (action !== 'recreate' || existing === undefined) continue;
-    const staying = observed.endpoints.filter((endpoint) => endpoint.network === existing.id && !leaving.has(endpoint.container));
+    const staying = observed.endpoints.filter(
+      (endpoint) => endpoint.network === existing.id && !leaving.has(endpoint.container),
+    );
     if (staying.length === 0) continue;
     const users = [...new Set(staying.map((endpoint) => nameOf(endpoint, observed)))].join(', ');
-    problems.push(problem(desired.at, `the network ${desired.name} has changed, and ${users} would lose it`, 'disconnect what is not of this run first'));
+    problems.push(
+      problem(
+        desired.at,
+        `the network ${desired.name} has changed, and ${users} would lose it`,
+        'disconnect what is not of this run first',
+      ),
+    );
   }
 }
 

@@ -34,7 +34,8 @@ export function parseShortPort(text: string): PortSpec[] {
   const parts = (bracketed === null ? ports : bracketed[2]!).split(':');
   const address = bracketed === null ? (parts.length > 2 ? parts.slice(0, -2).join(':') : '') : bracketed[1]!;
   if (address.includes(':') && bracketed === null) throw bad(text, `write an IPv6 address in brackets: [${address}]`);
-  if (bracketed !== null && parts.length === 1) throw bad(text, 'an address needs a host port or an empty one behind it');
+  if (bracketed !== null && parts.length === 1)
+    throw bad(text, 'an address needs a host port or an empty one behind it');
   return toSpecs(address, parts.at(-2) ?? '', parts.at(-1)!, protocol);
 }
 
@@ -46,7 +47,12 @@ function readLong(reader: Reader, tree: Tree, path: string, ignore: Ignore): Por
   };
   const mode = text('mode') ?? 'ingress';
   if (mode !== 'ingress' && mode !== 'host') {
-    reader.fail(keys.get('mode')!.value.at, `${path}.mode`, `"${mode}" is no mode`, 'write host or ingress; here both mean the same');
+    reader.fail(
+      keys.get('mode')!.value.at,
+      `${path}.mode`,
+      `"${mode}" is no mode`,
+      'write host or ingress; here both mean the same',
+    );
   }
   if (!keys.has('target')) {
     reader.fail(tree.at, path, 'the port inside the container is missing', 'add target');
@@ -62,14 +68,22 @@ function readLong(reader: Reader, tree: Tree, path: string, ignore: Ignore): Por
 function toSpecs(address: string, published: string, target: string, protocol: string): PortSpec[] {
   if (!isProtocol(protocol)) throw new NetloomError('EBADPORT', `"${protocol}" is no protocol: write tcp, udp or sctp`);
   if (address !== '' && isIP(address) === 0) {
-    throw new NetloomError('EBADPORT', `"${address}" is no address: write an IPv4 address, or an IPv6 address in brackets`);
+    throw new NetloomError(
+      'EBADPORT',
+      `"${address}" is no address: write an IPv4 address, or an IPv6 address in brackets`,
+    );
   }
   const inside = parsePortRange(target);
   const common = { protocol, ...(address === '' ? {} : { hostAddress: address }) };
   const size = inside.last - inside.first + 1;
   // a port 0 is Docker's other way to say "any free one"
   if (published === '' || published === '0') {
-    return Array.from({ length: size }, (_, i) => ({ ...common, hostPort: 0, containerPort: inside.first + i, count: 1 }));
+    return Array.from({ length: size }, (_, i) => ({
+      ...common,
+      hostPort: 0,
+      containerPort: inside.first + i,
+      count: 1,
+    }));
   }
   const outside: PortRange = parsePortRange(published);
   const room = outside.last - outside.first + 1;
@@ -77,7 +91,10 @@ function toSpecs(address: string, published: string, target: string, protocol: s
   if (size === 1) {
     return [{ ...common, hostPort: outside.first, hostPortEnd: outside.last, containerPort: inside.first, count: 1 }];
   }
-  throw new NetloomError('EBADPORT', `${room} host ports (${published}) do not fit ${size} container ports (${target})`);
+  throw new NetloomError(
+    'EBADPORT',
+    `${room} host ports (${published}) do not fit ${size} container ports (${target})`,
+  );
 }
 
 function isProtocol(text: string): text is PortProtocol {
@@ -91,7 +108,10 @@ function bad(text: string, cure = 'write [[HOST_IP:]HOST_PORT:]CONTAINER_PORT[/P
 /** How a port reads in messages: `127.0.0.1:8080-8089/tcp`. */
 export function portText(spec: PortSpec): string {
   const last = spec.hostPort + spec.count - 1;
-  const address = spec.hostAddress === undefined ? '' : `${isIP(spec.hostAddress) === 6 ? `[${spec.hostAddress}]` : spec.hostAddress}:`;
+  const address =
+    spec.hostAddress === undefined
+      ? ''
+      : `${isIP(spec.hostAddress) === 6 ? `[${spec.hostAddress}]` : spec.hostAddress}:`;
   return `${address}${spec.hostPort}${last > spec.hostPort ? `-${last}` : ''}/${spec.protocol}`;
 }
 

@@ -66,7 +66,9 @@ export class ComposeRunError extends NetloomError {
 
   constructor(failures: readonly Failure[], actions: readonly ObjectAction[], rest: string) {
     const first = failures[0]!.error;
-    const lines = failures.map(({ object, error }) => `${object}: ${error.message}${error.hint === '' ? '' : `; ${error.hint}`}`);
+    const lines = failures.map(
+      ({ object, error }) => `${object}: ${error.message}${error.hint === '' ? '' : `; ${error.hint}`}`,
+    );
     super(first.code, [...lines, ...(rest === '' ? [] : [rest])].join('\n'), { cause: first });
     this.failures = failures;
     this.actions = actions;
@@ -76,6 +78,9 @@ export class ComposeRunError extends NetloomError {
 /** Any error as one of ours, with the place in the file that wanted what failed. */
 export function typedFailure(error: unknown, place = ''): NetloomError {
   const before = place === '' ? '' : `${place}: `;
-  if (error instanceof NetloomError) return new NetloomError(error.code, before + error.message, { cause: error, hint: error.hint });
-  return new NetloomError('EINTERNAL', before + (error instanceof Error ? error.message : String(error)), { cause: error });
+  if (error instanceof NetloomError)
+    return new NetloomError(error.code, before + error.message, { cause: error, hint: error.hint });
+  return new NetloomError('EINTERNAL', before + (error instanceof Error ? error.message : String(error)), {
+    cause: error,
+  });
 }

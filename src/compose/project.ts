@@ -122,12 +122,16 @@ function choose(file: ComposeFile, options: ProjectOptions): ComposeService[] {
   const byName = new Map(file.services.map((service) => [service.name, service]));
   for (const name of asked) {
     if (!byName.has(name)) {
-      throw new ComposeError([problem(file.at, '', `there is no service ${name}`, `the file has ${[...byName.keys()].join(', ')}`)]);
+      throw new ComposeError([
+        problem(file.at, '', `there is no service ${name}`, `the file has ${[...byName.keys()].join(', ')}`),
+      ]);
     }
   }
   const active = (service: ComposeService): boolean =>
     service.profiles.length === 0 ||
-    service.profiles.some((profile) => options.profiles?.includes(profile) === true || options.profiles?.includes('*') === true);
+    service.profiles.some(
+      (profile) => options.profiles?.includes(profile) === true || options.profiles?.includes('*') === true,
+    );
   const wanted = new Set<string>();
   const problems: Problem[] = [];
   const want = (service: ComposeService): void => {
@@ -139,18 +143,30 @@ function choose(file: ComposeFile, options: ProjectOptions): ComposeService[] {
       if (active(other) || asked.includes(other.name)) want(other);
       else if (dependency.required) {
         const message = `${service.name} needs ${other.name}, which belongs to the profile ${other.profiles.join(', ')}`;
-        problems.push(problem(dependency.at, `services.${service.name}.depends_on`, message, 'choose that profile, or write required: false'));
+        problems.push(
+          problem(
+            dependency.at,
+            `services.${service.name}.depends_on`,
+            message,
+            'choose that profile, or write required: false',
+          ),
+        );
       }
     }
     // the namespace of another service is needed whatever its profile
     if (service.mode.kind === 'service') want(byName.get(service.mode.name)!);
   };
-  for (const service of file.services) if (asked.length === 0 ? active(service) : asked.includes(service.name)) want(service);
+  for (const service of file.services)
+    if (asked.length === 0 ? active(service) : asked.includes(service.name)) want(service);
   if (problems.length > 0) throw new ComposeError(problems);
   return file.services.filter((service) => wanted.has(service.name));
 }
 
-function usedNetworks(file: ComposeFile, services: readonly ComposeService[], options: ProjectOptions): { key: string; network: DesiredNetwork }[] {
+function usedNetworks(
+  file: ComposeFile,
+  services: readonly ComposeService[],
+  options: ProjectOptions,
+): { key: string; network: DesiredNetwork }[] {
   const used = new Set(services.flatMap((service) => joined(service).map((network) => network.key)));
   const declared = file.networks.filter((network) => used.has(network.key));
   const implicit = used.has('default') && !declared.some((network) => network.key === 'default');
@@ -220,7 +236,12 @@ function desiredContainer(
     [LABEL.number]: String(number),
     [LABEL.hash]: hash,
     // as Docker writes it, so that `down` knows the order without the file
-    [LABEL.dependsOn]: dependsOn.map((edge) => `${edge.service}:service_${edge.condition === 'completed' ? 'completed_successfully' : 'started'}:${edge.restart}`).join(','),
+    [LABEL.dependsOn]: dependsOn
+      .map(
+        (edge) =>
+          `${edge.service}:service_${edge.condition === 'completed' ? 'completed_successfully' : 'started'}:${edge.restart}`,
+      )
+      .join(','),
     [LABEL.workingDir]: options.directory,
     [LABEL.files]: options.files.join(','),
     ...(service.stopSeconds === undefined ? {} : { [LABEL.stopSeconds]: String(service.stopSeconds) }),
@@ -250,8 +271,12 @@ function checkPorts(services: readonly ComposeService[]): void {
         const other = seen.find((earlier) => portsClash(earlier.port.spec, port.spec));
         seen.push({ port, service: service.name });
         if (other === undefined) continue;
-        const by = other.port === port ? `another container of ${service.name}` : `${other.service} (line ${other.port.at.line})`;
-        const cure = other.port === port ? 'give a range of host ports, one for each container' : 'choose another host port';
+        const by =
+          other.port === port
+            ? `another container of ${service.name}`
+            : `${other.service} (line ${other.port.at.line})`;
+        const cure =
+          other.port === port ? 'give a range of host ports, one for each container' : 'choose another host port';
         problems.push(problem(port.at, port.path, `${portText(port.spec)} is published by ${by} as well`, cure));
         break;
       }

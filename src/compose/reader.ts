@@ -33,10 +33,16 @@ export class Reader {
       if (key.startsWith('x-') || table.noEffect.includes(key) || listed) continue;
       if (table.honoured.includes(key)) kept.set(key, entry);
       else if (key in table.refused) {
-        if (ignore !== true) this.fail(entry.keyAt, here, table.refused[key]!, `remove the key, or list it under ${IGNORE_KEY}`);
+        if (ignore !== true)
+          this.fail(entry.keyAt, here, table.refused[key]!, `remove the key, or list it under ${IGNORE_KEY}`);
       } else {
         const meant = nearest(key, knownKeys(table));
-        this.fail(entry.keyAt, here, 'unknown key', meant === undefined ? 'private keys start with x-' : `did you mean ${meant}?`);
+        this.fail(
+          entry.keyAt,
+          here,
+          'unknown key',
+          meant === undefined ? 'private keys start with x-' : `did you mean ${meant}?`,
+        );
       }
     }
     return kept;
@@ -87,7 +93,11 @@ export class Reader {
     return undefined;
   }
   /** A map, or a list of `key=value`; null for a key that has no value. */
-  pairs(tree: Tree, path: string, separators = '='): Map<string, { readonly at: Position; readonly value: string | null }> | undefined {
+  pairs(
+    tree: Tree,
+    path: string,
+    separators = '=',
+  ): Map<string, { readonly at: Position; readonly value: string | null }> | undefined {
     const pairs = new Map<string, { at: Position; value: string | null }>();
     if (tree.kind === 'list') {
       for (const [index, item] of tree.items.entries()) {
@@ -119,7 +129,13 @@ export class Reader {
 
   #expected(tree: Tree, path: string, what: string): void {
     const is =
-      tree.kind === 'map' ? 'a map' : tree.kind === 'list' ? 'a list' : tree.value === null ? 'nothing' : JSON.stringify(tree.text);
+      tree.kind === 'map'
+        ? 'a map'
+        : tree.kind === 'list'
+          ? 'a list'
+          : tree.value === null
+            ? 'nothing'
+            : JSON.stringify(tree.text);
     this.fail(tree.at, path, `expected ${what}, found ${is}`);
   }
 }

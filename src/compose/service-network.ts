@@ -26,7 +26,8 @@ export function readServiceNetworks(reader: Reader, tree: Tree, path: string, ig
     for (const [index, item] of tree.items.entries()) {
       const key = reader.string(item, `${path}[${index}]`);
       if (key === undefined) continue;
-      if (found.some((other) => other.key === key)) reader.fail(item.at, `${path}[${index}]`, `the network ${key} stands here twice`, 'remove one');
+      if (found.some((other) => other.key === key))
+        reader.fail(item.at, `${path}[${index}]`, `the network ${key} stands here twice`, 'remove one');
       found.push({ key, at: item.at, aliases: [], addresses: [], priority: 0 });
     }
   } else {
@@ -40,7 +41,14 @@ export function readServiceNetworks(reader: Reader, tree: Tree, path: string, ig
     .map(({ priority: _, ...network }) => network);
 }
 
-function readOne(reader: Reader, key: string, at: Position, tree: Tree, path: string, ignore: Ignore): ServiceNetwork & { priority: number } {
+function readOne(
+  reader: Reader,
+  key: string,
+  at: Position,
+  tree: Tree,
+  path: string,
+  ignore: Ignore,
+): ServiceNetwork & { priority: number } {
   const keys = reader.section(tree, path, SERVICE_NETWORK_KEYS, ignore);
   const read = <T>(name: string, as: (tree: Tree, path: string) => T | undefined): T | undefined => {
     const entry = keys.get(name);
@@ -50,13 +58,15 @@ function readOne(reader: Reader, key: string, at: Position, tree: Tree, path: st
     const text = read(name, (value, here) =>
       reader.attempt(value.at, here, () => {
         const ip = parseIp(reader.string(value, here) ?? '');
-        if (ip.family !== family) reader.fail(value.at, here, `${ip.text} is no IPv${family} address`, `put it under ipv${ip.family}_address`);
+        if (ip.family !== family)
+          reader.fail(value.at, here, `${ip.text} is no IPv${family} address`, `put it under ipv${ip.family}_address`);
         return ip.text;
       }),
     );
     return text === undefined ? [] : [text];
   };
-  const weight = (name: string): number | undefined => read(name, (value, here) => reader.integer(value, here, -(2 ** 31), 2 ** 31 - 1));
+  const weight = (name: string): number | undefined =>
+    read(name, (value, here) => reader.integer(value, here, -(2 ** 31), 2 ** 31 - 1));
   const mac = read('mac_address', (value, here) => checkMac(reader, value, here));
   const ifname = read('interface_name', (value, here) =>
     reader.attempt(value.at, here, (): string => ifName(reader.string(value, here) ?? '')),

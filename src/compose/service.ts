@@ -30,7 +30,11 @@ export interface ComposeService {
   readonly networks: readonly ServiceNetwork[];
   readonly ports: readonly ServicePort[];
   readonly dependsOn: readonly Dependency[];
-  readonly dns: { readonly servers?: readonly string[]; readonly search?: readonly string[]; readonly options?: readonly string[] };
+  readonly dns: {
+    readonly servers?: readonly string[];
+    readonly search?: readonly string[];
+    readonly options?: readonly string[];
+  };
   readonly extraHosts: readonly string[];
   readonly hostname: string;
   readonly containerName: string;
@@ -105,10 +109,13 @@ export function readService(reader: Reader, name: string, entry: Entry, above: I
 
 /** A text is split into words as a shell would; a list is taken as it is. No shell runs either way. */
 function readCommand(reader: Reader, tree: Tree, path: string): string[] | undefined {
-  if (tree.kind !== 'scalar') return reader.list(tree, path)?.flatMap((item, i) => reader.string(item, `${path}[${i}]`) ?? []);
+  if (tree.kind !== 'scalar')
+    return reader.list(tree, path)?.flatMap((item, i) => reader.string(item, `${path}[${i}]`) ?? []);
   const words = splitWords(reader.string(tree, path) ?? '');
-  if (words === undefined) reader.fail(tree.at, path, 'a quote or a backslash stands alone', 'close it, or write a list of words');
-  else if (words.length === 0 && tree.value !== null) reader.fail(tree.at, path, 'the command is empty', 'write the command to run');
+  if (words === undefined)
+    reader.fail(tree.at, path, 'a quote or a backslash stands alone', 'close it, or write a list of words');
+  else if (words.length === 0 && tree.value !== null)
+    reader.fail(tree.at, path, 'the command is empty', 'write the command to run');
   return words;
 }
 
@@ -119,7 +126,12 @@ function readMode(reader: Reader, tree: Tree, path: string): ServiceMode | undef
   if (text === 'none' || text === 'host' || text === 'bridge') return { kind: text, at };
   const [kind = '', name = ''] = text.split(/:(.*)/s);
   if ((kind === 'container' || kind === 'service') && name !== '') return { kind, name, at };
-  reader.fail(at, path, `"${text}" is no network mode`, 'write none, host, bridge, service:NAME or container:NAME; networks of the file go under networks');
+  reader.fail(
+    at,
+    path,
+    `"${text}" is no network mode`,
+    'write none, host, bridge, service:NAME or container:NAME; networks of the file go under networks',
+  );
   return undefined;
 }
 
@@ -128,9 +140,17 @@ function checkMode(reader: Reader, keys: Map<string, Entry>, path: string, mode:
   const shared = mode.kind === 'host' || mode.kind === 'container' || mode.kind === 'service';
   const refused: Record<string, string> = {
     networks: 'network_mode and networks exclude each other',
-    ...(mode.kind === 'bridge' ? {} : { ports: `ports are published into a namespace of the service's own, which network_mode ${mode.kind} has not` }),
-    ...(mode.kind === 'bridge' ? {} : { mac_address: `there is no interface to give an address to with network_mode ${mode.kind}` }),
-    ...(shared && mode.kind !== 'host' ? { hostname: 'the host name belongs to the service whose namespace is shared' } : {}),
+    ...(mode.kind === 'bridge'
+      ? {}
+      : {
+          ports: `ports are published into a namespace of the service's own, which network_mode ${mode.kind} has not`,
+        }),
+    ...(mode.kind === 'bridge'
+      ? {}
+      : { mac_address: `there is no interface to give an address to with network_mode ${mode.kind}` }),
+    ...(shared && mode.kind !== 'host'
+      ? { hostname: 'the host name belongs to the service whose namespace is shared' }
+      : {}),
   };
   for (const [key, reason] of Object.entries(refused)) {
     const entry = keys.get(key);
@@ -160,12 +180,24 @@ function readReplicas(reader: Reader, keys: Map<string, Entry>, path: string, ig
   const inside = reader.section(deploy.value, here, DEPLOY_KEYS, ignore);
   const mode = inside.get('mode');
   if (mode !== undefined && reader.string(mode.value, `${here}.mode`) !== 'replicated') {
-    reader.refuse(mode.value.at, `${here}.mode`, 'deploy', ignore, 'netloom starts a given number of containers, on this host', 'write replicated, remove the key');
+    reader.refuse(
+      mode.value.at,
+      `${here}.mode`,
+      'deploy',
+      ignore,
+      'netloom starts a given number of containers, on this host',
+      'write replicated, remove the key',
+    );
   }
   const replicas = inside.get('replicas');
   const number = replicas === undefined ? undefined : reader.integer(replicas.value, `${here}.replicas`, 0, most);
   if (scaled !== undefined && number !== undefined && scaled !== number) {
-    reader.fail(scale!.keyAt, `${path}.scale`, `scale says ${scaled} and deploy.replicas ${number}`, 'keep one of them');
+    reader.fail(
+      scale!.keyAt,
+      `${path}.scale`,
+      `scale says ${scaled} and deploy.replicas ${number}`,
+      'keep one of them',
+    );
   }
   return scaled ?? number ?? 1;
 }
@@ -174,7 +206,8 @@ function readReplicas(reader: Reader, keys: Map<string, Entry>, path: string, ig
 function readHosts(reader: Reader, tree: Tree, path: string): string[] {
   const pairs: { name: string; address: string; at: Position }[] = [];
   if (tree.kind === 'list') {
-    for (const [name, { at, value }] of reader.pairs(tree, path, '=:') ?? []) pairs.push({ name, address: value ?? '', at });
+    for (const [name, { at, value }] of reader.pairs(tree, path, '=:') ?? [])
+      pairs.push({ name, address: value ?? '', at });
   } else {
     for (const [name, { value }] of reader.map(tree, path)?.entries ?? []) {
       for (const address of reader.strings(value, `${path}.${name}`) ?? []) pairs.push({ name, address, at: value.at });
@@ -204,4 +237,3 @@ export function parseSeconds(text: string): number {
   }
   return Math.ceil(parts.reduce((sum, [, number, unit]) => sum + Number(number) * units[unit ?? '']!, 0));
 }
-

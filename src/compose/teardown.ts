@@ -1,3 +1,4 @@
+import { hasCode } from '../errors.ts';
 import type { ChangeOptions, ContainerDetail, EngineApi } from '../model/index.ts';
 import { type Failure, type Journal, typedFailure } from './progress.ts';
 import { LABEL } from './project.ts';
@@ -9,10 +10,14 @@ const STOP_SECONDS = 10;
  * Stops containers, those that depend on others first, independent ones together. Every one is tried.
  * What failed is returned.
  */
-export async function stopAll(engine: EngineApi, containers: readonly ContainerDetail[], journal: Journal, timeoutSeconds?: number): Promise<Failure[]> {
-  return inReverse(containers, async (container) => {
-    await stopOne(engine, container, journal, timeoutSeconds);
-  });
+export async function stopAll(
+  engine: EngineApi,
+  containers: readonly ContainerDetail[],
+  journal: Journal,
+  timeoutSeconds?: number,
+): Promise<Failure[]> {
+  // also those that have ended by themselves: their endpoints may still be on their way out
+  return inReverse(containers, (container) => stopOne(engine, container, journal, timeoutSeconds));
 }
 
 /** As `stopAll`, and removes them. A dependency stays until what needs it is gone. */
@@ -35,27 +40,45 @@ export async function removeOne(
   journal: Journal,
   options: ChangeOptions & { readonly timeoutSeconds?: number },
 ): Promise<void> {
-  if (options.dryRun !== true) await stopOne(engine, container, journal, options.timeoutSeconds);
-  journal.report(`container ${container.name}`, 'removing');
+  const object = `container ${container.name}`;
   const { dryRun = false, explain = false } = options;
-  journal.steps((await engine.containerRemove(container.id, { force: true, dryRun, explain })).plan);
+  if (!dryRun) await stopOne(engine, container, journal, options.timeoutSeconds);
+  journal.report(object, 'removing');
+  try {
+    journal.steps((await engine.containerRemove(container.id, { force: true, dryRun, explain })).plan);
+  } catch (error) {
+    // a rehearsal has stopped nothing
+    if (!dryRun || !hasCode(error, 'ECONTAINERRUNNING')) throw error;
+    journal.warn(`${object}: the plan of its removal is known only once it has been stopped`);
+  }
 }
 
-async function stopOne(engine: EngineApi, container: ContainerDetail, journal: Journal, timeoutSeconds: number | undefined): Promise<void> {
+async function stopOne(
+  engine: EngineApi,
+  container: ContainerDetail,
+  journal: Journal,
+  timeoutSeconds: number | undefined,
+): Promise<void> {
   const { state } = await engine.containerInspect(container.id);
-  if (state.status !== 'running') return;
-  journal.report(`container ${container.name}`, 'stopping');
+  if (state.status === 'running') journal.report(`container ${container.name}`, 'stopping');
   const own = container.labels[LABEL.stopSeconds];
-  await engine.containerStop(container.id, { timeoutSeconds: timeoutSeconds ?? (own === undefined ? STOP_SECONDS : Number(own)) });
+  await engine.containerStop(container.id, {
+    timeoutSeconds: timeoutSeconds ?? (own === undefined ? STOP_SECONDS : Number(own)),
+  });
 }
 
 /** Runs `work` on every container once all containers of services that depend on its service are through. */
-async function inReverse(containers: readonly ContainerDetail[], work: (container: ContainerDetail) => Promise<void>): Promise<Failure[]> {
+async function inReverse(
+  containers: readonly ContainerDetail[],
+  work: (container: ContainerDetail) => Promise<void>,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
   const running = new Map<string, Promise<void>>();
   const services = Map.groupBy(containers, serviceOf);
   const dependants = (service: string): string[] =>
-    [...services].filter(([, own]) => own.some((container) => needs(container).includes(service))).map(([name]) => name);
+    [...services]
+      .filter(([, own]) => own.some((container) => needs(container).includes(service)))
+      .map(([name]) => name);
   const run = (service: string, trail: readonly string[]): Promise<void> => {
     // labels of different ages may form a circle: whoever is on the way already is not waited for
     const waits = dependants(service).filter((name) => name !== service && !trail.includes(name));

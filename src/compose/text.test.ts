@@ -31,7 +31,8 @@ test('variables: every form of the specification', () => {
     ['$(date) 5$ $1', '$(date) 5$ $1'],
     ['${NO:-multi\nline}', 'multi\nline'],
   ];
-  for (const [text, want] of cases) assert.deepEqual(interpolate(text, lookup), { text: want, unset: [], error: undefined }, text);
+  for (const [text, want] of cases)
+    assert.deepEqual(interpolate(text, lookup), { text: want, unset: [], error: undefined }, text);
 });
 
 test('variables: what is missing is said', () => {
@@ -43,7 +44,9 @@ test('variables: what is missing is said', () => {
 });
 
 test('variables: text with doubled dollars comes back as it was', () => {
-  fc.assert(fc.property(fc.string(), (text) => assert.equal(interpolate(text.replaceAll('$', '$$$$'), lookup).text, text)));
+  fc.assert(
+    fc.property(fc.string(), (text) => assert.equal(interpolate(text.replaceAll('$', '$$$$'), lookup).text, text)),
+  );
 });
 
 test('environment files', () => {
@@ -71,12 +74,25 @@ test('environment files', () => {
     NONE: '',
     LAST: 'first\nsecond',
   });
-  assert.throws(() => parseEnvFile('A=1\nB="x\n\nC=2', 'web.env', lookup), { code: 'EENVFILE', message: 'web.env:2: the quote of B does not close' });
-  assert.throws(() => parseEnvFile('L="a\nb"\nno way', 'web.env', lookup), { message: 'web.env:3: "no way" is not NAME=value' });
+  assert.throws(() => parseEnvFile('A=1\nB="x\n\nC=2', 'web.env', lookup), {
+    code: 'EENVFILE',
+    message: 'web.env:2: the quote of B does not close',
+  });
+  assert.throws(() => parseEnvFile('L="a\nb"\nno way', 'web.env', lookup), {
+    message: 'web.env:3: "no way" is not NAME=value',
+  });
 });
 
 test('command lines are split as a shell does', () => {
-  assert.deepEqual(splitWords(`node  server.mjs --name 'a b' "c \\"d\\" \\x" e\\ f ''`), ['node', 'server.mjs', '--name', 'a b', 'c "d" \\x', 'e f', '']);
+  assert.deepEqual(splitWords(`node  server.mjs --name 'a b' "c \\"d\\" \\x" e\\ f ''`), [
+    'node',
+    'server.mjs',
+    '--name',
+    'a b',
+    'c "d" \\x',
+    'e f',
+    '',
+  ]);
   assert.equal(splitWords(`echo 'open`), undefined);
   assert.equal(splitWords('echo \\'), undefined);
   fc.assert(
@@ -107,7 +123,19 @@ test('ports in the short form', () => {
     ],
   ];
   for (const [text, want] of cases) assert.deepEqual(parseShortPort(text), want, text);
-  for (const text of ['', 'http', '80:http', '70000', '9-8', '8000-8002:80-81', '80/icmp', '1.2.3:80:80', '::1:80:80', '80/tcp/x', '[::1]:80']) {
+  for (const text of [
+    '',
+    'http',
+    '80:http',
+    '70000',
+    '9-8',
+    '8000-8002:80-81',
+    '80/icmp',
+    '1.2.3:80:80',
+    '::1:80:80',
+    '80/tcp/x',
+    '[::1]:80',
+  ]) {
     assert.throws(() => parseShortPort(text), { code: 'EBADPORT' }, text);
   }
 });
@@ -126,7 +154,8 @@ test('ports clash only where both cannot listen', () => {
 
 test('durations and near names', () => {
   assert.deepEqual(['10', '10s', '1m30s', '1.5s', '500ms', '2h'].map(parseSeconds), [10, 10, 90, 2, 1, 7200]);
-  for (const text of ['', 's', '10 s', '5x', '1m-3s']) assert.throws(() => parseSeconds(text), { code: 'EBADDURATION' }, text);
+  for (const text of ['', 's', '10 s', '5x', '1m-3s'])
+    assert.throws(() => parseSeconds(text), { code: 'EBADDURATION' }, text);
   const known = ['environment', 'networks', 'network_mode', 'ports', 'command'];
   assert.equal(nearest('enviroment', known), 'environment');
   assert.equal(nearest('netwroks', known), 'networks');

@@ -46,7 +46,12 @@ export async function loadTree(file: string, text: string, lookup: Lookup): Prom
   // 20 ms of start-up that every other command line need not pay
   const yaml = await import('yaml');
   const lines = new yaml.LineCounter();
-  const document = yaml.parseDocument(text, { lineCounter: lines, prettyErrors: false, keepSourceTokens: false, version: '1.2' });
+  const document = yaml.parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    keepSourceTokens: false,
+    version: '1.2',
+  });
   const position = (offset: number | undefined): Position => {
     const { line, col } = lines.linePos(offset ?? 0);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -96,7 +101,8 @@ class Builder {
     const none: ScalarTree = { kind: 'scalar', at, value: null, text: '', tag: '' };
     if (node === null) return none;
     if (++this.#nodes > MAX_NODES) {
-      if (this.#nodes === MAX_NODES + 1) this.#fail(at, `more than ${MAX_NODES} values; its aliases multiply each other`);
+      if (this.#nodes === MAX_NODES + 1)
+        this.#fail(at, `more than ${MAX_NODES} values; its aliases multiply each other`);
       return none;
     }
     if (this.#yaml.isAlias(node)) {
@@ -107,9 +113,14 @@ class Builder {
     if (this.#yaml.isMap(node)) return { kind: 'map', at, entries: this.#entries(node, [...open, node]), tag };
     if (this.#yaml.isSeq(node)) {
       const inside = [...open, node];
-      return { kind: 'list', at, items: (node as YAMLSeq<Node | null>).items.map((item) => this.build(item, inside)), tag };
+      return {
+        kind: 'list',
+        at,
+        items: (node as YAMLSeq<Node | null>).items.map((item) => this.build(item, inside)),
+        tag,
+      };
     }
-    return { kind: 'scalar', at, ...this.#scalar(node as Scalar, at), tag };
+    return { kind: 'scalar', at, ...this.#scalar(node, at), tag };
   }
 
   #entries(node: YAMLMap, open: readonly Node[]): Map<string, Entry> {

@@ -33,9 +33,15 @@ export class UpRun {
 
   async perform(): Promise<void> {
     this.#failures.push(...(await removeAll(this.#engine, this.#plan.remove, this.#journal, this.#change)));
-    this.#failures.push(...(await removeAll(this.#engine, this.#early(), this.#journal, { ...this.#change, quiet: true })));
+    this.#failures.push(
+      ...(await removeAll(this.#engine, this.#early(), this.#journal, { ...this.#change, quiet: true })),
+    );
     this.#giveUpIfFailed();
-    await settle(this.#plan.networks.map((network) => this.#try(`network ${network.desired.name}`, positionText(network.desired.at), () => this.#network(network))));
+    await settle(
+      this.#plan.networks.map((network) =>
+        this.#try(`network ${network.desired.name}`, positionText(network.desired.at), () => this.#network(network)),
+      ),
+    );
     this.#giveUpIfFailed();
     await this.#reserveAddresses();
     this.#giveUpIfFailed();
@@ -53,7 +59,8 @@ export class UpRun {
       await this.#try(`network ${network.desired.name}`, positionText(network.desired.at), async () => {
         if (network.action !== 'recreate') return this.#network(network);
         await this.#foresee(`network ${network.desired.name}`, () => this.#network(network));
-        if (!this.#journal.actions.some(({ object }) => object === `network ${network.desired.name}`)) this.#journal.done(`network ${network.desired.name}`, 'recreated');
+        if (!this.#journal.actions.some(({ object }) => object === `network ${network.desired.name}`))
+          this.#journal.done(`network ${network.desired.name}`, 'recreated');
       });
     }
     for (const service of this.#plan.services) {
@@ -70,7 +77,8 @@ export class UpRun {
       const create = async (): Promise<void> => {
         this.#journal.steps((await this.#engine.containerCreate(desired.spec, this.#change)).plan);
       };
-      if (action === 'recreate' || (action === 'create' && this.#needsWhatIsNotThere(service, container))) await this.#foresee(object, create);
+      if (action === 'recreate' || (action === 'create' && this.#needsWhatIsNotThere(service, container)))
+        await this.#foresee(object, create);
       else if (action === 'create') await create();
     });
     this.#journal.done(object, DONE[action]);
@@ -81,16 +89,25 @@ export class UpRun {
     try {
       await ask();
     } catch (error) {
-      this.#journal.warn(`${object}: its plan is known only once the steps before it are done (${typedFailure(error).message})`);
+      this.#journal.warn(
+        `${object}: its plan is known only once the steps before it are done (${typedFailure(error).message})`,
+      );
     }
   }
   #needsWhatIsNotThere(service: PlannedService, container: PlannedContainer): boolean {
-    const fresh = new Set(this.#plan.networks.filter((network) => network.action !== 'keep').map((network) => network.desired.name));
-    return service.desired.dependsOn.length > 0 || (container.desired.spec.networks ?? []).some((endpoint) => fresh.has(endpoint.network));
+    const fresh = new Set(
+      this.#plan.networks.filter((network) => network.action !== 'keep').map((network) => network.desired.name),
+    );
+    return (
+      service.desired.dependsOn.length > 0 ||
+      (container.desired.spec.networks ?? []).some((endpoint) => fresh.has(endpoint.network))
+    );
   }
 
   #early(): ContainerDetail[] {
-    return this.#plan.services.flatMap((service) => service.containers.flatMap((container) => (container.early ? (container.existing ?? []) : [])));
+    return this.#plan.services.flatMap((service) =>
+      service.containers.flatMap((container) => (container.early ? (container.existing ?? []) : [])),
+    );
   }
 
   async #network(planned: PlannedNetwork): Promise<void> {
@@ -114,7 +131,9 @@ export class UpRun {
     const fixed = this.#plan.services.flatMap((service) =>
       service.containers
         .filter(({ action, early }) => action === 'create' || early)
-        .filter(({ desired }) => (desired.spec.networks ?? []).some((endpoint) => (endpoint.addresses ?? []).length > 0))
+        .filter(({ desired }) =>
+          (desired.spec.networks ?? []).some((endpoint) => (endpoint.addresses ?? []).length > 0),
+        )
         .map((container) => ({ service, container })),
     );
     await settle(
@@ -133,7 +152,10 @@ export class UpRun {
     // dependencies come first in the plan, so that what a service waits for is in the map already
     for (const service of this.#plan.services) {
       const before = service.desired.dependsOn.map((edge) => running.get(edge.service));
-      running.set(service.desired.name, settle(before).then(() => this.#service(service)));
+      running.set(
+        service.desired.name,
+        settle(before).then(() => this.#service(service)),
+      );
     }
     await settle(running.values());
   }
@@ -144,7 +166,9 @@ export class UpRun {
     const blocked = dependsOn.some((edge) => this.#missing.has(edge.service)) || this.#options.signal?.aborted === true;
     if (!blocked) {
       const changing = service.containers.filter((container) => container.action !== 'keep');
-      const ready = changing.length === 0 || (await this.#try(`service ${name}`, place(service), () => this.#waitForCompletion(service)));
+      const ready =
+        changing.length === 0 ||
+        (await this.#try(`service ${name}`, place(service), () => this.#waitForCompletion(service)));
       if (ready) await settle(service.containers.map((container) => this.#container(service, container)));
     }
     const up = new Set(this.#journal.actions.map((action) => action.object));
@@ -160,7 +184,10 @@ export class UpRun {
         containers.map(async ({ desired: { name } }) => {
           this.#journal.report(`container ${name}`, 'waiting');
           const status = await untilAborted(this.#engine.containerWait(name), this.#options.signal);
-          if (status !== 0) throw new NetloomError('EDEPENDENCY', `${name} ended with status ${status}`, { hint: `see netloom logs ${name}` });
+          if (status !== 0)
+            throw new NetloomError('EDEPENDENCY', `${name} ended with status ${status}`, {
+              hint: `see netloom logs ${name}`,
+            });
         }),
       );
     }
@@ -171,7 +198,8 @@ export class UpRun {
     const object = `container ${desired.name}`;
     await this.#try(object, place(service), async () => {
       if (action === 'recreate' && !early) await removeOne(this.#engine, existing!, this.#journal, this.#change);
-      if ((action === 'create' || action === 'recreate') && !this.#created.has(desired.name)) await this.#create(container);
+      if ((action === 'create' || action === 'recreate') && !this.#created.has(desired.name))
+        await this.#create(container);
       if (action !== 'keep') {
         this.#journal.report(object, 'starting');
         await this.#engine.containerStart(desired.name);
@@ -200,10 +228,14 @@ export class UpRun {
 
   #giveUpIfFailed(): void {
     if (this.#failures.length === 0) return;
-    const done = new Set(this.#journal.actions.filter(({ action }) => action !== 'removed').map(({ object }) => object));
+    const done = new Set(
+      this.#journal.actions.filter(({ action }) => action !== 'removed').map(({ object }) => object),
+    );
     const wanted = [
       ...this.#plan.networks.map((network) => `network ${network.desired.name}`),
-      ...this.#plan.services.flatMap((service) => service.containers.map((container) => `container ${container.desired.name}`)),
+      ...this.#plan.services.flatMap((service) =>
+        service.containers.map((container) => `container ${container.desired.name}`),
+      ),
     ];
     const list = (objects: readonly string[]): string => (objects.length === 0 ? 'nothing' : objects.join(', '));
     const rest = `up: ${list(wanted.filter((object) => done.has(object)))}; not up: ${list(wanted.filter((object) => !done.has(object)))}`;

@@ -47,7 +47,9 @@ export async function composeUp(engine: EngineApi, options: UpOptions): Promise<
   for (const warning of warnings) journal.warn(problemText(warning));
   if (plan.orphans.length > 0) {
     const names = plan.orphans.map((container) => container.name).join(', ');
-    journal.warn(`${names} ${plan.orphans.length === 1 ? 'belongs' : 'belong'} to services that the file has no longer; remove them with --remove-orphans`);
+    journal.warn(
+      `${names} ${plan.orphans.length === 1 ? 'belongs' : 'belong'} to services that the file has no longer; remove them with --remove-orphans`,
+    );
   }
   const run = new UpRun(engine, plan, journal, options);
   await (options.dryRun === true ? run.rehearse() : run.perform());
@@ -62,21 +64,37 @@ export async function composeUp(engine: EngineApi, options: UpOptions): Promise<
 }
 
 async function observe(engine: EngineApi): Promise<Observed> {
-  const [networks, containers, endpoints] = await Promise.all([engine.networkList(), engine.containerList({ all: true }), engine.endpointList()]);
+  const [networks, containers, endpoints] = await Promise.all([
+    engine.networkList(),
+    engine.containerList({ all: true }),
+    engine.endpointList(),
+  ]);
   return { networks, containers, endpoints };
 }
 
 /** Shows the output until everything has ended or the caller has had enough; then nothing runs any more. */
-async function stayInForeground(engine: EngineApi, project: Project, plan: UpPlan, journal: Journal, options: UpOptions): Promise<Record<string, number>> {
-  const planned = plan.services.flatMap((service) => service.containers.map((container) => ({ service: service.desired, container })));
+async function stayInForeground(
+  engine: EngineApi,
+  project: Project,
+  plan: UpPlan,
+  journal: Journal,
+  options: UpOptions,
+): Promise<Record<string, number>> {
+  const planned = plan.services.flatMap((service) =>
+    service.containers.map((container) => ({ service: service.desired, container })),
+  );
   const details = await Promise.all(planned.map(({ container }) => engine.containerInspect(container.desired.name)));
   const followed = planned.flatMap(({ service, container }, index): FollowedContainer[] => {
     const detail = details[index]!;
     if (!service.attach) return [];
     // what ran before was seen by somebody else
-    return [{ ref: detail.id, label: shortName(detail, project.name), ...(container.action === 'keep' ? { tail: 0 } : {}) }];
+    return [
+      { ref: detail.id, label: shortName(detail, project.name), ...(container.action === 'keep' ? { tail: 0 } : {}) },
+    ];
   });
-  const colour = options.colour ?? (options.stdout?.isTTY === true && (options.environment ?? process.env)['NO_COLOR'] === undefined);
+  const colour =
+    options.colour ??
+    (options.stdout?.isTTY === true && (options.environment ?? process.env)['NO_COLOR'] === undefined);
   const ended = Promise.all([
     followLogs(engine, followed, options.stdout, { follow: true, colour, announceExit: true }),
     ...details.map((detail) => engine.containerWait(detail.id)),

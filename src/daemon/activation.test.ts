@@ -14,7 +14,8 @@ test('variables for another process, or none, or nonsense', () => {
   assert.equal(activationDescriptor(other, 42), undefined);
   assert.deepEqual(other, { LISTEN_PID: '41', LISTEN_FDS: '1' });
   assert.equal(activationDescriptor({}, 42), undefined);
-  for (const count of ['0', '', 'x', '-1', '1.5']) assert.equal(activationDescriptor({ LISTEN_PID: '42', LISTEN_FDS: count }, 42), undefined);
+  for (const count of ['0', '', 'x', '-1', '1.5'])
+    assert.equal(activationDescriptor({ LISTEN_PID: '42', LISTEN_FDS: count }, 42), undefined);
 });
 
 test('more than one socket', () => {

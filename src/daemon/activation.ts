@@ -8,7 +8,10 @@ const FIRST_DESCRIPTOR = 3;
  * of `env`, so that no workload believes that they speak of it.
  * @throws NetloomError EINVAL when it passed more than one.
  */
-export function activationDescriptor(env: NodeJS.ProcessEnv = process.env, pid: number = process.pid): number | undefined {
+export function activationDescriptor(
+  env: NodeJS.ProcessEnv = process.env,
+  pid: number = process.pid,
+): number | undefined {
   const { LISTEN_PID, LISTEN_FDS } = env;
   if (LISTEN_PID !== String(pid)) return undefined;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];

@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import { humanLine, openLog } from './log.ts';
 
 function collect(): Writable & { text: string } {
-  const sink = Object.assign(new Writable({ write: (part, _encoding, done) => ((sink.text += part.toString()), done()) }), { text: '' });
+  const sink = Object.assign(
+    new Writable({ write: (part, _encoding, done) => ((sink.text += part.toString()), done()) }),
+    { text: '' },
+  );
   return sink;
 }
 
@@ -21,7 +24,10 @@ test('one readable line for people, the stack below', () => {
   const to = collect();
   openLog({ human: true, to }).error({ err: new Error('broken'), url: '/v1', n: 5 }, 'it failed');
   assert.match(to.text, /^\d\d:\d\d:\d\d error it failed url=\/v1 n=5\nError: broken\n +at /);
-  assert.match(humanLine('{"level":30,"time":0,"msg":"listening","socket":"/s"}'), /^\d\d:\d\d:\d\d info  listening socket=\/s\n$/);
+  assert.match(
+    humanLine('{"level":30,"time":0,"msg":"listening","socket":"/s"}'),
+    /^\d\d:\d\d:\d\d info  listening socket=\/s\n$/,
+  );
 });
 
 test('an unknown level is named', () => {

@@ -10,7 +10,11 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
  * A log on standard error: one JSON object a line, or lines for people where a person looks on.
  * @throws NetloomError EINVAL for an unknown level.
  */
-export function openLog(options?: { readonly level?: string; readonly human?: boolean; readonly to?: Writable }): Logger {
+export function openLog(options?: {
+  readonly level?: string;
+  readonly human?: boolean;
+  readonly to?: Writable;
+}): Logger {
   const level = options?.level ?? 'info';
   if (!LEVELS.includes(level)) {
     throw new NetloomError('EINVAL', `no log level '${level}'`, { hint: `one of ${LEVELS.join(', ')}` });
@@ -36,7 +40,9 @@ export function humanLine(line: string): string {
   const { level, time, msg, pid: _pid, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = new Date(Number(time)).toTimeString().slice(0, 8);
   const name = pino.levels.labels[Number(level)] ?? String(level);
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const pairs = Object.entries(fields).map(
+    ([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   const stack = (err as { stack?: string } | undefined)?.stack;
   return `${clock} ${name.padEnd(5)} ${String(msg ?? '')}${pairs.join('')}\n${stack === undefined ? '' : `${stack}\n`}`;
 }

@@ -35,7 +35,8 @@ export async function claimSocketPath(path: string): Promise<Fd> {
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new NetloomError('ENOTSOCK', `${path} is there and is no socket`, { hint: 'move it away' });
+  if (!found.isSocket())
+    throw new NetloomError('ENOTSOCK', `${path} is there and is no socket`, { hint: 'move it away' });
   if (await listens(path)) throw running(path);
   unlinkSync(path);
 }
@@ -87,7 +88,9 @@ export function giveToGroup(path: string, group: string, groupFile: string = '/e
 
 /** group(5): `name:password:gid:members`. */
 function groupId(name: string, groupFile: string): number | undefined {
-  const line = readFileSync(groupFile, 'utf8').split('\n').find((entry) => entry.startsWith(`${name}:`));
+  const line = readFileSync(groupFile, 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
   const gid = Number(line?.split(':')[2] || Number.NaN);
   return Number.isInteger(gid) ? gid : undefined;
 }

@@ -1,5 +1,6 @@
 import { hasCode, NetloomError } from '../errors.ts';
 import { type Fact, factKey, kindOf, type KernelView, type LinkFact, type Step, type Verb } from '../facts/index.ts';
+import { explainRefusal } from './refusal.ts';
 import { NetlinkError, type Reply, type Request } from '../netlink/index.ts';
 import { linkGet, parseLink } from '../rtnetlink/index.ts';
 
@@ -30,15 +31,15 @@ export interface ApplyOptions {
  * An addition that is there already is adopted when it is ours and as wanted; a deletion of what is gone is done.
  */
 export async function apply(kernel: KernelView, changes: readonly Change[], options: ApplyOptions = {}): Promise<void> {
-  const done: Change[] = [];
+  const done = new Set<Change>();
   try {
     for (const run of runsOf(changes, options.onFact !== undefined)) {
-      done.push(...run.changes); // before it is sent: part of a refused burst may have been taken
+      for (const change of run.changes) done.add(change); // before it is sent: part of a refused burst may have been taken
       await perform(kernel, run, options);
       for (const change of run.changes) options.onFact?.(change);
     }
   } catch (error) {
-    const failures = await undo(kernel, done);
+    const failures = await undo(kernel, [...done]);
     if (failures.length === 0) throw error;
     throw new AggregateError([error, ...failures], `${message(error)}; and undoing it failed: ${failures.map(message).join('; ')}`, {
       cause: error,
@@ -119,28 +120,25 @@ interface Run {
 function runsOf(changes: readonly Change[], single: boolean): Run[] {
   const runs: Run[] = [];
   for (const change of changes) {
-    const step = stepOf(change);
-    if (!step) continue;
-    const last = runs.at(-1);
-    const head = last?.steps[0];
-    const together =
-      !single &&
-      last &&
-      head &&
-      step.via !== 'call' &&
-      head.via === step.via &&
-      head.ns === step.ns &&
-      last.changes[0]?.verb === change.verb &&
-      // an index that this very run is about to teach is not known when the run is encoded
-      !(step.via === 'rtnetlink' && step.needs.some((name) => last.steps.some((s) => teaches(s, name))));
-    if (together) {
-      last.changes.push(change);
-      last.steps.push(step);
-    } else {
-      runs.push({ changes: [change], steps: [step] });
+    for (let step = stepOf(change); step; step = step.via === 'rtnetlink' ? step.after : undefined) {
+      const last = runs.at(-1);
+      if (last && !single && travelTogether(last, change, step)) {
+        last.changes.push(change);
+        last.steps.push(step);
+      } else {
+        runs.push({ changes: [change], steps: [step] });
+      }
     }
   }
   return runs;
+}
+
+function travelTogether(run: Run, change: Change, step: Step): boolean {
+  const [head] = run.steps;
+  if (!head || step.via === 'call' || head.via !== step.via || head.ns !== step.ns) return false;
+  if (run.changes[0]?.verb !== change.verb) return false;
+  // an index that this very run is about to teach is not known when the run is encoded
+  return !(step.via === 'rtnetlink' && step.needs.some((name) => run.steps.some((s) => teaches(s, name))));
 }
 
 function teaches(step: Step, ifname: string): boolean {
@@ -205,7 +203,7 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     if (!error) step.learn?.(own, kernel.indices);
     else if (!(await excused(kernel, change, error))) {
       untouched.add(change);
-      refused ??= error;
+      refused ??= explainRefusal(change, error);
     }
     else if (change.verb === 'add') step.learn?.(own, kernel.indices);
   }
@@ -222,7 +220,7 @@ async function performNft(kernel: KernelView, run: Run, ns: string): Promise<voi
       const [change] = run.changes;
       if (change && error instanceof NetlinkError && (await excused(kernel, change, error))) return;
       if (change) untouched.add(change);
-      throw error;
+      throw change && error instanceof NetlinkError ? explainRefusal(change, error) : error;
     }
     if (!hasCode(error, 'ENOENT', 'EEXIST')) {
       for (const change of run.changes) untouched.add(change);

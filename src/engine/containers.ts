@@ -1,84 +1,45 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { NetloomError } from '../errors.ts';
-import { type Fact, factKey, type LinkFact, type NetnsFact } from '../facts/index.ts';
-import { FileLock } from '../kernel/index.ts';
 import {
   type ChangeOptions,
   type Container,
   type ContainerDetail,
   type ContainerSpec,
-  type Endpoint,
-  type EndpointSpec,
   newId,
   type Outcome,
   parseContainerSpec,
-  parseEndpointSpec,
   randomName,
+  type SpawnPlan,
 } from '../model/index.ts';
-import type { ReadTx, Tx } from '../store/index.ts';
-import { type Change, removalOf } from './apply.ts';
-import { change, type Decision } from './change.ts';
+import type { ReadTx } from '../store/index.ts';
+import { change } from './change.ts';
 import type { Core } from './core.ts';
-import {
-  type AttachPlan,
-  factsOfEndpoint,
-  forgetEndpoint,
-  planAttach,
-  planDetach,
-  revertAttach,
-  settleAttach,
-  workloadOfContainer,
-} from './endpoints.ts';
-import { removeEtc, runDirOf, writeEtc } from './files.ts';
-import { neighboursOf, refreshHosts } from './hosts.ts';
+import { workloadOfContainer } from './endpoints.ts';
+import { refreshHosts } from './hosts.ts';
 import { DEFAULT_NETWORK, ensureDefaultNetwork } from './networks.ts';
-import { stateOf } from './process.ts';
-import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
+import { execPlan, exitStatus, forgetRun, signalContainer, spawnPlan, startDetached, stateOf, stop } from './process.ts';
+import { endpointsOf, findContainer, KEYS } from './records.ts';
+import { bringUp, isUp, lenderOf, takeDown } from './sandbox.ts';
+
+/** How long a stopping container's command has after SIGTERM, seconds. */
+const STOP_TIMEOUT = 10;
 
 export async function containerCreate(core: Core, spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
   const id = newId(core.random);
   const parts = parseContainerSpec(spec, { id, name: randomName(core.random) });
+  await core.store.read((tx) => requireFreeName(tx, parts.name)); // before the default network is made for it
   if (parts.networks.some((n) => n.network === DEFAULT_NETWORK)) await ensureDefaultNetwork(core);
-  const outcome = await change(core, options, async (tx) => {
-    if ((await tx.get(KEYS.containerNames + parts.name)) !== undefined) {
-      throw new NetloomError('ENAMETAKEN', `container "${parts.name}" exists already`, { hint: `netloom rm ${parts.name} removes it` });
-    }
-    const container: Container = {
-      ...parts,
-      id,
-      created: core.now().toISOString(),
-      netns: await namespaceFor(core, tx, parts),
-      phase: 'creating',
-      owner: core.id,
-    };
-    await tx.create(KEYS.containerNames + container.name, id);
-    const decision = await bringUp(core, tx, container);
-    return {
-      ...decision,
-      async revert(tx: Tx) {
-        await decision.revert(tx);
-        await forgetContainer(tx, container);
-      },
-      cleanup() {
-        removeFiles(core, container);
-      },
-    };
+  // whoever finds it in the store meanwhile waits until it is whole
+  return await core.turns.run(id, async () => {
+    const outcome = await change(core, options, async (tx) => {
+      await requireFreeName(tx, parts.name);
+      await tx.create(KEYS.containerNames + parts.name, id);
+      const container: Container = { ...parts, id, created: core.now().toISOString(), netns: '', phase: 'creating', owner: core.id };
+      return await bringUp(core, tx, container, false);
+    });
+    if (!options?.dryRun) await refreshHosts(core, networksOf(outcome.value));
+    return outcome;
   });
-  if (!options?.dryRun) await refreshHosts(core, outcome.value);
-  return outcome;
-}
-
-/** Makes namespace and endpoints of a stored container again, after its command has ended. */
-export async function containerReady(core: Core, ref: string): Promise<ContainerDetail> {
-  const container = await core.store.read((tx) => findContainer(tx, ref));
-  if (container.netns === '' || container.mode.kind === 'container' || existsSync(container.netns)) return await containerInspect(core, container.id);
-  const { value } = await change(core, undefined, async (tx) => {
-    const now = requireIdle(core, await findContainer(tx, container.id));
-    return await bringUp(core, tx, { ...now, phase: 'creating', owner: core.id });
-  });
-  await refreshHosts(core, value);
-  return value;
 }
 
 export async function containerInspect(core: Core, ref: string): Promise<ContainerDetail> {
@@ -96,231 +57,144 @@ export async function containerList(core: Core, all: boolean): Promise<readonly 
   });
 }
 
+export async function containerStart(core: Core, ref: string): Promise<ContainerDetail> {
+  return await exclusively(core, ref, async (id) => {
+    const { container, lender } = await startable(core, id);
+    try {
+      await startDetached(core, container, lender);
+    } catch (error) {
+      // a command that cannot be run has ended
+      await ended(core, container);
+      throw error;
+    }
+    return await containerInspect(core, id);
+  });
+}
+
+export async function containerSpawnPlan(core: Core, ref: string, foreground: boolean): Promise<SpawnPlan> {
+  return await exclusively(core, ref, async (id) => {
+    const { container, lender } = await startable(core, id);
+    return spawnPlan(core, container, lender, foreground);
+  });
+}
+
+export async function containerExecPlan(core: Core, ref: string, command: readonly string[]): Promise<SpawnPlan> {
+  const { container, lender } = await core.store.read(async (tx) => {
+    const container = await findContainer(tx, ref);
+    // the one that lent its namespace may be gone since
+    return { container, lender: await lenderOf(tx, container).catch(() => container) };
+  });
+  return execPlan(core, container, lender, command);
+}
+
+export async function containerStop(core: Core, ref: string, timeoutSeconds: number = STOP_TIMEOUT): Promise<ContainerDetail> {
+  const container = await find(core, ref);
+  await stop(core, container, timeoutSeconds);
+  const state = stateOf(core.paths, container);
+  await containerExited(core, container.id);
+  // one that asked to be removed at its end is gone by now
+  return await unlessGone(containerInspect(core, container.id), { ...container, state, endpoints: [] });
+}
+
+export async function containerKill(core: Core, ref: string, signal: string): Promise<void> {
+  const container = await find(core, ref);
+  if (!signalContainer(core, container, signal)) throw notRunning(container);
+}
+
+export async function containerWait(core: Core, ref: string): Promise<number> {
+  return await exitStatus(core, await find(core, ref));
+}
+
 /** The command has ended: endpoints and namespace go; the record stays unless it asked to go, too. */
 export async function containerExited(core: Core, ref: string): Promise<void> {
-  const container = await core.store.read(async (tx) => findContainer(tx, ref)).catch((error: unknown) => {
-    if (error instanceof NetloomError && error.code === 'ECONTAINERNOTFOUND') return undefined; // removed meanwhile
-    throw error;
-  });
-  if (!container || stateOf(core.paths, container).status === 'running') return;
-  if (container.autoRemove) await containerRemove(core, container.id);
-  else await takeDown(core, container, false);
+  await unlessGone(
+    exclusively(core, ref, async (id) => {
+      const container = await find(core, id);
+      const { status } = stateOf(core.paths, container);
+      // started again meanwhile, or about to be; what is removed at its end is never started twice
+      if (status === 'running' || (status === 'created' && !container.autoRemove)) return;
+      await ended(core, container);
+    }),
+    undefined,
+  );
 }
 
-export async function containerRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Container>> {
-  const container = await core.store.read((tx) => findContainer(tx, ref));
+export async function containerRemove(core: Core, ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>> {
+  const container = await find(core, ref);
+  const remove = exclusively(core, container.id, async (id) => {
+    const { status } = stateOf(core.paths, container);
+    if (status === 'running' && !options?.force) {
+      throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running`, { hint: 'stop it first, or use rm --force' });
+    }
+    // with the lock: nobody starts it again in between
+    if (!options?.dryRun) await stop(core, container, 0);
+    return await takeDown(core, await find(core, id), false, options);
+  });
+  // one that removes itself at its end may have been faster
+  return options?.force ? await unlessGone(remove, { value: container }) : await remove;
+}
+
+/** Runs `body` with the container to itself, among all engines on the store. */
+export async function exclusively<T>(core: Core, ref: string, body: (id: string) => Promise<T>): Promise<T> {
+  const { id } = await find(core, ref);
+  return await core.turns.run(id, () => body(id));
+}
+
+/** Makes sure that a container has what its command needs, and forgets its last run. */
+async function startable(core: Core, id: string): Promise<{ readonly container: Container; readonly lender: Container }> {
+  const { container, up } = await core.store.read(async (tx) => {
+    const container = await findContainer(tx, id);
+    return { container, up: await isUp(tx, container) };
+  });
   if (stateOf(core.paths, container).status === 'running') {
-    throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running`, { hint: `stop it first, or use rm --force` });
+    throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running already`);
   }
-  return await takeDown(core, container, true, options);
-}
-
-export async function networkConnect(core: Core, ref: string, given: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-  const spec = parseEndpointSpec(given);
-  if (spec.network === DEFAULT_NETWORK) await ensureDefaultNetwork(core);
-  const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
-    const container = requireIdle(core, await findContainer(tx, ref));
-    if (container.mode.kind !== 'networks') {
-      throw new NetloomError('EBADMODE', `container "${container.name}" is in network mode ${container.mode.kind}: it cannot be connected to a network`);
-    }
-    const workload = workloadOfContainer(container);
-    const plan = await planAttach(core, tx, workload, spec, []);
-    await tx.put(KEYS.containers + container.id, { ...container, networks: [...container.networks, spec] });
-    return {
-      key: `endpoint/${plan.endpoint.id}`,
-      value: plan.endpoint,
-      changes: plan.changes,
-      settle: (tx) => settleAttach(tx, plan, workload),
-      async revert(tx) {
-        await tx.put(KEYS.containers + container.id, container);
-        await revertAttach(tx, plan, workload);
-      },
-    };
-  });
-  if (!options?.dryRun) await refreshHosts(core, await containerInspect(core, ref));
-  return outcome;
-}
-
-export async function networkDisconnect(core: Core, ref: string, networkRef: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-  const before = await containerInspect(core, ref);
-  const outcome = await change(core, options, async (tx) => {
-    const container = requireIdle(core, await findContainer(tx, ref));
-    const network = await findNetwork(tx, networkRef);
-    const workload = workloadOfContainer(container);
-    const endpoint = (await endpointsOf(tx, workload)).find((e) => e.network === network.id);
-    if (!endpoint) throw new NetloomError('ENOTCONNECTED', `container "${container.name}" is not connected to network "${network.name}"`);
-    const decision = await planDetach(core, tx, endpoint, workload);
-    return {
-      ...decision,
-      async settle(tx: Tx) {
-        const now = await findContainer(tx, container.id);
-        const networks = now.networks.filter((n) => n.network !== network.name && !network.id.startsWith(n.network));
-        await tx.put(KEYS.containers + container.id, { ...now, networks });
-        return await decision.settle(tx);
-      },
-    };
-  });
-  if (!options?.dryRun) await refreshHosts(core, before);
-  return outcome;
-}
-
-/** Everything that a container wants of the kernel beside its endpoints. */
-export function factsOfContainer(container: Container): readonly Fact[] {
-  if (container.netns === '' || container.mode.kind === 'container') return [];
-  const object = `container ${container.name}`;
-  const netns: NetnsFact = { kind: 'netns', ns: '', object, path: container.netns };
-  const lo: LinkFact = {
-    kind: 'link',
-    ns: container.netns,
-    object,
-    name: 'lo',
-    origin: { type: 'there', by: '' },
-    mac: '',
-    mtu: 0,
-    master: '',
-    up: true,
-    alias: '',
-    addrGenMode: 'eui64',
-  };
-  return [netns, lo];
-}
-
-export async function forgetContainer(tx: Tx, container: Container): Promise<void> {
-  await tx.delete(KEYS.containers + container.id);
-  await tx.delete(KEYS.containerNames + container.name);
-}
-
-export function removeFiles(core: Core, container: Container): void {
-  if (container.mode.kind !== 'container') removeEtc(core.paths, container);
-  rmSync(runDirOf(core.paths, container), { recursive: true, force: true });
-}
-
-async function bringUp(core: Core, tx: Tx, container: Container): Promise<Decision<ContainerDetail>> {
-  const workload = workloadOfContainer(container);
-  await tx.put(KEYS.containers + container.id, container);
-  const plans: AttachPlan[] = [];
-  if (container.mode.kind === 'networks') {
-    const target = await publishingNetwork(tx, container);
-    for (const spec of container.networks) {
-      plans.push(await planAttach(core, tx, workload, spec, spec === target ? container.ports : []));
-    }
+  const whole = up && container.mode.kind !== 'container' && (container.netns === '' || existsSync(container.netns));
+  if (!whole) {
+    // what there may be is half of it: left by an engine that died, or by somebody who took the namespace away
+    if (up || container.phase !== 'ready') await takeDown(core, container, true);
+    const { value } = await change(core, undefined, async (tx) => bringUp(core, tx, await findContainer(tx, id), true));
+    await refreshHosts(core, networksOf(value));
   }
-  const neighbours = await neighboursOf(tx, container, plans.map((p) => p.endpoint));
-  const endpoints = await endpointsOf(tx, workload);
-  const own = factsOfContainer(container).map((fact): Change => ({ verb: 'add', fact }));
-  // endpoints made together settle their default routes before any of them is there
-  const attach = plans.flatMap((plan) => {
-    const endpoint = endpoints.find((e) => e.id === plan.endpoint.id) ?? plan.endpoint;
-    const shared = plan.changes.slice(0, plan.changes.length - factsOfEndpoint(plan.network, plan.endpoint, workload).length);
-    return [...shared, ...factsOfEndpoint(plan.network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact }))];
+  forgetRun(core, container);
+  return await core.store.read(async (tx) => {
+    const container = await findContainer(tx, id);
+    return { container, lender: await lenderOf(tx, container) };
   });
-  const ready: Container = { ...container, phase: 'ready', owner: '' };
-  return {
-    key: `container/${container.id}`,
-    value: { ...ready, state: stateOf(core.paths, container), endpoints },
-    changes: unique([...own, ...attach]),
-    prepare() {
-      mkdirSync(runDirOf(core.paths, container), { recursive: true, mode: 0o700 });
-      if (container.mode.kind !== 'container') writeEtc(core.paths, container, endpoints, neighbours);
-    },
-    async settle(tx) {
-      await tx.put(KEYS.containers + container.id, ready);
-      const settled: Endpoint[] = [];
-      for (const plan of plans) {
-        const endpoint = endpoints.find((e) => e.id === plan.endpoint.id) ?? plan.endpoint;
-        settled.push(await settleAttach(tx, { ...plan, endpoint }, workload));
-      }
-      return { ...ready, state: stateOf(core.paths, container), endpoints: settled };
-    },
-    async revert(tx) {
-      for (const plan of plans.toReversed()) await revertAttach(tx, plan, workload);
-      await tx.put(KEYS.containers + container.id, { ...container, phase: 'ready', owner: '' });
-    },
-  };
 }
 
-async function takeDown(core: Core, container: Container, forgetRecord: boolean, options?: ChangeOptions): Promise<Outcome<Container>> {
-  const before = await containerInspect(core, container.id);
-  const outcome = await change(core, options, async (tx): Promise<Decision<Container>> => {
-    const now = requireIdle(core, await findContainer(tx, container.id));
-    const removing: Container = { ...now, phase: 'removing', owner: core.id };
-    await tx.put(KEYS.containers + container.id, removing);
-    const workload = workloadOfContainer(now);
-    const endpoints = await endpointsOf(tx, workload);
-    const facts: Fact[] = [...factsOfContainer(now)];
-    const networks = new Map<string, Awaited<ReturnType<typeof findNetwork>>>();
-    for (const endpoint of endpoints) {
-      const network = await findNetwork(tx, endpoint.network);
-      networks.set(endpoint.id, network);
-      facts.push(...factsOfEndpoint(network, endpoint, workload));
-    }
-    return {
-      key: `container/${container.id}`,
-      value: removing,
-      changes: removalOf(facts),
-      async settle(tx) {
-        for (const endpoint of endpoints) await forgetEndpoint(tx, networks.get(endpoint.id), endpoint, workload);
-        const rest: Container = { ...now, phase: 'ready', owner: '' };
-        if (forgetRecord) {
-          await forgetContainer(tx, now);
-          removeFiles(core, now);
-        } else {
-          await tx.put(KEYS.containers + container.id, rest);
-        }
-        return rest;
-      },
-      revert: async (tx) => tx.put(KEYS.containers + container.id, { ...removing, owner: '' }),
-    };
-  });
-  if (!options?.dryRun) await refreshHosts(core, before);
-  return outcome;
+async function ended(core: Core, container: Container): Promise<void> {
+  const up = await core.store.read((tx) => isUp(tx, container));
+  if (container.autoRemove) await takeDown(core, container, false);
+  else if (up || container.phase !== 'ready') await takeDown(core, container, true);
 }
 
-/** The namespace that a container's command runs in. */
-async function namespaceFor(core: Core, tx: ReadTx, parts: Pick<Container, 'name' | 'mode'>): Promise<string> {
-  switch (parts.mode.kind) {
-    case 'host':
-      return '';
-    case 'container': {
-      const target = await findContainer(tx, parts.mode.container);
-      if (target.netns === '' || existsSync(target.netns)) return target.netns;
-      throw new NetloomError('ECONTAINERNOTRUNNING', `container "${target.name}" has no network namespace now`, { hint: `netloom start ${target.name} makes it again` });
-    }
-    default: {
-      const path = join(core.paths.netnsDir, parts.name);
-      if (!existsSync(path)) return path;
-      throw new NetloomError('ENAMETAKEN', `a network namespace "${parts.name}" exists already, and is not netloom's`, {
-        hint: 'choose another name; ip netns shows those there are',
-      });
-    }
-  }
-}
-
-/** The network that a container's ports are published on: the first that the outside can reach. */
-async function publishingNetwork(tx: ReadTx, container: Container): Promise<EndpointSpec | undefined> {
-  for (const spec of container.networks) if (!(await findNetwork(tx, spec.network)).internal) return spec;
-  return container.networks[0];
+async function requireFreeName(tx: ReadTx, name: string): Promise<void> {
+  if ((await tx.get(KEYS.containerNames + name)) === undefined) return;
+  throw new NetloomError('ENAMETAKEN', `container "${name}" exists already`, { hint: `netloom rm ${name} removes it` });
 }
 
 async function detailOf(core: Core, tx: ReadTx, container: Container): Promise<ContainerDetail> {
   return { ...container, state: stateOf(core.paths, container), endpoints: await endpointsOf(tx, workloadOfContainer(container)) };
 }
 
-/** @throws NetloomError ECONTAINERBUSY while another living engine is changing it. */
-function requireIdle(core: Core, container: Container): Container {
-  if (container.phase === 'ready' || container.owner === '' || container.owner === core.id) return container;
-  if (!FileLock.isHeld(join(core.paths.runDir, 'engines', `${container.owner}.lock`))) return container;
-  throw new NetloomError('ECONTAINERBUSY', `container "${container.name}" is being ${container.phase === 'creating' ? 'created' : 'removed'}`, {
-    hint: 'try again in a moment',
-  });
+async function find(core: Core, ref: string): Promise<Container> {
+  return await core.store.read((tx) => findContainer(tx, ref));
 }
 
-/** Two endpoints may both bring what their networks share. */
-function unique(changes: readonly Change[]): Change[] {
-  const seen = new Set<string>();
-  return changes.filter(({ verb, fact }) => {
-    const key = `${verb} ${factKey(fact)}`;
-    return !seen.has(key) && seen.add(key);
-  });
+function networksOf({ endpoints }: ContainerDetail): string[] {
+  return endpoints.map((e) => e.network);
 }
 
+function notRunning(container: Container): NetloomError {
+  return new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`, { hint: `netloom start ${container.name}` });
+}
+
+async function unlessGone<T>(promise: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof NetloomError && error.code === 'ECONTAINERNOTFOUND') return otherwise;
+    throw error;
+  }
+}

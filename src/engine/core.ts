@@ -3,6 +3,7 @@ import type { RandomSource } from '../model/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Change } from './apply.ts';
 import type { Kernel } from './kernel.ts';
+import type { KeyedMutex } from './mutex.ts';
 import type { Paths } from './paths.ts';
 import type { Reaper } from './reaper.ts';
 
@@ -13,6 +14,11 @@ export interface Core {
   readonly store: Store;
   readonly kernel: Kernel;
   readonly reaper: Reaper;
+  /**
+   * Changes of one container go one after another, in whichever process: by its id. So do definitions and removals of
+   * networks, all of them, since the first brings the shared rule set and the last takes it.
+   */
+  readonly turns: KeyedMutex;
   readonly paths: Paths;
   /** Where automatic subnets come from. */
   readonly pools: readonly Pool[];

@@ -25,16 +25,17 @@ import { newId } from '../model/index.ts';
 import { openEmbeddedStore, type Store } from '../store/index.ts';
 import { API_VERSION, VERSION } from '../version.ts';
 import type { Change } from './apply.ts';
+import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
 import * as endpoints from './endpoints.ts';
 import { Kernel } from './kernel.ts';
+import { readLog } from './log.ts';
 import * as networks from './networks.ts';
 import { DEFAULT_PATHS, type Paths } from './paths.ts';
-import * as processes from './process.ts';
 import { Reaper } from './reaper.ts';
-import { endpointsOn, findContainer, findNetwork } from './records.ts';
-import { needsRecovery, reconcile, recover, type Recovery } from './recover.ts';
+import { endpointsOn, findNetwork } from './records.ts';
+import { needsRecovery, recover, type Recovery } from './recover.ts';
 import { KeyedMutex } from './mutex.ts';
 
 export interface EngineOptions extends Partial<Paths> {
@@ -69,6 +70,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     store,
     kernel,
     reaper,
+    turns: new KeyedMutex(join(paths.runDir, 'locks')),
     paths,
     pools: options.pools ?? [...DEFAULT_POOLS, await ownUla(store)],
     now: () => new Date(),
@@ -77,8 +79,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     onFact: options.onFact,
   };
   let recovery: Recovery = { finished: [], repaired: [] };
-  if (await needsRecovery(core)) recovery = await recover(core);
-  else if (options.reconcile) recovery = { finished: [], repaired: await reconcile(core) };
+  if (options.reconcile || (await needsRecovery(core))) recovery = await recover(core);
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }
 
@@ -87,8 +88,6 @@ export class Engine implements EngineApi {
   readonly #core: Core;
   readonly #mode: VersionInfo['mode'];
   readonly #stack: AsyncDisposableStack;
-  /** Changes of one container go one after another. */
-  readonly #containers = new KeyedMutex();
   /** What the start found half done, and put right. */
   readonly recovery: Recovery;
 
@@ -125,31 +124,23 @@ export class Engine implements EngineApi {
     return networks.networkPrune(this.#core, options);
   }
   networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return this.#exclusively(container, (id) => containers.networkConnect(this.#core, id, spec, options));
+    return connections.networkConnect(this.#core, container, spec, options);
   }
   networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return this.#exclusively(container, (id) => containers.networkDisconnect(this.#core, id, network, options));
+    return connections.networkDisconnect(this.#core, container, network, options);
   }
 
   containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
     return containers.containerCreate(this.#core, spec, options);
   }
   containerStart(ref: string): Promise<ContainerDetail> {
-    return this.#exclusively(ref, async (id) => {
-      const container = await this.#startable(id);
-      await processes.startDetached(this.#core, container);
-      return await containers.containerInspect(this.#core, id);
-    });
+    return containers.containerStart(this.#core, ref);
   }
   containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
-    return this.#exclusively(ref, async (id) => {
-      const container = await this.#startable(id);
-      processes.forgetRun(this.#core, container);
-      return processes.spawnPlan(this.#core, container, options.foreground);
-    });
+    return containers.containerSpawnPlan(this.#core, ref, options.foreground);
   }
-  async containerExecPlan(ref: string, command: readonly string[]): Promise<SpawnPlan> {
-    return processes.execPlan(this.#core, await this.#find(ref), command);
+  containerExecPlan(ref: string, command: readonly string[]): Promise<SpawnPlan> {
+    return containers.containerExecPlan(this.#core, ref, command);
   }
   containerList(options?: { readonly all?: boolean }): Promise<readonly ContainerDetail[]> {
     return containers.containerList(this.#core, options?.all === true);
@@ -157,41 +148,23 @@ export class Engine implements EngineApi {
   containerInspect(ref: string): Promise<ContainerDetail> {
     return containers.containerInspect(this.#core, ref);
   }
-  async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
-    const container = await this.#find(ref);
-    await processes.stop(this.#core, container, options?.timeoutSeconds ?? 10);
-    await this.containerExited(container.id);
-    // one that asked to be removed at its end is gone by now
-    return await containers.containerInspect(this.#core, container.id).catch((error: unknown) => {
-      if (!(error instanceof NetloomError && error.code === 'ECONTAINERNOTFOUND')) throw error;
-      return { ...container, state: processes.stateOf(this.#core.paths, container), endpoints: [] };
-    });
+  containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
+    return containers.containerStop(this.#core, ref, options?.timeoutSeconds);
   }
-  async containerKill(ref: string, signal: string): Promise<void> {
-    const container = await this.#find(ref);
-    if (processes.signalContainer(this.#core, container, signal)) return;
-    throw new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`);
+  containerKill(ref: string, signal: string): Promise<void> {
+    return containers.containerKill(this.#core, ref, signal);
   }
-  async containerWait(ref: string): Promise<number> {
-    const container = await this.#find(ref);
-    return await processes.exitStatus(this.#core, container);
+  containerWait(ref: string): Promise<number> {
+    return containers.containerWait(this.#core, ref);
   }
-  async containerRemove(ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>> {
-    if (options?.force && !options.dryRun) {
-      const container = await this.#find(ref);
-      await processes.stop(this.#core, container, 0);
-    }
-    return await this.#exclusively(ref, (id) => containers.containerRemove(this.#core, id, options));
+  containerRemove(ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>> {
+    return containers.containerRemove(this.#core, ref, options);
   }
-  async containerExited(ref: string): Promise<void> {
-    try {
-      await this.#exclusively(ref, (id) => containers.containerExited(this.#core, id));
-    } catch (error) {
-      if (!(error instanceof NetloomError && error.code === 'ECONTAINERNOTFOUND')) throw error; // removed meanwhile
-    }
+  containerExited(ref: string): Promise<void> {
+    return containers.containerExited(this.#core, ref);
   }
-  async *containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncGenerator<Uint8Array> {
-    yield* processes.readLog(this.#core, await this.#find(ref), options ?? {});
+  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array> {
+    return readLog(this.#core, ref, options ?? {});
   }
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
@@ -207,19 +180,6 @@ export class Engine implements EngineApi {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#core.reaper.idle();
     await this.#stack.disposeAsync();
-  }
-
-  async #find(ref: string): Promise<Container> {
-    return await this.#core.store.read((tx) => findContainer(tx, ref));
-  }
-  async #exclusively<T>(ref: string, body: (id: string) => Promise<T>): Promise<T> {
-    const { id } = await this.#find(ref);
-    return await this.#containers.run(id, () => body(id));
-  }
-  async #startable(id: string): Promise<Container> {
-    const { state, name } = await containers.containerInspect(this.#core, id);
-    if (state.status === 'running') throw new NetloomError('ECONTAINERRUNNING', `container "${name}" is running already`);
-    return await containers.containerReady(this.#core, id);
   }
 }
 

@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Container, Endpoint } from '../model/index.ts';
+import { type Container, type Endpoint, shortId } from '../model/index.ts';
 import type { Paths } from './paths.ts';
 
 /** systemd-resolved's stub, which no container can reach, and the file that has the servers behind it. */
 const STUB = '127.0.0.53';
 const RESOLVED_UPSTREAMS = '/run/systemd/resolve/resolv.conf';
+
+/** First line of what we write below /etc/netns: files that begin otherwise are somebody else's, and stay as they are. */
+const MARK = '# made by netloom; gone with its container';
 
 /** A neighbour on one of a container's networks, by every name it answers to. */
 export interface HostsEntry {
@@ -13,68 +16,138 @@ export interface HostsEntry {
   readonly names: readonly string[];
 }
 
-/** `/etc/netns/NAME`: what `ip netns exec`, and our own shim, mount over /etc. @see ip-netns(8) */
-export function etcDir(paths: Paths, container: Container): string {
-  return join(paths.etcNetnsDir, container.netns === '' ? container.name : basename(container.netns));
+/** The files that a command sees in /etc, as the shim's options name them; those left out it sees as the host does. */
+export interface EtcFiles {
+  readonly resolv?: string;
+  readonly hosts?: string;
+  readonly hostnameFile?: string;
 }
 
-/** The container's own directory: pid, exit status, log. */
+/** The container's own directory: pid, exit status, log, hostname. */
 export function runDirOf(paths: Paths, container: Container): string {
   return join(paths.runDir, 'containers', container.id);
 }
 
+/** Those that `writeEtc` made and that are still there. */
+export function etcFiles(paths: Paths, container: Container): EtcFiles {
+  const there = Object.entries(pathsOf(paths, container)).filter(([, path]) => existsSync(path));
+  return Object.fromEntries(there) as EtcFiles;
+}
+
+/** The name that a command gets; undefined for that of the host, which a container in host mode keeps unless told otherwise. */
+export function hostnameOf(container: Container): string | undefined {
+  const automatic = container.hostname === shortId(container.id);
+  return container.mode.kind === 'host' && automatic ? undefined : container.hostname;
+}
+
+/**
+ * Makes the files. Those for a namespace lie in `/etc/netns/NAME`, where `ip netns exec` finds them, too; a container in
+ * host mode sees the host's own wherever nothing was asked for. @see ip-netns(8)
+ */
 export function writeEtc(paths: Paths, container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): void {
-  const dir = etcDir(paths, container);
-  mkdirSync(dir, { recursive: true, mode: 0o755 });
-  overwrite(join(dir, 'resolv.conf'), resolvConf(container));
-  overwrite(join(dir, 'hosts'), hosts(container, endpoints, neighbours));
-  overwrite(join(dir, 'hostname'), `${container.hostname}\n`);
+  const etc = etcDir(paths, container);
+  mkdirSync(etc, { recursive: true, mode: 0o755 });
+  const files = pathsOf(paths, container);
+  for (const [key, text] of Object.entries(contentOf(container, endpoints, neighbours)) as [keyof EtcFiles, string | undefined][]) {
+    const path = files[key];
+    if (text !== undefined && (key === 'hostnameFile' || isOurs(path))) writeFileSync(path, text, { mode: 0o644 });
+  }
+}
+
+/** Brings `hosts` up to date where it is there: a container that is going must not get it back. */
+export function updateHosts(paths: Paths, container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): void {
+  const { hosts } = pathsOf(paths, container);
+  const text = contentOf(container, endpoints, neighbours).hosts;
+  const have = read(hosts);
+  if (text !== undefined && have !== text && have.startsWith(MARK)) overwrite(hosts, text);
 }
 
 export function removeEtc(paths: Paths, container: Container): void {
+  const { resolv, hosts, hostnameFile } = pathsOf(paths, container);
+  for (const path of [resolv, hosts]) if (isOurs(path)) rmSync(path, { force: true });
+  rmSync(hostnameFile, { force: true });
   const dir = etcDir(paths, container);
-  for (const name of ['resolv.conf', 'hosts', 'hostname']) rmSync(join(dir, name), { force: true });
   // someone may have put files of their own beside ours
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
 
+/** `172.18.0.2/16` → `172.18.0.2` */
+export function plain(address: string): string {
+  return address.slice(0, address.indexOf('/'));
+}
+
+function etcDir(paths: Paths, container: Container): string {
+  return container.mode.kind === 'host' ? runDirOf(paths, container) : join(paths.etcNetnsDir, basename(container.netns));
+}
+
+function pathsOf(paths: Paths, container: Container): Required<EtcFiles> {
+  const dir = etcDir(paths, container);
+  return { resolv: join(dir, 'resolv.conf'), hosts: join(dir, 'hosts'), hostnameFile: join(runDirOf(paths, container), 'hostname') };
+}
+
+function contentOf(
+  container: Container,
+  endpoints: readonly Endpoint[],
+  neighbours: readonly HostsEntry[],
+): { [K in keyof EtcFiles]: string | undefined } {
+  const { dns, extraHosts } = container;
+  const host = container.mode.kind === 'host';
+  const asked = dns.servers.length + dns.search.length + dns.options.length > 0;
+  const name = hostnameOf(container);
+  return {
+    resolv: host && !asked ? undefined : resolvConf(container),
+    hosts: host && extraHosts.length === 0 ? undefined : hosts(container, endpoints, neighbours),
+    hostnameFile: name === undefined ? undefined : `${name}\n`,
+  };
+}
+
+/** What is not asked for is the host's. @see resolv.conf(5) */
 function resolvConf(container: Container): string {
   const { dns } = container;
-  const host = hostResolvConf();
+  const host = hostResolvConf(container.mode.kind === 'host');
   const servers = dns.servers.length > 0 ? dns.servers : host.servers;
   const search = dns.search.length > 0 ? dns.search : host.search;
-  const lines = servers.map((server) => `nameserver ${server}`);
-  if (search.length > 0 && search[0] !== '.') lines.push(`search ${search.join(' ')}`);
   const options = dns.options.length > 0 ? dns.options : host.options;
+  const lines = [MARK, ...servers.map((server) => `nameserver ${server}`)];
+  if (servers.length === 0) lines.push('# every name server of the host is on its own loopback interface; --dns gives others');
+  if (search.length > 0 && search[0] !== '.') lines.push(`search ${search.join(' ')}`);
   if (options.length > 0) lines.push(`options ${options.join(' ')}`);
   return lines.join('\n') + '\n';
 }
 
-/** The host's servers, without those that only the host itself can reach. @see resolv.conf(5) */
-function hostResolvConf(): { servers: string[]; search: string[]; options: string[] } {
+/** `local`: keep the servers that only the host itself can reach. */
+function hostResolvConf(local: boolean): { servers: string[]; search: readonly string[]; options: string[] } {
   let text = read('/etc/resolv.conf');
-  if (text.includes(STUB) && existsSync(RESOLVED_UPSTREAMS)) text = read(RESOLVED_UPSTREAMS);
-  const words = (keyword: string): string[] =>
-    text
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-      .filter(([first]) => first === keyword)
-      .flatMap(([, ...rest]) => rest);
+  const ofNamespace = (server: string): boolean => /^(127\.|::1$|fe80:)/i.test(server);
+  const serversIn = (text: string): string[] => linesOf(text, 'nameserver').flatMap(([server]) => (server === undefined ? [] : [server]));
+  const useless = serversIn(text).every(ofNamespace);
+  if (!local && useless && serversIn(text).includes(STUB) && existsSync(RESOLVED_UPSTREAMS)) text = read(RESOLVED_UPSTREAMS);
   return {
-    servers: words('nameserver').filter((server) => !server.startsWith('127.') && server !== '::1'),
-    search: words('search'),
-    options: words('options'),
+    servers: serversIn(text).filter((server) => local || !ofNamespace(server)),
+    // the last one counts
+    search: [...linesOf(text, 'domain'), ...linesOf(text, 'search')].at(-1) ?? [],
+    options: linesOf(text, 'options').flat(),
   };
 }
 
+/** The words behind a keyword, a list for each line that it begins. */
+function linesOf(text: string, keyword: string): string[][] {
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([first]) => first === keyword)
+    .map(([, ...rest]) => rest);
+}
+
 function hosts(container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): string {
-  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+  const shared = container.mode.kind === 'host';
+  const lines = shared ? [MARK, read('/etc/hosts').trimEnd()] : [MARK, '127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
   const own = endpoints.flatMap((endpoint) => endpoint.addresses.map(plain));
   for (const address of own) lines.push(`${address}\t${[...new Set([container.hostname, container.name])].join(' ')}`);
   for (const extra of container.extraHosts) {
     const colon = extra.indexOf(':');
     const target = extra.slice(colon + 1);
-    const gateway = endpoints.flatMap((e) => e.gateways)[0];
+    const gateway = shared ? '127.0.0.1' : endpoints.flatMap((e) => e.gateways)[0];
     const address = target === 'host-gateway' ? gateway : target;
     if (address !== undefined) lines.push(`${address}\t${extra.slice(0, colon)}`);
   }
@@ -82,9 +155,26 @@ function hosts(container: Container, endpoints: readonly Endpoint[], neighbours:
   return lines.join('\n') + '\n';
 }
 
+function isOurs(path: string): boolean {
+  const text = read(path);
+  return text === '' || text.startsWith(MARK);
+}
+
 /** In place: the file may be mounted over another, and the mount shows this inode for ever. */
 function overwrite(path: string, text: string): void {
-  if (read(path) !== text) writeFileSync(path, text, { mode: 0o644 });
+  let fd: number;
+  try {
+    fd = openSync(path, 'r+');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // removed meanwhile, with its container
+    throw error;
+  }
+  try {
+    // shortened at the end, so that nobody finds it empty
+    ftruncateSync(fd, writeSync(fd, text, 0));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function read(path: string): string {
@@ -94,9 +184,4 @@ function read(path: string): string {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
-}
-
-/** `172.18.0.2/16` → `172.18.0.2` */
-export function plain(address: string): string {
-  return address.slice(0, address.indexOf('/'));
 }

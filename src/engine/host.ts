@@ -4,7 +4,7 @@ import { LINK_GROUP, type SysctlFact } from '../facts/index.ts';
 import { type Netns, readSysctl } from '../kernel/index.ts';
 import type { Occupied } from '../model/index.ts';
 import type { NetlinkConn } from '../netlink/index.ts';
-import { addressDump, linkDump, parseAddress, parseLink, parseRoute, routeDump } from '../rtnetlink/index.ts';
+import { addressDump, ipMessages, linkDump, parseAddress, parseLink, parseRoute, routeDump } from '../rtnetlink/index.ts';
 
 /** What of the host matters to a new network. */
 export interface HostView {
@@ -26,8 +26,8 @@ const DEFAULT_MTU = 1500;
 /** Looks at links, addresses and routes of every table: a VPN's routes often live in one of their own. */
 export async function viewHost(host: Netns, conn: NetlinkConn): Promise<HostView> {
   const links = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link]));
-  const routes = (await conn.execute(routeDump())).map(parseRoute);
-  const addresses = (await conn.execute(addressDump())).map(parseAddress);
+  const routes = ipMessages(await conn.execute(routeDump())).map(parseRoute);
+  const addresses = ipMessages(await conn.execute(addressDump())).map(parseAddress);
   const foreign = (index: number): boolean => links.get(index)?.group !== LINK_GROUP;
   const nameOf = (index: number): string => links.get(index)?.name ?? `interface ${index}`;
   const used: Occupied[] = [];

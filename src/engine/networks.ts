@@ -30,6 +30,9 @@ import { findNetwork, KEYS } from './records.ts';
 export const DEFAULT_NETWORK = 'bridge';
 const DEFAULT_BRIDGE = 'netloom0';
 
+/** Whose turn it is to define or remove a network. */
+const DEFINITIONS = 'networks';
+
 /** `host` and `none` are words rather than objects: they hold no kernel state. */
 export const BUILT_IN: readonly Network[] = (['host', 'none'] as const).map((driver) => ({
   id: driver.padEnd(64, '0').replace(/[^0-9a-f]/g, '0'),
@@ -50,11 +53,13 @@ export async function networkCreate(core: Core, spec: NetworkSpec, options?: Cha
 
 async function create(core: Core, spec: NetworkSpec, context: NetworkContext, options?: ChangeOptions): Promise<Outcome<Network>> {
   const parts = parseNetworkSpec(spec, context);
-  using kernel = core.kernel.scope();
-  const host = await viewHost(core.kernel.host, kernel.rtnl(''));
-  return await change(core, options, async (tx) => {
-    const network = await defineNetwork(core, tx, context.id, parts, host);
-    return await creation(core, tx, network, host);
+  return await core.turns.run(DEFINITIONS, async () => {
+    using kernel = core.kernel.scope();
+    const host = await viewHost(core.kernel.host, kernel.rtnl(''));
+    return await change(core, options, async (tx) => {
+      const network = await defineNetwork(core, tx, context.id, parts, host);
+      return await creation(core, tx, network, host);
+    });
   });
 }
 
@@ -65,7 +70,9 @@ export async function networkList(core: Core): Promise<readonly Network[]> {
 
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
   refuseBuiltIn(ref);
-  return await change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref)));
+  return await core.turns.run(DEFINITIONS, () =>
+    change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref))),
+  );
 }
 
 /** Removes every network without endpoints, the default one left out, as Docker does. */

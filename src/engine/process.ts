@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { createReadStream, existsSync, rmSync, statSync, watch } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { NetloomError } from '../errors.ts';
-import { isAlive, readShimExit, readShimPid, shimArgs, shimPath, signalPid, SHIM_STATUS, waitPid } from '../kernel/index.ts';
+import { isAlive, readShimExit, readShimPid, shimArgs, type ShimExit, shimPath, signalPid, SHIM_STATUS, waitPid } from '../kernel/index.ts';
 import type { Container, ContainerState, SpawnPlan } from '../model/index.ts';
 import type { Core } from './core.ts';
-import { etcDir, runDirOf } from './files.ts';
+import { whenChanged } from './file-watch.ts';
+import { etcFiles, hostnameOf, runDirOf } from './files.ts';
 import type { Paths } from './paths.ts';
 
 /** Where a command finds programs when neither its container nor we have a PATH. */
@@ -25,13 +27,10 @@ export function stateOf(paths: Paths, container: Container): ContainerState {
 }
 
 /** How to start a container's command: by the engine in the background, or by a caller on its own terminal. */
-export function spawnPlan(core: Core, container: Container, foreground: boolean): SpawnPlan {
+export function spawnPlan(core: Core, container: Container, lender: Container, foreground: boolean): SpawnPlan {
   const dir = runDirOf(core.paths, container);
-  const etc = etcDir(core.paths, container);
-  const file = (name: string): string | undefined => (existsSync(join(etc, name)) ? join(etc, name) : undefined);
-  const resolv = file('resolv.conf');
-  const hosts = file('hosts');
-  const hostnameFile = file('hostname');
+  const etc = etcFiles(core.paths, lender);
+  const hostname = hostnameOf(lender);
   const [program, ...args] = container.command;
   if (program === undefined) throw new NetloomError('EBADCOMMAND', `container "${container.name}" has no command`);
   return {
@@ -39,22 +38,20 @@ export function spawnPlan(core: Core, container: Container, foreground: boolean)
     args: shimArgs({
       dir,
       command: [program, ...args],
-      hostname: container.hostname,
+      ...(hostname === undefined ? {} : { hostname }),
       ...(container.netns === '' ? {} : { netns: container.netns }),
-      ...(resolv === undefined ? {} : { resolv }),
-      ...(hosts === undefined ? {} : { hosts }),
-      ...(hostnameFile === undefined ? {} : { hostnameFile }),
+      ...etc,
       cwd: container.workingDir === '' ? '/' : container.workingDir,
       ...(foreground ? {} : { detach: true, log: join(dir, 'log') }),
       ...(core.exitCommand.length === 0 ? {} : { exitCommand: [...core.exitCommand, container.id] }),
     }),
-    env: environmentOf(container),
+    env: environmentOf(container, hostname),
     cwd: '/',
   };
 }
 
 /** How to run another command beside a running container's. */
-export function execPlan(core: Core, container: Container, command: readonly string[]): SpawnPlan {
+export function execPlan(core: Core, container: Container, lender: Container, command: readonly string[]): SpawnPlan {
   const pid = readShimPid(runDirOf(core.paths, container));
   const [program, ...args] = command;
   if (program === undefined) throw new NetloomError('EBADCOMMAND', 'no command to run');
@@ -69,25 +66,24 @@ export function execPlan(core: Core, container: Container, command: readonly str
       command: [program, ...args],
       cwd: container.workingDir === '' ? '/' : container.workingDir,
     }),
-    env: environmentOf(container),
+    env: environmentOf(container, hostnameOf(lender)),
     cwd: '/',
   };
 }
 
-/** Starts the command in the background; resolves when it runs. @throws NetloomError ECOMMAND with the shim's reason */
-export async function startDetached(core: Core, container: Container): Promise<void> {
-  forgetRun(core, container);
-  const plan = spawnPlan(core, container, false);
+/** Starts the command in the background; resolves when it runs. @throws NetloomError ECOMMAND, ECOMMANDNOTFOUND with the shim's reason */
+export async function startDetached(core: Core, container: Container, lender: Container): Promise<void> {
+  const plan = spawnPlan(core, container, lender, false);
   const child = spawn(plan.file, plan.args, { cwd: plan.cwd, env: plan.env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
-    // `exit`, not `close`: what runs in the background may hold the pipe open
-    child.once('exit', (code) => resolve(code ?? SHIM_STATUS.FAILED));
+    child.once('close', (code) => resolve(code ?? SHIM_STATUS.FAILED));
   });
-  child.stderr.destroy();
   if (status === 0) return;
+  // the shim says why before it writes the status down
+  await waitForEnd(core, container);
   const reason = said.trim().replace(/^netloom-shim: /, '') || `the process shim ended with status ${status}`;
   throw new NetloomError(status === SHIM_STATUS.NOT_FOUND ? 'ECOMMANDNOTFOUND' : 'ECOMMAND', `container "${container.name}": ${reason}`);
 }
@@ -112,105 +108,47 @@ export async function stop(core: Core, container: Container, timeoutSeconds: num
   await waitForEnd(core, container);
 }
 
-/** Resolves with the status when the command has ended. */
+/** Resolves with the status when the command has ended; 0 where none was started. */
 export async function exitStatus(core: Core, container: Container): Promise<number> {
-  await waitForEnd(core, container);
-  const { exitCode, status } = stateOf(core.paths, container);
+  if (stateOf(core.paths, container).status === 'created') return 0;
   // the shim was killed before it could write: nobody knows, and it was no success
-  return status === 'dead' ? SHIM_STATUS.FAILED : exitCode;
+  return (await waitForEnd(core, container))?.status ?? SHIM_STATUS.FAILED;
 }
 
-/** @returns false when it was not running any more. */
+/** @returns false when it was not running any more. @throws NetloomError EBADSIGNAL */
 export function signalContainer(core: Core, container: Container, signal: string): boolean {
+  const number = signalNumber(signal);
   const pid = readShimPid(runDirOf(core.paths, container));
-  if (!pid) return false;
-  const name = signal.toUpperCase();
-  const number = Number(signal);
-  return signalPid(pid.pid, pid.startTime, Number.isInteger(number) ? number : ((name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals));
+  return pid !== undefined && signalPid(pid.pid, pid.startTime, number);
 }
 
-/** Resolves when the command has ended, by itself or by a signal; at once when none runs. */
-export async function waitForEnd(core: Core, container: Container, signal?: AbortSignal): Promise<void> {
-  const pid = readShimPid(runDirOf(core.paths, container));
-  if (pid && isAlive(pid.pid, pid.startTime)) await waitPid(pid.pid, signal ? { signal } : {});
-  // the shim writes the status right after
-  await appears(join(runDirOf(core.paths, container), 'exit'), STATUS_PATIENCE_MS, signal);
+/** Resolves when the command has ended, by itself or by a signal; at once when none runs. @throws signal.reason when aborted first */
+export async function waitForEnd(core: Core, container: Container, signal?: AbortSignal): Promise<ShimExit | undefined> {
+  const dir = runDirOf(core.paths, container);
+  const run = readShimPid(dir);
+  if (!run) return readShimExit(dir);
+  if (isAlive(run.pid, run.startTime)) await waitPid(run.pid, signal ? { signal } : {});
+  const limit = AbortSignal.timeout(STATUS_PATIENCE_MS);
+  const exit = await whenChanged(dir, () => readShimExit(dir), signal ? AbortSignal.any([limit, signal]) : limit);
+  if (!exit) signal?.throwIfAborted();
+  return exit;
 }
 
-/** The command's output so far, then as it comes until the command has ended. */
-export async function* readLog(core: Core, container: Container, options: { follow?: boolean; tail?: number }): AsyncGenerator<Uint8Array> {
-  const path = join(runDirOf(core.paths, container), 'log');
-  if (!existsSync(path)) return;
-  let offset = options.tail === undefined ? 0 : await tailOffset(path, options.tail);
-  const stop = new AbortController();
-  let ended = false;
-  const end = options.follow ? waitForEnd(core, container, stop.signal).then(() => (ended = true)) : Promise.resolve((ended = true));
-  end.catch(() => undefined);
-  try {
-    for (;;) {
-      const last = ended; // before reading: what was written until the end is read after it
-      for await (const chunk of createReadStream(path, { start: offset })) {
-        offset += (chunk as Uint8Array).length;
-        yield chunk as Uint8Array;
-      }
-      if (last) return;
-      await Promise.race([end, grows(path, offset, stop.signal)]);
-    }
-  } finally {
-    stop.abort();
-  }
+/** How long the shim may take to write the status after the command's end: more than that, and it was killed itself. */
+const STATUS_PATIENCE_MS = 5000;
+
+/** `TERM`, `SIGTERM`, `sigterm` and `15` are the same. @see signal(7) */
+function signalNumber(text: string): number {
+  const name = text.toUpperCase();
+  const number = /^\d+$/.test(text) ? Number(text) : constants.signals[(name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals];
+  if (number !== undefined && number >= 1 && number <= LAST_SIGNAL) return number;
+  throw new NetloomError('EBADSIGNAL', `there is no signal "${text}"`, { hint: 'write a name such as TERM or HUP, or a number from 1 to 64' });
 }
+/** asm-generic/signal.h _NSIG */
+const LAST_SIGNAL = 64;
 
-/** How long a status file may lag behind the command's end. */
-const STATUS_PATIENCE_MS = 2000;
-
-/** Resolves when the file is there, or when `limit` milliseconds have passed. */
-async function appears(path: string, limit: number, signal?: AbortSignal): Promise<void> {
-  if (existsSync(path)) return;
-  const stop = AbortSignal.any([AbortSignal.timeout(limit), ...(signal ? [signal] : [])]);
-  await watched(join(path, '..'), () => existsSync(path), stop);
-}
-
-async function grows(path: string, offset: number, signal: AbortSignal): Promise<void> {
-  await watched(path, () => statSync(path, { throwIfNoEntry: false })?.size !== offset, signal);
-}
-
-/** Resolves when `done` holds, asked at every change of `path`, or when the signal aborts. */
-async function watched(path: string, done: () => boolean, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    let watcher: ReturnType<typeof watch> | undefined;
-    const finish = (): void => {
-      watcher?.close();
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    signal.addEventListener('abort', finish, { once: true });
-    try {
-      watcher = watch(path, () => {
-        if (done()) finish();
-      });
-      watcher.on('error', finish);
-    } catch {
-      finish(); // removed meanwhile
-      return;
-    }
-    if (done()) finish(); // between the caller's look and the watch
-  });
-}
-
-async function tailOffset(path: string, lines: number): Promise<number> {
-  const starts = [0];
-  let at = 0;
-  for await (const chunk of createReadStream(path)) {
-    for (const byte of chunk as Uint8Array) if ((at++, byte === 10)) starts.push(at);
-  }
-  if (starts.at(-1) === at) starts.pop();
-  return lines <= 0 ? at : (starts.at(-lines) ?? 0);
-}
-
-function environmentOf(container: Container): Record<string, string> {
-  return { PATH: process.env['PATH'] ?? DEFAULT_PATH, HOSTNAME: container.hostname, ...container.env };
+function environmentOf(container: Container, hostname: string | undefined): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? DEFAULT_PATH, ...(hostname === undefined ? {} : { HOSTNAME: hostname }), ...container.env };
 }
 
 function timeOf(path: string): string {

@@ -7,13 +7,14 @@ import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut } from './change.ts';
-import { containerExited, factsOfContainer, forgetContainer, removeFiles } from './containers.ts';
+import { containerExited } from './containers.ts';
 import type { Core } from './core.ts';
 import { missing } from './diff.ts';
 import { factsOfEndpoint, forgetEndpoint } from './endpoints.ts';
 import { appliedKey, factsOfNetwork, forget } from './networks.ts';
 import { stateOf } from './process.ts';
-import { endpointsOf, KEYS, workloadOf } from './records.ts';
+import { KEYS, workloadOf } from './records.ts';
+import { leftOfContainer } from './sandbox.ts';
 
 /** What a start found and did, for the log. */
 export interface Recovery {
@@ -49,10 +50,10 @@ async function finishPending(core: Core): Promise<string[]> {
     for (const key of pending) {
       const [, owner = '', kind = '', id = ''] = key.split('/');
       if (kind !== noun || isAlive(core, owner)) continue;
-      const what = await core.store.read((tx) => leftBy(tx, kind, id));
+      const what = await core.store.read((tx) => leftBy(core, tx, kind, id));
       if (what) {
         await carryOut(core, removalOf(what.facts));
-        if (what.container) removeFiles(core, what.container);
+        what.tidy?.();
         finished.push(what.label);
       }
       await core.store.transact(async (tx) => {
@@ -71,12 +72,13 @@ async function finishPending(core: Core): Promise<string[]> {
 interface Left {
   readonly label: string;
   readonly facts: readonly Fact[];
-  readonly container?: Container;
+  /** Removes files. */
+  tidy?(): void;
   forget(tx: Parameters<Parameters<Core['store']['transact']>[0]>[0]): Promise<void>;
 }
 
 /** What a dead engine may have made of one object, and how the store forgets it. */
-async function leftBy(tx: ReadTx, kind: string, id: string): Promise<Left | undefined> {
+async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise<Left | undefined> {
   if (kind === 'network') {
     const network = await tx.get<Network>(KEYS.networks + id);
     if (!network || network.phase === 'ready') return undefined;
@@ -100,24 +102,7 @@ async function leftBy(tx: ReadTx, kind: string, id: string): Promise<Left | unde
   }
   const container = await tx.get<Container>(KEYS.containers + id);
   if (!container || container.phase === 'ready') return undefined;
-  const workload = { container: container.id, name: container.name, netns: container.netns };
-  const endpoints = await endpointsOf(tx, workload);
-  const facts: Fact[] = [...factsOfContainer(container)];
-  const networks = new Map<string, Network | undefined>();
-  for (const endpoint of endpoints) {
-    const network = await tx.get<Network>(KEYS.networks + endpoint.network);
-    networks.set(endpoint.id, network);
-    if (network) facts.push(...factsOfEndpoint(network, endpoint, workload));
-  }
-  return {
-    label: `container ${container.name} (${container.phase})`,
-    facts,
-    container,
-    async forget(tx) {
-      for (const endpoint of endpoints) await forgetEndpoint(tx, networks.get(endpoint.id), endpoint, workload);
-      await forgetContainer(tx, container);
-    },
-  };
+  return { label: `container ${container.name} (${container.phase})`, ...(await leftOfContainer(core, tx, container)) };
 }
 
 /** Containers whose command ended while nobody was there to take their endpoints down. */

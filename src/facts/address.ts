@@ -1,6 +1,6 @@
 import { parsePrefix } from '../addr/index.ts';
-import { type Address, addressAdd, addressDelete, addressDump, linkDump, parseAddress, parseLink } from '../rtnetlink/index.ts';
-import { ipIn, quote } from './command.ts';
+import { type Address, addressAdd, addressDelete, addressDump, ipMessages, linkDump, parseAddress, parseLink } from '../rtnetlink/index.ts';
+import { ipIn, placeOf, quote } from './command.ts';
 import { PROTOCOL } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -32,12 +32,13 @@ export const addressKind: FactKind<AddressFact> = {
   async read(kernel, ns) {
     const conn = kernel.rtnl(ns);
     const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
-    return (await conn.execute(addressDump()))
+    return ipMessages(await conn.execute(addressDump()))
       .map(parseAddress)
       .filter((address) => address.proto === PROTOCOL)
       .map((address) => factOf(address, ns, names.get(address.index) ?? ''));
   },
   differences: () => [],
+  describe: (fact) => `the address ${fact.address} on ${fact.dev}${placeOf(fact.ns)}`,
   command(fact, verb) {
     const words = [ipIn(fact.ns), 'address', verb === 'delete' ? 'delete' : 'add', fact.address, 'dev', quote(fact.dev)];
     // `proto` is left out: iproute2 learned it after 6.1, and a command must run where netloom runs

@@ -22,3 +22,8 @@ export function runIn(ns: string, command: string): string {
 export function netnsName(ns: string): string {
   return dirname(ns) === NETNS_DIR ? quote(basename(ns)) : quote(ns);
 }
+
+/** ` in /run/netns/web`, or nothing for the host's: for sentences. */
+export function placeOf(ns: string): string {
+  return ns === '' ? '' : ` in ${ns}`;
+}

@@ -9,7 +9,7 @@ import {
   linkSet,
   parseLink,
 } from '../rtnetlink/index.ts';
-import { ipIn, netnsName, quote } from './command.ts';
+import { ipIn, netnsName, placeOf, quote } from './command.ts';
 import { LINK_GROUP } from './ours.ts';
 import type { FactBase, FactKind, LinkIndices, RtnetlinkStep } from './types.ts';
 
@@ -71,11 +71,11 @@ export const linkKind: FactKind<LinkFact> = {
             : { kind: 'bridge' },
         }),
         linkGet({ name: fact.name }),
-        ...settings(fact),
       ],
       learn(replies, indices) {
         learnIndex(fact, replies[1], indices);
       },
+      after: settingStep(fact),
     };
   },
   change(want, have) {
@@ -114,6 +114,10 @@ export const linkKind: FactKind<LinkFact> = {
     if (want.alias !== '' && want.alias !== have.alias) wrong.push('alias');
     if (want.addrGenMode !== have.addrGenMode) wrong.push('addrgenmode');
     return wrong;
+  },
+  describe(fact) {
+    const own = `the interface ${fact.name}${placeOf(fact.ns)}`;
+    return fact.origin.type === 'veth' ? `${own}, or its other end ${fact.origin.peer.name}${placeOf(fact.origin.peer.ns)},` : own;
   },
   command(fact, verb) {
     const ip = ipIn(fact.ns);
@@ -166,28 +170,27 @@ function creation(fact: LinkFact): string {
  * What can be set on a link that is there, in the order that matters: whether it makes itself a link-local address is
  * read at the moment it comes up, and one message applies `up` before it.
  */
-function settings(fact: LinkFact): Request[] {
-  const sel = { name: fact.name };
+function settings(fact: LinkFact, link: { readonly index: number }): Request[] {
   const requests: Request[] = [];
   const first: LinkChange = {
     ...(fact.alias === '' ? {} : { alias: fact.alias }),
     ...(fact.addrGenMode === 'none' ? { addrGenMode: 'none' } : {}),
   };
-  if (Object.keys(first).length > 0) requests.push(linkSet(sel, first));
-  requests.push(linkSet(sel, { up: fact.up }));
+  if (Object.keys(first).length > 0) requests.push(linkSet(link, first));
+  requests.push(linkSet(link, { up: fact.up }));
   return requests;
 }
 
 /** Sets a link that is there; with `have`, only what differs. */
 function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
   const wrong = new Set(have && linkKind.differences(want, have));
-  const sel = { name: want.name };
   return {
     via: 'rtnetlink',
     ns: want.ns,
-    needs: wrong.has('master') && want.master !== '' ? [want.master] : [],
+    needs: [want.name, ...(wrong.has('master') && want.master !== '' ? [want.master] : [])],
     requests(index) {
-      if (!have) return settings(want);
+      const link = { index: index(want.name) };
+      if (!have) return settings(want, link);
       const change: LinkChange = {
         ...(wrong.has('mtu') ? { mtu: want.mtu } : {}),
         ...(wrong.has('address') ? { mac: want.mac } : {}),
@@ -195,8 +198,8 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
         ...(wrong.has('addrgenmode') ? { addrGenMode: want.addrGenMode } : {}),
         ...(wrong.has('alias') ? { alias: want.alias } : {}),
       };
-      const requests = Object.keys(change).length > 0 ? [linkSet(sel, change)] : [];
-      if (wrong.has('up')) requests.push(linkSet(sel, { up: want.up }));
+      const requests = Object.keys(change).length > 0 ? [linkSet(link, change)] : [];
+      if (wrong.has('up')) requests.push(linkSet(link, { up: want.up }));
       return requests;
     },
   };

@@ -58,6 +58,7 @@ export const nftChainKind: FactKind<NftChainFact> = {
     if (a.length !== b.length || a.some((rule, i) => !sameExprs(rule.exprs, b[i]?.exprs ?? []))) wrong.push('rules');
     return wrong;
   },
+  describe: (fact) => `the nftables chain ${fact.chain.name}`,
   command(fact, verb) {
     const flush = `nft flush chain ${OUR_TABLE.family} ${OUR_TABLE.name} ${fact.chain.name}`;
     const rules = fact.rules.map((rule) => printCommand({ rule }, 'add'));

@@ -30,6 +30,11 @@ export const nftElementKind: FactKind<NftElementFact> = {
     return facts;
   },
   differences: (want, have) => (sameElement(want.set, want.element, have.element) ? [] : ['value']),
+  describe(fact) {
+    const { name } = fact.set;
+    const [, text = ''] = printCommand({ set: fact.set, elements: [fact.element] }, 'add').split(`${name} `);
+    return `the element ${text} of the nftables set ${name}`;
+  },
   command: (fact, verb) =>
     runIn(fact.ns, printCommand({ set: fact.set, elements: [fact.element] }, verb === 'delete' ? 'delete' : 'add')),
   within: (fact) => [setKey(fact.ns, fact.set.name), tableKey(fact.ns)],

@@ -24,6 +24,7 @@ export const nftSetKind: FactKind<NftSetFact> = {
     if (String(want.set.flags ?? []) !== String(have.set.flags ?? [])) wrong.push('flags');
     return wrong;
   },
+  describe: (fact) => `the nftables set ${fact.set.name}`,
   command: (fact, verb) => runIn(fact.ns, printCommand({ set: fact.set }, verb === 'delete' ? 'delete' : 'add')),
   within: (fact) => [tableKey(fact.ns)],
 };

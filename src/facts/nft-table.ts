@@ -22,6 +22,7 @@ export const nftTableKind: FactKind<NftTableFact> = {
     return tables.some((table) => table.name === TABLE) ? [{ kind: 'nft-table', ns, object: '' }] : [];
   },
   differences: () => [],
+  describe: () => `the nftables table ${OUR_TABLE.name}`,
   command: (fact, verb) => runIn(fact.ns, printCommand({ table: OUR_TABLE }, verb === 'delete' ? 'delete' : 'add')),
   within: (fact) => (fact.ns === '' ? [] : [`netns ${fact.ns}`]),
 };

@@ -37,6 +37,7 @@ export const portKind: FactKind<PortFact> = {
     if (want.isolated !== have.isolated) wrong.push('isolated');
     return wrong;
   },
+  describe: (fact) => `the bridge port ${fact.dev}`,
   command(fact, verb) {
     const word = (on: boolean): string => (on && verb !== 'delete' ? 'on' : 'off');
     return `${ipIn(fact.ns, 'bridge')} link set dev ${quote(fact.dev)} hairpin ${word(fact.hairpin)} isolated ${word(fact.isolated)}`;

@@ -1,6 +1,6 @@
-import { linkDump, parseLink, parseRoute, type Route, routeAdd, routeDelete, routeDump, type RouteSpec } from '../rtnetlink/index.ts';
+import { ipMessages, linkDump, parseLink, parseRoute, type Route, routeAdd, routeDelete, routeDump, type RouteSpec } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
-import { ipIn, quote } from './command.ts';
+import { ipIn, placeOf, quote } from './command.ts';
 import { PROTOCOL } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -33,7 +33,7 @@ export const routeKind: FactKind<RouteFact> = {
   async read(kernel, ns) {
     const conn = kernel.rtnl(ns);
     const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
-    return (await conn.execute(routeDump()))
+    return ipMessages(await conn.execute(routeDump()))
       .map(parseRoute)
       .filter((route) => route.protocol === PROTOCOL)
       .map((route) => factOf(route, ns, names.get(route.oif) ?? ''));
@@ -44,6 +44,7 @@ export const routeKind: FactKind<RouteFact> = {
     if (want.dev !== have.dev) wrong.push('dev');
     return wrong;
   },
+  describe: (fact) => `the ${fact.family === 6 ? 'IPv6 ' : ''}route ${fact.dst}${placeOf(fact.ns)}`,
   command(fact, verb) {
     const words = [ipIn(fact.ns)];
     if (fact.family === 6) words.push('-6');

@@ -1,5 +1,5 @@
 import { readSysctl, writeSysctl } from '../kernel/index.ts';
-import { quote, runIn } from './command.ts';
+import { placeOf, quote, runIn } from './command.ts';
 import type { FactBase, FactKind } from './types.ts';
 
 /**
@@ -33,6 +33,7 @@ export const sysctlKind: FactKind<SysctlFact> = {
       wanted.filter((fact) => fact.ns === ns).map((fact) => ({ ...fact, value: readSysctl(kernel.netns(ns), fact.name) })),
     ),
   differences: (want, have) => (want.value === have.value ? [] : ['value']),
+  describe: (fact) => `the sysctl ${fact.name}${placeOf(fact.ns)}`,
   command: (fact) => runIn(fact.ns, `sysctl -q -w ${quote(`${fact.name}=${fact.value}`)}`),
   within: (fact) => (fact.dev === '' ? [] : [`link ${fact.ns} ${fact.dev}`]),
 };

@@ -28,6 +28,11 @@ export interface RtnetlinkStep {
   /** Interfaces whose index the requests need: resolved before `requests` is called. */
   readonly needs: readonly string[];
   requests(index: (ifname: string) => number, kernel: KernelView): readonly Request[];
+  /**
+   * What is sent only when the requests above were accepted. The kernel goes on with a burst after it has refused one
+   * of it, so what follows a creation by name would otherwise change whatever of that name was there before.
+   */
+  readonly after?: RtnetlinkStep;
   /** Interfaces whose index the answers teach: a link just made, or its peer where that is in the same namespace. */
   readonly teaches?: readonly string[];
   learn?(replies: readonly Reply[], indices: LinkIndices): void;
@@ -78,6 +83,8 @@ export interface FactKind<F extends FactBase = FactBase> {
   read(kernel: KernelView, ns: string, wanted: readonly F[]): Promise<readonly F[]>;
   /** Names of the properties in which `have` is not as wanted; empty when right. */
   differences(want: F, have: F): readonly string[];
+  /** What it is, for an error: `interface eth0 in /run/netns/web`. */
+  describe(fact: F): string;
   /** The same as a command that runs in a shell. */
   command(fact: F, verb: Verb): string;
   /** Keys of facts that take this one with them when they go: a namespace its links, a link its addresses. */

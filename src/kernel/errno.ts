@@ -6,7 +6,7 @@ for (const [name, number] of Object.entries(constants.errno)) {
   if (!names.has(number) || name === 'EAGAIN' || name === 'EOPNOTSUPP') names.set(number, name);
 }
 // what Node's table leaves out
-const more = { ENOTUNIQ: 76, EBADFD: 77, ERESTART: 85, EPFNOSUPPORT: 96, ENOMEDIUM: 123 } as const;
+const more = { EXFULL: 54, ENOTUNIQ: 76, EBADFD: 77, ERESTART: 85, EPFNOSUPPORT: 96, ENOMEDIUM: 123 } as const;
 for (const [name, number] of Object.entries(more)) names.set(number, name);
 
 /** The symbolic name of a positive errno: `17` → `EEXIST`. @see errno(3) */

@@ -52,7 +52,10 @@ export class FileLock implements Disposable {
   static isHeld(path: string): boolean {
     let fd: Fd;
     try {
-      fd = new Fd(syscall(`open ${path}`, () => openSync(path, constants.O_RDONLY)), `lock ${path}`);
+      fd = new Fd(
+        syscall(`open ${path}`, () => openSync(path, constants.O_RDONLY)),
+        `lock ${path}`,
+      );
     } catch (error) {
       if (error instanceof SyscallError && error.errno === ERRNO.ENOENT) return false;
       throw error;
@@ -81,7 +84,10 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 
 function openFile(path: string): Fd {
   const flags = constants.O_RDWR | constants.O_CREAT;
-  return new Fd(syscall(`open ${path}`, () => openSync(path, flags, 0o600)), `lock ${path}`);
+  return new Fd(
+    syscall(`open ${path}`, () => openSync(path, flags, 0o600)),
+    `lock ${path}`,
+  );
 }
 
 /** False when someone removed or replaced the file while we waited: then the lock is on a file that nobody else sees. */

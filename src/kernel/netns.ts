@@ -25,7 +25,10 @@ export class Netns implements Disposable {
   }
   /** @throws SyscallError ENOENT, EACCES; EINVAL when the file is no network namespace. */
   static open(path: string): Netns {
-    const fd = new Fd(syscall(`namespace ${path}`, () => openSync(path, constants.O_RDONLY)), `netns ${path}`);
+    const fd = new Fd(
+      syscall(`namespace ${path}`, () => openSync(path, constants.O_RDONLY)),
+      `netns ${path}`,
+    );
     try {
       if (fstatSync(fd.number).dev !== nsfsDevice()) {
         throw new SyscallError(ERRNO.EINVAL, 'open', `${path} is not a network namespace`);

@@ -81,7 +81,10 @@ export function signalPid(pid: number, since: number, signal: NodeJS.Signals | n
 
 function open(pid: number): Fd | undefined {
   try {
-    return new Fd(syscall(`process ${pid}`, () => native.pidfdOpen(pid)), `pidfd ${pid}`);
+    return new Fd(
+      syscall(`process ${pid}`, () => native.pidfdOpen(pid)),
+      `pidfd ${pid}`,
+    );
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ERRNO.ESRCH) return undefined;
     throw error;

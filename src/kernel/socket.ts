@@ -58,7 +58,7 @@ export function listenIn(netns: Netns | undefined, endpoint: BindAddress & { rea
 }
 
 /**
- * A bound UDP socket in a namespace: `createSocket('udp4').bind({ fd: fd.release() })`.
+ * A bound UDP socket in a namespace: `createSocket('udp4').bind({ fd: fd.release() })`, which is listening at once.
  * @throws SyscallError EADDRINUSE, EADDRNOTAVAIL, EACCES
  */
 export function bindUdpIn(netns: Netns | undefined, endpoint: BindAddress): Fd {
@@ -96,7 +96,9 @@ function open(netns: Netns | undefined, v6: boolean, protocol: PortProbe['protoc
     return new Fd(number, what);
   } catch (error) {
     if (v6 && error instanceof SyscallError && error.errno === ERRNO.EAFNOSUPPORT) {
-      throw new UnsupportedError('IPv6', 'boot it without ipv6.disable=1, or leave out IPv6 addresses', { cause: error });
+      throw new UnsupportedError('IPv6', 'boot it without ipv6.disable=1, or leave out IPv6 addresses', {
+        cause: error,
+      });
     }
     throw error;
   }

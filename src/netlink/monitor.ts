@@ -4,7 +4,8 @@ import { messagesOf, type NlMessage } from './reader.ts';
 
 /** What a monitor tells: messages in the kernel's order, or that some were lost and the reader has to look for itself. */
 export type MonitorEvent =
-  { readonly kind: 'messages'; readonly messages: readonly NlMessage[] } | { readonly kind: 'overrun' };
+  | { readonly kind: 'messages'; readonly messages: readonly NlMessage[] }
+  | { readonly kind: 'overrun' };
 
 /**
  * Listens to multicast groups of one netlink protocol in one namespace, from the moment it is opened.

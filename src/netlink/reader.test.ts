@@ -10,7 +10,11 @@ test('attributes are walked without their flags, and padding ends the walk', () 
   const attrs = new NlAttrs(bytes('05000180 ff000000 0600024000 01 0000 04000300 0000'));
   const seen: [number, number][] = [];
   for (const a of attrs) seen.push([a.type, a.length]);
-  assert.deepEqual(seen, [[1, 1], [2, 2], [3, 0]]);
+  assert.deepEqual(seen, [
+    [1, 1],
+    [2, 2],
+    [3, 0],
+  ]);
   attrs.throwIfMalformed();
 });
 
@@ -30,7 +34,10 @@ for (const [what, text, message] of broken) {
     const attrs = new NlAttrs(bytes(text));
     assert.equal([...attrs].length, 0);
     assert.equal(attrs.malformed, true);
-    assert.throws(() => attrs.throwIfMalformed(), (e) => e instanceof MalformedError && e.code === 'EBADMSG' && message.test(e.message));
+    assert.throws(
+      () => attrs.throwIfMalformed(),
+      (e) => e instanceof MalformedError && e.code === 'EBADMSG' && message.test(e.message),
+    );
   });
 }
 

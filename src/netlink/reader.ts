@@ -149,7 +149,7 @@ export interface NlMessage {
 /** Splits what one `recv` returned into messages. @throws MalformedError */
 export function* messagesOf(bytes: Uint8Array): Generator<NlMessage, void, undefined> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + 16 <= bytes.length; ) {
+  for (let at = 0; at + 16 <= bytes.length;) {
     const length = view.getUint32(at, true);
     if (length < 16 || length > bytes.length - at) {
       throw new MalformedError(`message at byte ${at} says ${length} bytes, ${bytes.length - at} are left`);

@@ -46,7 +46,9 @@ export function chainAdd(chain: NftChain, options?: { readonly exclusive?: boole
     if (base) {
       w.string(NFTA_CHAIN.TYPE, base.type);
       w.nest(NLA_F_NESTED | NFTA_CHAIN.HOOK, (hook) => {
-        hook.u32be(NFTA_HOOK.HOOKNUM, hookNumber(chain.family, base.hook)).u32be(NFTA_HOOK.PRIORITY, base.priority >>> 0);
+        hook
+          .u32be(NFTA_HOOK.HOOKNUM, hookNumber(chain.family, base.hook))
+          .u32be(NFTA_HOOK.PRIORITY, base.priority >>> 0);
         if (base.device !== undefined) hook.string(NFTA_HOOK.DEV, base.device);
       });
       w.u32be(NFTA_CHAIN.POLICY, POLICY.indexOf(base.policy));

@@ -1,7 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import type { Request } from '../netlink/index.ts';
 import type { AnonymousSet } from './anonymous.ts';
-import { VERDICT } from './constants.ts';
 import { dataType, type NftScalar, type NftTypeName } from './datatype.ts';
 import { Dependencies } from './dependency.ts';
 import { elementAdd, type NftElement } from './element.ts';
@@ -60,7 +59,10 @@ export function compileRule(rule: NftStatementRule, context: CompileContext = {}
 export function statementRuleAdd(rule: NftStatementRule, context: CompileContext = {}): Request[] {
   const compiled = compile(rule, context);
   return [
-    ...compiled.sets.flatMap(({ set, elements, id }) => [setAdd(set, { id }), ...elementAdd(set, elements, { setId: id })]),
+    ...compiled.sets.flatMap(({ set, elements, id }) => [
+      setAdd(set, { id }),
+      ...elementAdd(set, elements, { setId: id }),
+    ]),
     ruleAdd(compiled.rule),
   ];
 }
@@ -109,7 +111,8 @@ class RuleCompiler {
 
   #vmap(key: NftExpression, data: NftMapData): void {
     this.#dependencies.requireFor(key);
-    if (typeof data === 'string') return this.loader.lookup(key, this.loader.named(data), 0, { dreg: VERDICT_REGISTER });
+    if (typeof data === 'string')
+      return this.loader.lookup(key, this.loader.named(data), 0, { dreg: VERDICT_REGISTER });
     const elements: NftElement[] = data.set.map(([k, d]) => ({ key: k, data: d }));
     const { set, id } = this.loader.anonymous(this.loader.fieldsOf(key), elements, 'verdict');
     this.loader.lookup(key, set, 0, { dreg: VERDICT_REGISTER, setId: id });
@@ -147,7 +150,10 @@ class RuleCompiler {
     throw new NetloomError('EBADVALUE', `${type} to an address in family ${family} must name the family ip or ip6`);
   }
 
-  #toSelf(name: 'masq' | 'redir', { port, flags }: { readonly port?: NftNatValue; readonly flags?: NftNat['flags'] }): void {
+  #toSelf(
+    name: 'masq' | 'redir',
+    { port, flags }: { readonly port?: NftNatValue; readonly flags?: NftNat['flags'] },
+  ): void {
     const ports = port === undefined ? {} : this.#ports(port, 0);
     this.exprs.push({ name, ...ports, flags: flags ?? [] });
   }
@@ -214,7 +220,8 @@ class RuleCompiler {
 
   #writePayload(protocol: string, name: string, sreg: number): void {
     const { base, offset, len, mask } = headerField(protocol, name);
-    if (mask !== undefined) throw new NetloomError('EBADVALUE', `${protocol} ${name} shares its bytes: netloom cannot set it yet`);
+    if (mask !== undefined)
+      throw new NetloomError('EBADVALUE', `${protocol} ${name} shares its bytes: netloom cannot set it yet`);
     const own = protocolOf(protocol).checksum ?? { type: 'none', offset: 0, flags: [] };
     // the pseudo header of TCP's and UDP's checksum holds the addresses
     const checksum = /^[sd]addr$/.test(name) && base === 'network' ? { ...own, flags: ['pseudohdr' as const] } : own;
@@ -232,6 +239,7 @@ class RuleCompiler {
   }
 }
 
+/** linux/netfilter/nf_tables.h, NFT_REG_VERDICT */
 const VERDICT_REGISTER = 0;
 
 /** The types of a translation's map: an address, with a port where its values have two fields. */
@@ -249,7 +257,12 @@ const BURST_PACKETS = 5;
 function limitExpr(limit: NftLimit): Expr {
   const rateUnit = limit.rate_unit ?? 'packets';
   const type = rateUnit === 'packets' ? 'packets' : 'bytes';
-  const burst = limit.burst === undefined ? (type === 'packets' ? BURST_PACKETS : 0) : limit.burst * UNITS[limit.burst_unit ?? type];
+  const burst =
+    limit.burst === undefined
+      ? type === 'packets'
+        ? BURST_PACKETS
+        : 0
+      : limit.burst * UNITS[limit.burst_unit ?? type];
   const rate = BigInt(limit.rate) * BigInt(UNITS[rateUnit]);
   return { name: 'limit', rate, unit: SECONDS[limit.per], burst, type, ...(limit.inv && { inv: true }) };
 }

@@ -1,5 +1,13 @@
 import type { Netns } from '../kernel/index.ts';
-import { NETLINK, NetlinkConn, NetlinkError, NlAttrs, type NlMessage, type Request } from '../netlink/index.ts';
+import {
+  type Lane,
+  NETLINK,
+  NetlinkConn,
+  NetlinkError,
+  NlAttrs,
+  type NlMessage,
+  type Request,
+} from '../netlink/index.ts';
 import { type NftChain, chainDump, decodeChain } from './chain.ts';
 import { NFT_MSG, type NftFamily } from './constants.ts';
 import { decodeElements, elementDump, type NftElement } from './element.ts';
@@ -27,7 +35,7 @@ export interface NftSnapshot {
 const NFTA_GEN_ID = 1;
 
 /** How often a snapshot starts anew because somebody changed the rule set meanwhile. */
-const SNAPSHOT_TRIES = 20;
+const SNAPSHOT_TRIES = 50;
 
 /** nf_tables of one namespace: transactions, and all of it read back. */
 export class NftConn implements Disposable {
@@ -45,11 +53,12 @@ export class NftConn implements Disposable {
   /**
    * Does all requests at once, or none of them.
    * @param options.genid the generation that the requests were made for: the kernel refuses them for any other one
+   * @param options.lane `here` for a few elements, which the kernel adds at once; deleting chains and sets can wait
    * @throws NetlinkError naming the first refused request; ERESTART for a stale `genid`
    */
-  async commit(requests: readonly Request[], options?: { readonly genid?: number }): Promise<void> {
+  async commit(requests: readonly Request[], options?: Lane & { readonly genid?: number }): Promise<void> {
     if (requests.length === 0) return;
-    const replies = await this.#conn.atomic([batchBegin(options?.genid), ...requests, batchEnd()]);
+    const replies = await this.#conn.atomic([batchBegin(options?.genid), ...requests, batchEnd()], options);
     const refused = replies.find((reply) => reply.error !== undefined);
     if (refused?.error) throw refused.error;
   }

@@ -89,6 +89,10 @@ export function padded(size: number): number {
 /** A number as `size` bytes. */
 export function numberBytes(value: number | bigint, size: number, byteorder: 'host' | 'network'): Uint8Array {
   const bytes = new Uint8Array(size);
+  if (typeof value === 'number' && size <= 4) {
+    for (let i = 0; i < size; i++) bytes[byteorder === 'host' ? i : size - 1 - i] = (value >>> (i * 8)) & 0xff;
+    return bytes;
+  }
   let rest = BigInt(value);
   for (let i = 0; i < size; i++, rest >>= 8n) bytes[byteorder === 'host' ? i : size - 1 - i] = Number(rest & 0xffn);
   return bytes;
@@ -123,7 +127,9 @@ function number(
       return numberBytes(parsed, size, byteorder);
     },
     format: (bytes) => {
-      const value = Number(bytesNumber(bytes, byteorder));
+      let value = 0;
+      for (let i = 0; i < bytes.length; i++)
+        value = value * 256 + bytes[byteorder === 'host' ? bytes.length - 1 - i : i]!;
       return names.get(value) ?? value;
     },
   };

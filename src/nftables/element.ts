@@ -1,6 +1,6 @@
 import { NlAttrs, NLA_F_NESTED, type NlMessage, NLM_F, NlWriter, type Request } from '../netlink/index.ts';
 import { NFT_MSG } from './constants.ts';
-import { type NftScalar, padded } from './datatype.ts';
+import { type NftDataType, type NftScalar, numberBytes } from './datatype.ts';
 import { readData, readValue, writeValue, writeVerdict } from './expr/codec.ts';
 import { decodeExpr, decodeExprs, encodeExpr, type Expr } from './expr/index.ts';
 import {
@@ -15,8 +15,8 @@ import {
   scalarFromBytes,
 } from './key.ts';
 import { NFGENMSG_SIZE, nftRequest } from './nfnetlink.ts';
-import { isInterval, type NftSet, type NftSetName, typesOf } from './set.ts';
-import { commentOf, commentUserdata, UDATA_COMMENT } from './userdata.ts';
+import { isInterval, type NftSet, type NftSetName, typesOf, typeSize } from './set.ts';
+import { commentOf, commentRecord, encodeUserdata, UDATA_COMMENT, type UserdataRecord } from './userdata.ts';
 import type { NftVerdict } from './verdict.ts';
 
 /** A member of a set, or a key of a map with its value. Its identity is set and key. */
@@ -89,15 +89,16 @@ export function elementDump(set: NftSetName): Request {
 /** Reads the elements of a dump, in the order of their keys. @throws MalformedError */
 export function decodeElements(set: NftSet, messages: readonly NlMessage[]): NftElement[] {
   const raw: RawElement[] = [];
+  const shape = shapeOf(set);
   for (const message of messages) {
     const attrs = new NlAttrs(message.payload, NFGENMSG_SIZE);
     for (const a of attrs) {
       if (a.type !== NFTA_SET_ELEM_LIST.ELEMENTS) continue;
-      for (const element of a.nested()) raw.push(readElement(set, element.nested()));
+      for (const element of a.nested()) raw.push(readElement(shape, element.nested()));
     }
     attrs.throwIfMalformed();
   }
-  return assemble(set, raw);
+  return assemble(shape, raw);
 }
 
 /** A text that is the same for two elements exactly when their keys cover the same: for comparing and for Map keys. */
@@ -111,7 +112,8 @@ export function elementId(set: NftSet, element: Pick<NftElement, 'key'>): string
 export function sameElement(set: NftSet, a: NftElement, b: NftElement): boolean {
   if (elementId(set, a) !== elementId(set, b) || a.comment !== b.comment || a.timeout !== b.timeout) return false;
   if (a.data === undefined || b.data === undefined) return a.data === b.data;
-  const [left, right] = [dataBytes(set, a.data), dataBytes(set, b.data)];
+  const { values } = shapeOf(set);
+  const [left, right] = [dataBytes(values, a.data), dataBytes(values, b.data)];
   if (left instanceof Uint8Array && right instanceof Uint8Array) return compareBytes(left, right) === 0;
   return JSON.stringify(left) === JSON.stringify(right);
 }
@@ -138,9 +140,10 @@ function requests(
     list = new NlWriter(4096);
     count = 0;
   };
+  const shape = shapeOf(set);
+  const one = new NlWriter(256);
   for (const element of elements) {
-    const one = new NlWriter(160);
-    writeElement(one, set, element);
+    writeElement(one.reset(), shape, element);
     const bytes = one.finish();
     if (list.length + bytes.length > LIST_MAX) flush();
     list.rawBytes(bytes);
@@ -151,10 +154,12 @@ function requests(
 }
 
 /** One list entry; two for an interval of a set of single fields, whose end is an element of its own. */
-function writeElement(writer: NlWriter, set: NftSet, element: NftElement): void {
-  const types = typesOf(set.type);
-  const interval = isInterval(set);
+function writeElement(writer: NlWriter, { types, values, interval }: Shape, element: NftElement): void {
   const key = element.key === CATCHALL ? undefined : keyBytes(types, element.key, interval);
+  // up to the last value that there is: an interval without an end, which nft marks for itself
+  const tree = key !== undefined && interval && types.length === 1;
+  const end = tree ? nextBytes(key.last) : undefined;
+  const open = tree && end === undefined;
   writer.nest(NLA_F_NESTED | NFTA_LIST_ELEM, (w) => {
     if (!key) w.u32be(NFTA_SET_ELEM.FLAGS, NFT_SET_ELEM_CATCHALL);
     if (element.timeout !== undefined) w.u64be(NFTA_SET_ELEM.TIMEOUT, BigInt(Math.round(element.timeout * 1000)));
@@ -163,12 +168,12 @@ function writeElement(writer: NlWriter, set: NftSet, element: NftElement): void 
       if (interval && types.length > 1) writeValue(w, NFTA_SET_ELEM.KEY_END, key.last);
     }
     if (element.data !== undefined) {
-      const data = dataBytes(set, element.data);
+      const data = dataBytes(values, element.data);
       if (data instanceof Uint8Array) writeValue(w, NFTA_SET_ELEM.DATA, data);
       else writeVerdict(w, NFTA_SET_ELEM.DATA, data);
     }
-    const userdata = commentUserdata(UDATA_COMMENT.element, element.comment);
-    if (userdata) w.bytes(NFTA_SET_ELEM.USERDATA, userdata);
+    const userdata = elementUserdata(element.comment, open);
+    if (userdata.length > 0) w.bytes(NFTA_SET_ELEM.USERDATA, userdata);
     const [expr] = element.exprs ?? [];
     if (element.exprs?.length === 1) w.nest(NLA_F_NESTED | NFTA_SET_ELEM.EXPR, (n) => encodeExpr(n, expr!));
     else if (expr) {
@@ -177,19 +182,38 @@ function writeElement(writer: NlWriter, set: NftSet, element: NftElement): void 
       });
     }
   });
-  if (!key || !interval || types.length > 1) return;
-  const end = nextBytes(key.last);
-  if (!end) return; // up to the last value that there is: an interval without an end
+  if (!end) return;
   writer.nest(NLA_F_NESTED | NFTA_LIST_ELEM, (w) => {
     w.u32be(NFTA_SET_ELEM.FLAGS, NFT_SET_ELEM_INTERVAL_END);
     writeValue(w, NFTA_SET_ELEM.KEY, end);
   });
 }
 
-function dataBytes(set: NftSet, data: NftData): Uint8Array | NftVerdict {
+/** The comment, and nft's mark for an interval without an end: nftables' include/netlink.h, SET_ELEM_F_INTERVAL_OPEN. */
+function elementUserdata(comment: string | undefined, open: boolean): Uint8Array {
+  const records: UserdataRecord[] = [];
+  if (comment !== undefined) records.push(commentRecord(UDATA_COMMENT.element, comment));
+  if (open) records.push({ type: UDATA_ELEMENT_FLAGS, value: numberBytes(1, 4, 'host') });
+  return encodeUserdata(records);
+}
+const UDATA_ELEMENT_FLAGS = 1;
+
+function dataBytes(values: readonly NftDataType[], data: NftData): Uint8Array | NftVerdict {
   if (typeof data === 'object' && !('concat' in data)) return data;
-  const types = typesOf(set.map === undefined || set.map === 'verdict' ? 'integer' : set.map);
-  return keyBytes(types, data, false).first;
+  return keyBytes(values, data, false).first;
+}
+
+/** What all elements of a set have in common. */
+interface Shape {
+  readonly types: readonly NftDataType[];
+  /** Of what a map gives; `integer` where that is a verdict. */
+  readonly values: readonly NftDataType[];
+  readonly interval: boolean;
+}
+
+function shapeOf(set: NftSet): Shape {
+  const values = typesOf(set.map === undefined || set.map === 'verdict' ? 'integer' : set.map);
+  return { types: typesOf(set.type), values, interval: isInterval(set) };
 }
 
 interface RawElement {
@@ -199,7 +223,7 @@ interface RawElement {
   rest: Omit<NftElement, 'key'>;
 }
 
-function readElement(set: NftSet, attrs: NlAttrs): RawElement {
+function readElement(shape: Shape, attrs: NlAttrs): RawElement {
   const none: Uint8Array = new Uint8Array(0);
   const raw: RawElement = { first: none, last: undefined, flags: 0, rest: {} };
   const rest: { -readonly [K in keyof NftElement as K extends 'key' ? never : K]?: NonNullable<NftElement[K]> } = {};
@@ -207,7 +231,7 @@ function readElement(set: NftSet, attrs: NlAttrs): RawElement {
     if (a.type === NFTA_SET_ELEM.KEY) raw.first = readValue(a);
     else if (a.type === NFTA_SET_ELEM.KEY_END) raw.last = readValue(a);
     else if (a.type === NFTA_SET_ELEM.FLAGS) raw.flags = a.u32be();
-    else if (a.type === NFTA_SET_ELEM.DATA) rest.data = readMapped(set, a);
+    else if (a.type === NFTA_SET_ELEM.DATA) rest.data = readMapped(shape.values, a);
     else if (a.type === NFTA_SET_ELEM.TIMEOUT) rest.timeout = Number(a.u64be()) / 1000;
     else if (a.type === NFTA_SET_ELEM.EXPIRATION) rest.expires = Number(a.u64be()) / 1000;
     else if (a.type === NFTA_SET_ELEM.EXPR) rest.exprs = [decodeExpr(a.nested())];
@@ -219,37 +243,35 @@ function readElement(set: NftSet, attrs: NlAttrs): RawElement {
   }
   if (rest.timeout === 0) delete rest.timeout;
   raw.rest = rest;
-  if ((raw.flags & NFT_SET_ELEM_CATCHALL) === 0) requireSize(attrs, raw.first, set.type);
-  if (raw.last) requireSize(attrs, raw.last, set.type);
+  if ((raw.flags & NFT_SET_ELEM_CATCHALL) === 0) requireSize(attrs, raw.first, shape.types);
+  if (raw.last) requireSize(attrs, raw.last, shape.types);
   return raw;
 }
 
-function readMapped(set: NftSet, attrs: NlAttrs): NftData {
+function readMapped(types: readonly NftDataType[], attrs: NlAttrs): NftData {
   const data = readData(attrs);
   if (!(data instanceof Uint8Array)) return data;
-  const types = typesOf(set.map === undefined || set.map === 'verdict' ? 'integer' : set.map);
-  if (!requireSize(attrs, data, types.map((type) => type.name))) return 0;
+  if (!requireSize(attrs, data, types)) return 0;
   if (types.length === 1) return scalarFromBytes(types[0]!, data, false);
   return keyFromBytes(types, { first: data, last: data }, false) as { concat: readonly NftScalar[] };
 }
 
 /** Integers are as long as the expression they came from; everything else has its type's length. */
-function requireSize(attrs: NlAttrs, bytes: Uint8Array, type: NftSet['type']): boolean {
-  const types = typesOf(type);
-  const size = types.length === 1 ? types[0]!.size : types.reduce((sum, t) => sum + padded(t.size), 0);
+function requireSize(attrs: NlAttrs, bytes: Uint8Array, types: readonly NftDataType[]): boolean {
+  const size = typeSize(types);
   if (bytes.length === size || types.some((t) => t.name === 'integer')) return true;
   attrs.fail(`an element's value has ${bytes.length} bytes, ${size} wanted`);
   return false;
 }
 
-function assemble(set: NftSet, raw: readonly RawElement[]): NftElement[] {
-  const types = typesOf(set.type);
-  const interval = isInterval(set);
+function assemble({ types, interval }: Shape, raw: readonly RawElement[]): NftElement[] {
   const element = (key: KeyBytes, rest: RawElement['rest']): NftElement => ({
     key: keyFromBytes(types, key, interval),
     ...rest,
   });
-  const catchall = raw.filter((r) => (r.flags & NFT_SET_ELEM_CATCHALL) !== 0).map((r) => ({ key: CATCHALL, ...r.rest }));
+  const catchall = raw
+    .filter((r) => (r.flags & NFT_SET_ELEM_CATCHALL) !== 0)
+    .map((r) => ({ key: CATCHALL, ...r.rest }));
   const keyed = raw.filter((r) => (r.flags & NFT_SET_ELEM_CATCHALL) === 0);
   // an end sorts before a start at the same place: it belongs to the interval before
   keyed.sort((a, b) => compareBytes(a.first, b.first) || (b.flags & 1) - (a.flags & 1));

@@ -244,7 +244,13 @@ const PROTOCOLS = {
       window: th('integer', 14, 2),
     },
   },
-  udp: { base: 'transport', layer: 'transport', number: 17, checksum: inet(6), fields: { ...PORTS, length: th('integer', 4, 2) } },
+  udp: {
+    base: 'transport',
+    layer: 'transport',
+    number: 17,
+    checksum: inet(6),
+    fields: { ...PORTS, length: th('integer', 4, 2) },
+  },
   udplite: { base: 'transport', layer: 'transport', number: 136, fields: PORTS },
   dccp: { base: 'transport', layer: 'transport', number: 33, fields: PORTS },
   sctp: {
@@ -260,7 +266,12 @@ const PROTOCOLS = {
     number: 1,
     over: 'ip',
     checksum: inet(2),
-    fields: { type: th('icmp_type', 0, 1), code: th('icmp_code', 1, 1), id: th('integer', 4, 2), sequence: th('integer', 6, 2) },
+    fields: {
+      type: th('icmp_type', 0, 1),
+      code: th('icmp_code', 1, 1),
+      id: th('integer', 4, 2),
+      sequence: th('integer', 6, 2),
+    },
   },
   icmpv6: {
     base: 'transport',
@@ -268,6 +279,11 @@ const PROTOCOLS = {
     number: 58,
     over: 'ip6',
     checksum: inet(2),
-    fields: { type: th('icmpv6_type', 0, 1), code: th('icmpv6_code', 1, 1), id: th('integer', 4, 2), sequence: th('integer', 6, 2) },
+    fields: {
+      type: th('icmpv6_type', 0, 1),
+      code: th('icmpv6_code', 1, 1),
+      id: th('integer', 4, 2),
+      sequence: th('integer', 6, 2),
+    },
   },
 } as const satisfies Record<string, Protocol>;

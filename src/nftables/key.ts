@@ -96,11 +96,15 @@ export function fieldBytes(type: NftDataType, field: NftField, interval: boolean
     return { first: bytes, last: bytes };
   }
   if (!interval) {
-    throw new NetloomError('EBADVALUE', `${printField(type, field)}: a set without the flag interval takes single values`);
+    throw new NetloomError(
+      'EBADVALUE',
+      `${printField(type, field)}: a set without the flag interval takes single values`,
+    );
   }
   if ('range' in field) {
     const [first, last] = field.range.map((bound) => scalarBytes(type, bound, interval));
-    if (compareBytes(first!, last!) > 0) throw new NetloomError('EBADVALUE', `${printField(type, field)} ends before it starts`);
+    if (compareBytes(first!, last!) > 0)
+      throw new NetloomError('EBADVALUE', `${printField(type, field)} ends before it starts`);
     return { first: first!, last: last! };
   }
   return prefixBytes(type, field.prefix.addr, field.prefix.len);

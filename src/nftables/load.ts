@@ -37,7 +37,8 @@ export class Loader {
 
   /** What an expression gives; several fields for a concatenation. @throws NetloomError EBADVALUE */
   fieldsOf(expression: NftExpression): readonly FieldType[] {
-    if (typeof expression !== 'object') throw new NetloomError('EBADVALUE', `${expression} is a constant: nothing to load`);
+    if (typeof expression !== 'object')
+      throw new NetloomError('EBADVALUE', `${expression} is a constant: nothing to load`);
     if ('payload' in expression) return [headerField(expression.payload.protocol, expression.payload.field)];
     if ('meta' in expression) return [known(META_FIELDS[expression.meta.key], `meta ${expression.meta.key}`)];
     if ('ct' in expression) return [known(CT_FIELDS[expression.ct.key], `ct ${expression.ct.key}`)];
@@ -73,7 +74,10 @@ export class Loader {
     } else if ('jhash' in expression) {
       const { expr, mod, seed, offset } = expression.jhash;
       const source = slot + FULL_REGISTER;
-      const len = this.load(expr, source).reduce((sum, field, _, all) => sum + (all.length > 1 ? padded(field.len) : field.len), 0);
+      const len = this.load(expr, source).reduce(
+        (sum, field, _, all) => sum + (all.length > 1 ? padded(field.len) : field.len),
+        0,
+      );
       const rest = { dreg, modulus: mod, offset: offset ?? 0, ...(seed !== undefined && { seed }) };
       this.#emit({ name: 'hash', type: 'jenkins', sreg: register(source), len, ...rest });
     } else if ('concat' in expression) {
@@ -95,7 +99,10 @@ export class Loader {
   named(reference: string): NftSet {
     const set = this.#named.get(reference.slice(1));
     if (set) return set;
-    throw new NetloomError('EBADVALUE', `the rule names ${reference}, which is not among the sets it was compiled with`);
+    throw new NetloomError(
+      'EBADVALUE',
+      `the rule names ${reference}, which is not among the sets it was compiled with`,
+    );
   }
 
   /** Keeps an anonymous set for the rule's transaction. */
@@ -109,14 +116,25 @@ export class Loader {
   toNetworkOrder(field: FieldType, slot: number): void {
     if (field.byteorder === 'network' || field.type.base === 'string') return;
     const reg = register(slot);
-    this.#emit({ name: 'byteorder', sreg: reg, dreg: reg, op: 'hton', len: field.len, size: field.len % 4 === 0 ? 4 : 2 });
+    this.#emit({
+      name: 'byteorder',
+      sreg: reg,
+      dreg: reg,
+      op: 'hton',
+      len: field.len,
+      size: field.len % 4 === 0 ? 4 : 2,
+    });
   }
 
   /** A verdict map's lookup, or a map's. */
   #lookup(key: NftExpression, data: NftMapData, slot: number, dreg: number, want: readonly NftTypeName[]): void {
     if (typeof data === 'string') return this.lookup(key, this.named(data), slot, { dreg });
     const map = want.length === 1 ? want[0]! : want;
-    const { set, id } = this.anonymous(this.fieldsOf(key), data.set.map(([k, d]) => ({ key: k, data: d })), map);
+    const { set, id } = this.anonymous(
+      this.fieldsOf(key),
+      data.set.map(([k, d]) => ({ key: k, data: d })),
+      map,
+    );
     this.lookup(key, set, slot, { dreg, setId: id });
   }
 
@@ -158,7 +176,8 @@ export class Loader {
   }
 
   #mapFields(data: NftMapData): readonly FieldType[] {
-    if (typeof data !== 'string') throw new NetloomError('EBADVALUE', 'an anonymous map is of use only where its type is known');
+    if (typeof data !== 'string')
+      throw new NetloomError('EBADVALUE', 'an anonymous map is of use only where its type is known');
     const { map } = this.named(data);
     if (map === undefined || map === 'verdict') throw new NetloomError('EBADVALUE', `${data} is no map of values`);
     return typesOf(map).map((type) => valueField(type.name));

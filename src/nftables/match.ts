@@ -4,12 +4,20 @@ import type { Dependencies } from './dependency.ts';
 import type { CmpOp } from './expr/cmp.ts';
 import type { CmpExpr, Expr, PayloadExpr } from './expr/index.ts';
 import { constantBytes, type FieldType, headerField } from './field.ts';
-import { isConcat, maskBytes, type NftField, type NftKey, prefixBytes, scalarBytes } from './key.ts';
+import { isConcat, maskBytes, type NftField, type NftKey, prefixBytes } from './key.ts';
 import { bitsBytes, type Loader } from './load.ts';
 import { register } from './register.ts';
 import type { NftExpression, NftMatch } from './statement.ts';
 
-const CMP: Readonly<Record<NftMatch['op'], CmpOp>> = { '==': 'eq', in: 'eq', '!=': 'neq', '<': 'lt', '>': 'gt', '<=': 'lte', '>=': 'gte' };
+const CMP: Readonly<Record<NftMatch['op'], CmpOp>> = {
+  '==': 'eq',
+  in: 'eq',
+  '!=': 'neq',
+  '<': 'lt',
+  '>': 'gt',
+  '<=': 'lte',
+  '>=': 'gte',
+};
 
 /** Writes the expressions of conditions. */
 export class Matcher {
@@ -39,13 +47,17 @@ export class Matcher {
     // nft makes a plain comparison of a set with one member
     if (keys.length === 1 && !isConcat(only!)) return this.#matchField(op, left, only!);
     const fields = this.#loader.fieldsOf(left);
-    const { set, id } = this.#loader.anonymous(fields, keys.map((key) => ({ key })));
+    const { set, id } = this.#loader.anonymous(
+      fields,
+      keys.map((key) => ({ key })),
+    );
     this.#loader.lookup(left, set, 0, { ...inverted(op), setId: id });
   }
 
   #matchBits(op: NftMatch['op'], left: NftExpression, names: readonly NftScalar[]): void {
     const field = this.#single(left);
-    if (field.type.base !== 'bitmask') throw new NetloomError('EBADVALUE', `a list means bits, and ${field.type.name} has none`);
+    if (field.type.base !== 'bitmask')
+      throw new NetloomError('EBADVALUE', `a list means bits, and ${field.type.name} has none`);
     const bits = bitsBytes(field, names);
     if (op === 'in') this.#anyOf(left, field, bits);
     else this.#compare(op, left, field, bits);
@@ -84,7 +96,13 @@ export class Matcher {
     const before = this.#last;
     const [first, value] = before ? [this.#exprs[before.load], this.#exprs[before.load + 1]] : [];
     const second = this.#exprs[at] as PayloadExpr;
-    if (before?.mergeable && mergeable && first?.name === 'payload' && value?.name === 'cmp' && canJoin(first, second)) {
+    if (
+      before?.mergeable &&
+      mergeable &&
+      first?.name === 'payload' &&
+      value?.name === 'cmp' &&
+      canJoin(first, second)
+    ) {
       this.#exprs.splice(at, 1);
       this.#exprs[before.load] = { ...first, len: first.len + second.len };
       this.#exprs[before.load + 1] = { ...value, data: Uint8Array.of(...value.data, ...cmp.data) };
@@ -100,7 +118,8 @@ export class Matcher {
     let shift = 0n;
     while (((BigInt(bits) >> shift) & 1n) === 0n) shift++;
     const value = bytesNumber(data, field.byteorder) << shift;
-    if ((value & ~BigInt(bits)) !== 0n) throw new NetloomError('EBADVALUE', `${value >> shift} is too large for its field`);
+    if ((value & ~BigInt(bits)) !== 0n)
+      throw new NetloomError('EBADVALUE', `${value >> shift} is too large for its field`);
     this.#mask(numberBytes(bits, field.len, 'network'));
     this.#exprs.push({ name: 'cmp', sreg: register(0), op: CMP[op], data: numberBytes(value, field.len, 'network') });
   }
@@ -111,8 +130,14 @@ export class Matcher {
     this.#exprs.push({ name: 'cmp', sreg: register(0), op: 'neq', data: new Uint8Array(field.len) });
   }
 
-  #matchRange(op: NftMatch['op'], left: NftExpression, field: FieldType, bounds: readonly [NftScalar, NftScalar]): void {
-    if (maskOf(left) !== undefined) throw new NetloomError('EBADVALUE', 'netloom cannot compare part of a byte with a range yet');
+  #matchRange(
+    op: NftMatch['op'],
+    left: NftExpression,
+    field: FieldType,
+    bounds: readonly [NftScalar, NftScalar],
+  ): void {
+    if (maskOf(left) !== undefined)
+      throw new NetloomError('EBADVALUE', 'netloom cannot compare part of a byte with a range yet');
     this.#loader.load(left, 0);
     this.#loader.toNetworkOrder(field, 0);
     const [from, to] = bounds.map((bound) => constantBytes({ ...field, byteorder: 'network' }, bound));
@@ -168,7 +193,9 @@ function canJoin(first: PayloadExpr, second: PayloadExpr): boolean {
 }
 
 function maskOf(left: NftExpression): number | undefined {
-  return typeof left === 'object' && 'payload' in left ? headerField(left.payload.protocol, left.payload.field).mask : undefined;
+  return typeof left === 'object' && 'payload' in left
+    ? headerField(left.payload.protocol, left.payload.field).mask
+    : undefined;
 }
 
 function inverted(op: NftMatch['op']): { inv?: true } {

@@ -1,6 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import { dataType, type NftDataType, type NftScalar } from './datatype.ts';
-import { type NftField, type NftKey, printField, printKey, quoted } from './key.ts';
+import { type NftKey, printField, printKey, quoted } from './key.ts';
 import { CT_FIELDS, headerField, META_FIELDS } from './field.ts';
 import type { NatFlag } from './expr/index.ts';
 import type {
@@ -73,7 +73,17 @@ export function printExpression(e: NftExpression): string {
 
 /** Keys of `meta` that nft prints without it. */
 const UNQUALIFIED: ReadonlySet<string> = new Set([
-  'iif', 'iifname', 'oif', 'oifname', 'iiftype', 'oiftype', 'skuid', 'skgid', 'iifgroup', 'oifgroup', 'rtclassid',
+  'iif',
+  'iifname',
+  'oif',
+  'oifname',
+  'iiftype',
+  'oiftype',
+  'skuid',
+  'skgid',
+  'iifgroup',
+  'oifgroup',
+  'rtclassid',
 ]);
 
 function printMatch({ op, left, right }: NftMatch): string {
@@ -88,10 +98,11 @@ function printRight(right: NftRight, left: NftExpression): string {
   if (typeof right === 'object' && 'set' in right) {
     return `{ ${right.set.map((key: NftKey) => printKey(typesOfKey(left) as NftDataType[], key)).join(', ')} }`;
   }
-  if (isBitList(right)) return isMasked(left) || right.length !== 1 ? right.join(isMasked(left) ? ' | ' : ',') : String(right[0]);
+  if (isBitList(right))
+    return isMasked(left) || right.length !== 1 ? right.join(isMasked(left) ? ' | ' : ',') : String(right[0]);
   if (typeof right === 'string' && right.startsWith('@')) return right;
   if (isCheck(left)) return right === 1 || right === 'exists' ? 'exists' : 'missing';
-  return printField(type, right as NftField);
+  return printField(type, right);
 }
 
 function printMapData(data: NftMapData, key: NftExpression): string {
@@ -169,7 +180,13 @@ function printDynamicSet({ op, elem, set, timeout, stmt }: NftDynamicSet): strin
 export function printSeconds(seconds: number): string {
   let rest = Math.round(seconds * 1000);
   let text = '';
-  for (const [unit, size] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000], ['ms', 1]] as const) {
+  for (const [unit, size] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ] as const) {
     const count = Math.floor(rest / size);
     rest -= count * size;
     if (count > 0) text += `${count}${unit}`;

@@ -44,7 +44,11 @@ export function ruleDelete(rule: NftRuleName): Request {
 }
 
 /** Deletes every rule of a chain. nft: `flush chain`. */
-export function chainFlush(chain: { readonly family: NftFamily; readonly table: string; readonly name: string }): Request {
+export function chainFlush(chain: {
+  readonly family: NftFamily;
+  readonly table: string;
+  readonly name: string;
+}): Request {
   const names = { family: chain.family, table: chain.table, chain: chain.name };
   return nftRequest(NFT_MSG.DELRULE, 0, chain.family, label('DEL', names), (w) => {
     w.string(NFTA_RULE.TABLE, chain.table).string(NFTA_RULE.CHAIN, chain.name);

@@ -78,7 +78,14 @@ export type NftExpression =
   | { readonly rt: { readonly key: RtKey } }
   | { readonly 'tcp option': { readonly name: 'maxseg'; readonly field: 'size' } }
   | { readonly numgen: { readonly mode: 'inc' | 'random'; readonly mod: number; readonly offset?: number } }
-  | { readonly jhash: { readonly expr: NftExpression; readonly mod: number; readonly seed?: number; readonly offset?: number } }
+  | {
+      readonly jhash: {
+        readonly expr: NftExpression;
+        readonly mod: number;
+        readonly seed?: number;
+        readonly offset?: number;
+      };
+    }
   | { readonly symhash: { readonly mod: number; readonly offset?: number } }
   | { readonly concat: readonly NftExpression[] }
   | { readonly map: { readonly key: NftExpression; readonly data: NftMapData } }

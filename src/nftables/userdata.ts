@@ -43,7 +43,7 @@ export function encodeUserdata(records: readonly UserdataRecord[]): Uint8Array {
 /** @throws MalformedError for a record that runs past the end */
 export function decodeUserdata(bytes: Uint8Array): UserdataRecord[] {
   const records: UserdataRecord[] = [];
-  for (let at = 0; at + 2 <= bytes.length; ) {
+  for (let at = 0; at + 2 <= bytes.length;) {
     const [type, length] = [bytes[at]!, bytes[at + 1]!];
     if (at + 2 + length > bytes.length) throw new MalformedError(`userdata record at byte ${at} runs past the end`);
     records.push({ type, value: new Uint8Array(bytes.subarray(at + 2, at + 2 + length)) });

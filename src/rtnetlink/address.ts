@@ -99,7 +99,11 @@ export function addressDelete(spec: AddressSpec): Request {
 /** `ip address show`, filtered by the kernel. Without a family, take `ipMessages` of the answer. */
 export function addressDump(options?: { readonly index?: number; readonly family?: Family }): Request {
   return request(RTM.GETADDR, NLM_F.DUMP, 'RTM_GETADDR dump', (w) => {
-    w.rawU8(afOf(options?.family)).rawU8(0).rawU8(0).rawU8(0).rawU32(options?.index ?? 0);
+    w.rawU8(afOf(options?.family))
+      .rawU8(0)
+      .rawU8(0)
+      .rawU8(0)
+      .rawU32(options?.index ?? 0);
   });
 }
 
@@ -178,7 +182,11 @@ function addressRequest(type: number, flags: number, spec: AddressSpec): Request
   const verb = type === RTM.NEWADDR ? 'RTM_NEWADDR' : 'RTM_DELADDR';
   return request(type, flags, `${verb} ${prefix.text} index=${spec.index}`, (w) => {
     const scope = spec.scope ?? (family === 4 && bytes[0] === 127 ? RT_SCOPE.HOST : RT_SCOPE.UNIVERSE);
-    w.rawU8(afOf(family)).rawU8(prefix.length).rawU8(bits > 0xff ? 0 : bits).rawU8(scope).rawU32(spec.index);
+    w.rawU8(afOf(family))
+      .rawU8(prefix.length)
+      .rawU8(bits > 0xff ? 0 : bits)
+      .rawU8(scope)
+      .rawU32(spec.index);
     w.bytes(IFA.LOCAL, bytes);
     if (spec.broadcast !== undefined) w.bytes(IFA.BROADCAST, parseIp(spec.broadcast).bytes);
     if (spec.label !== undefined) w.string(IFA.LABEL, spec.label);

@@ -11,6 +11,7 @@ const PORT_STATES: Readonly<Record<PortState, number>> = {
   forwarding: 3,
   blocking: 4,
 };
+const STATE_NAMES = Object.keys(PORT_STATES) as PortState[];
 
 /** What a bridge holds for one of its ports; names as in bridge(8). */
 export interface BridgePort {
@@ -72,9 +73,100 @@ export function writeBridgePort(w: NlWriter, port: BridgePort): void {
   fields.write(w, port);
 }
 
-/** @param attrs IFLA_INFO_SLAVE_DATA or IFLA_PROTINFO */
-export function readBridgePort(attrs: NlAttrs): BridgePort {
-  const port: BridgePort = {};
-  fields.readAll(attrs, port);
+/**
+ * What a kernel does not speak of has the value that it behaves by. Ports are read by the thousand: hence no table here.
+ * @param attrs IFLA_INFO_SLAVE_DATA or IFLA_PROTINFO
+ */
+export function readBridgePort(attrs: NlAttrs): Required<BridgePort> {
+  const port: { -readonly [K in keyof BridgePort]-?: BridgePort[K] } = {
+    state: 'disabled',
+    priority: 0,
+    cost: 0,
+    hairpin: false,
+    guard: false,
+    rootBlock: false,
+    fastleave: false,
+    learning: true,
+    flood: true,
+    mcastFlood: true,
+    bcastFlood: true,
+    mcastToUnicast: false,
+    multicastRouter: 1,
+    proxyarp: false,
+    proxyarpWifi: false,
+    neighSuppress: false,
+    vlanTunnel: false,
+    isolated: false,
+    locked: false,
+    groupFwdMask: 0,
+    backupPort: 0,
+  };
+  for (const a of attrs) {
+    switch (a.type) {
+      case IFLA_BRPORT.STATE:
+        port.state = STATE_NAMES[a.u8()] ?? 'disabled';
+        break;
+      case IFLA_BRPORT.PRIORITY:
+        port.priority = a.u16();
+        break;
+      case IFLA_BRPORT.COST:
+        port.cost = a.u32();
+        break;
+      case IFLA_BRPORT.MODE:
+        port.hairpin = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.GUARD:
+        port.guard = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.PROTECT:
+        port.rootBlock = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.FAST_LEAVE:
+        port.fastleave = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.LEARNING:
+        port.learning = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.UNICAST_FLOOD:
+        port.flood = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.MCAST_FLOOD:
+        port.mcastFlood = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.BCAST_FLOOD:
+        port.bcastFlood = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.MCAST_TO_UCAST:
+        port.mcastToUnicast = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.MULTICAST_ROUTER:
+        port.multicastRouter = a.u8();
+        break;
+      case IFLA_BRPORT.PROXYARP:
+        port.proxyarp = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.PROXYARP_WIFI:
+        port.proxyarpWifi = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.NEIGH_SUPPRESS:
+        port.neighSuppress = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.VLAN_TUNNEL:
+        port.vlanTunnel = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.ISOLATED:
+        port.isolated = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.LOCKED:
+        port.locked = a.u8() !== 0;
+        break;
+      case IFLA_BRPORT.GROUP_FWD_MASK:
+        port.groupFwdMask = a.u16();
+        break;
+      case IFLA_BRPORT.BACKUP_PORT:
+        port.backupPort = a.u32();
+        break;
+    }
+  }
   return port;
 }

@@ -81,7 +81,13 @@ export function fdbDelete(spec: FdbSpec): Request {
 /** `bridge fdb show`: all, of a bridge (`master`), or of one port or VXLAN (`index`). */
 export function fdbDump(options?: { readonly index?: number; readonly master?: number }): Request {
   return request(RTM.GETNEIGH, NLM_F.DUMP, 'RTM_GETNEIGH AF_BRIDGE dump', (w) => {
-    w.rawU8(AF.BRIDGE).rawU8(0).rawU16(0).rawI32(options?.index ?? 0).rawU16(0).rawU8(0).rawU8(0);
+    w.rawU8(AF.BRIDGE)
+      .rawU8(0)
+      .rawU16(0)
+      .rawI32(options?.index ?? 0)
+      .rawU16(0)
+      .rawU8(0)
+      .rawU8(0);
     if (options?.master !== undefined) w.u32(NDA.MASTER, options.master);
   });
 }
@@ -168,7 +174,9 @@ function fdbRequest(type: number, nlFlags: number, spec: FdbSpec): Request {
     const asked = bitsOfNames(spec.flags, FLAGS);
     const flags = (asked & (NTF.SELF | NTF.MASTER)) === 0 ? asked | NTF.SELF : asked;
     w.rawU8(AF.BRIDGE).rawU8(0).rawU16(0).rawI32(spec.index);
-    w.rawU16(STATE_BITS[spec.state ?? 'permanent']).rawU8(flags).rawU8(0);
+    w.rawU16(STATE_BITS[spec.state ?? 'permanent'])
+      .rawU8(flags)
+      .rawU8(0);
     w.bytes(NDA.LLADDR, parseMac(spec.mac));
     if (spec.dst !== undefined) w.bytes(NDA.DST, parseIp(spec.dst).bytes);
     if (spec.vlan !== undefined) w.u16(NDA.VLAN, spec.vlan);

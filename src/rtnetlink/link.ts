@@ -1,9 +1,17 @@
 import { NetloomError } from '../errors.ts';
-import { MalformedError, NlAttrs, type NlMessage, type NlWriter, NLA_F_NESTED, NLM_F, type Request } from '../netlink/index.ts';
+import {
+  MalformedError,
+  NlAttrs,
+  type NlMessage,
+  type NlWriter,
+  NLA_F_NESTED,
+  NLM_F,
+  type Request,
+} from '../netlink/index.ts';
 import { type BridgePort, readBridgePort, writeBridgePort } from './bridgeport.ts';
-import { attrsOf, i32At, lladdrText, request, u16At, u32At } from './codec.ts';
+import { attrsOf, i32At, lladdrText, request, text, u16At, u32At } from './codec.ts';
 import { AF, IFF, IFLA, IFLA_INET6, IFLA_INFO, RTEXT_FILTER, RTM } from './constants/index.ts';
-import { kindName, kindData, type LinkKind, type LinkKindName, readKind, type Tun } from './kinds/index.ts';
+import { kindName, kindWriter, type LinkKind, type LinkKindName, readKind, type Tun } from './kinds/index.ts';
 import { ADDR_GEN_MODES, type AddrGenMode, type LinkAttributes, type LinkLater, writeLinkBody } from './linkbody.ts';
 
 /** A link to make. Its alias and its `addrGenMode` are for `linkSet`, in the same burst if need be. */
@@ -20,7 +28,15 @@ export type LinkSelector = { readonly index: number } | { readonly name: string 
 
 /** RFC 2863 states. linux/if.h IF_OPER_* */
 export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
-const OPER_STATES: readonly OperState[] = ['unknown', 'notpresent', 'down', 'lowerlayerdown', 'testing', 'dormant', 'up'];
+const OPER_STATES: readonly OperState[] = [
+  'unknown',
+  'notpresent',
+  'down',
+  'lowerlayerdown',
+  'testing',
+  'dormant',
+  'up',
+];
 
 /** The counters that `ip -s link` prints: the first ten of struct rtnl_link_stats64, which have never moved. */
 export interface LinkStats {
@@ -67,7 +83,7 @@ export interface Link {
   /** Undefined for hardware and for loopback. */
   readonly info: LinkKind | undefined;
   /** Set when the master is a bridge. */
-  readonly port: BridgePort | undefined;
+  readonly port: Required<BridgePort> | undefined;
 }
 
 /** `ip link add`. @throws NetloomError for a name, address or kind that cannot be; NetlinkError EEXIST from the kernel. */
@@ -144,11 +160,11 @@ export function parseLink(message: NlMessage): Link {
   let promiscuity = 0;
   let altNames: readonly string[] = NO_NAMES;
   let info: LinkKind | undefined;
-  let port: BridgePort | undefined;
+  let port: Required<BridgePort> | undefined;
   for (const a of attrs) {
     switch (a.type) {
       case IFLA.IFNAME:
-        name = a.string();
+        name = text(a);
         break;
       case IFLA.MTU:
         mtu = a.u32();
@@ -169,7 +185,7 @@ export function parseLink(message: NlMessage): Link {
         group = a.u32();
         break;
       case IFLA.IFALIAS:
-        alias = a.string();
+        alias = text(a);
         break;
       case IFLA.TXQLEN:
         txQueueLen = a.u32();
@@ -255,26 +271,26 @@ function selectorText(link: LinkSelector | { readonly group: number }): string {
 function writeInfo(w: NlWriter, info: LinkKind): void {
   w.nest(IFLA.LINKINFO, () => {
     w.bytes(IFLA_INFO.KIND, utf8.encode(kindName(info)));
-    const data = kindData(info);
-    if (data.length > 0) w.bytes(IFLA_INFO.DATA, data);
+    const data = kindWriter(info);
+    if (data) w.nest(IFLA_INFO.DATA, data);
   });
 }
 
-function readInfo(attrs: NlAttrs): { info: LinkKind | undefined; port: BridgePort | undefined } {
+function readInfo(attrs: NlAttrs): { info: LinkKind | undefined; port: Required<BridgePort> | undefined } {
   let info: LinkKind | undefined;
-  let port: BridgePort | undefined;
+  let port: Required<BridgePort> | undefined;
   let kind = '';
   let masterKind = '';
   for (const a of attrs) {
     switch (a.type) {
       case IFLA_INFO.KIND:
-        kind = a.string();
+        kind = text(a);
         break;
       case IFLA_INFO.DATA: // the kernel puts a kind before its data
         info = readKind(kind, a.nested());
         break;
       case IFLA_INFO.SLAVE_KIND:
-        masterKind = a.string();
+        masterKind = text(a);
         break;
       case IFLA_INFO.SLAVE_DATA:
         if (masterKind === 'bridge') port = readBridgePort(a.nested());
@@ -300,6 +316,6 @@ const ADDR_GEN_MODE_NAMES = Object.keys(ADDR_GEN_MODES) as AddrGenMode[];
 
 function readAltNames(attrs: NlAttrs): readonly string[] {
   const names: string[] = [];
-  for (const a of attrs) if (a.type === IFLA.ALT_IFNAME) names.push(a.string());
+  for (const a of attrs) if (a.type === IFLA.ALT_IFNAME) names.push(text(a));
   return names;
 }

@@ -56,7 +56,12 @@ export function writeLinkBody(w: NlWriter, link: LinkAttributes & LinkLater, fam
   set(IFF.NOARP, link.noarp);
   set(IFF.PROMISC, link.promisc);
   set(IFF.ALLMULTI, link.allmulticast);
-  w.rawU8(family).rawU8(0).rawU16(0).rawI32(link.index ?? 0).rawU32(flags).rawU32(change);
+  w.rawU8(family)
+    .rawU8(0)
+    .rawU16(0)
+    .rawI32(link.index ?? 0)
+    .rawU32(flags)
+    .rawU32(change);
   if (link.link !== undefined) w.u32(IFLA.LINK, link.link);
   if (link.linkNetnsid !== undefined) w.i32(IFLA.LINK_NETNSID, link.linkNetnsid);
   if (link.mac !== undefined) w.bytes(IFLA.ADDRESS, parseMac(link.mac));

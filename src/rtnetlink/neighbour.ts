@@ -1,6 +1,18 @@
 import { parseIp, parseMac } from '../addr/index.ts';
 import { type NlMessage, NLM_F, type Request } from '../netlink/index.ts';
-import { afOf, attrsOf, bitNames, bitsOfNames, type Family, familyOf, i32At, ipText, lladdrText, request, u16At } from './codec.ts';
+import {
+  afOf,
+  attrsOf,
+  bitNames,
+  bitsOfNames,
+  type Family,
+  familyOf,
+  i32At,
+  ipText,
+  lladdrText,
+  request,
+  u16At,
+} from './codec.ts';
 import { NDA, NTF, NUD, RTM } from './constants/index.ts';
 
 /** Whether the kernel believes it, and for how long. linux/neighbour.h NUD_* */
@@ -148,7 +160,9 @@ function neighbourRequest(type: number, nlFlags: number, spec: NeighbourSpec): R
     const resolving = spec.managed === true || spec.flags?.includes('use') === true;
     const flags = bitsOfNames(spec.flags, FLAGS) | (spec.proxy === true ? NTF.PROXY : 0);
     w.rawU8(afOf(dst.family)).rawU8(0).rawU16(0).rawI32(spec.index);
-    w.rawU16(STATES[spec.state ?? (resolving ? 'none' : 'permanent')]).rawU8(flags).rawU8(0);
+    w.rawU16(STATES[spec.state ?? (resolving ? 'none' : 'permanent')])
+      .rawU8(flags)
+      .rawU8(0);
     if (spec.protocol !== undefined) w.u8(NDA.PROTOCOL, spec.protocol);
     w.bytes(NDA.DST, dst.bytes);
     if (spec.managed === true) w.u32(NDA.FLAGS_EXT, NTF_EXT_MANAGED);

@@ -138,7 +138,11 @@ export function routeDump(options?: {
   return request(RTM.GETROUTE, NLM_F.DUMP, 'RTM_GETROUTE dump', (w) => {
     const table = options?.table;
     w.rawU8(afOf(options?.family)).rawU8(0).rawU8(0).rawU8(0);
-    w.rawU8(0).rawU8(options?.protocol ?? 0).rawU8(0).rawU8(0).rawU32(0);
+    w.rawU8(0)
+      .rawU8(options?.protocol ?? 0)
+      .rawU8(0)
+      .rawU8(0)
+      .rawU32(0);
     if (table !== undefined) w.u32(RTA.TABLE, table);
     if (options?.oif !== undefined) w.u32(RTA.OIF, options.oif);
   });
@@ -163,7 +167,12 @@ export function routeGet(
     // without LOOKUP_TABLE, IPv4 names a table that is always main; IPv6 refuses it, and names the right one
     const lookup = to.family === 4 ? RTM_F.LOOKUP_TABLE : 0;
     const flags = lookup | (options?.fibMatch === true ? RTM_F.FIB_MATCH : 0);
-    w.rawU8(afOf(to.family)).rawU8(bits).rawU8(from ? bits : 0).rawU8(0).rawU32(0).rawU32(flags);
+    w.rawU8(afOf(to.family))
+      .rawU8(bits)
+      .rawU8(from ? bits : 0)
+      .rawU8(0)
+      .rawU32(0)
+      .rawU32(flags);
     w.bytes(RTA.DST, to.bytes);
     if (from) w.bytes(RTA.SRC, from.bytes);
     if (options?.uid !== undefined) w.u32(RTA.UID, options.uid);
@@ -260,7 +269,10 @@ function routeRequest(type: number, flags: number, spec: RouteSpec): Request {
   const table = spec.table ?? (isLocalType(spec.type) ? RT_TABLE.LOCAL : RT_TABLE.MAIN);
   const label = `${deleting ? 'RTM_DELROUTE' : 'RTM_NEWROUTE'} ${dst.text} table=${table}`;
   return request(type, flags, label, (w) => {
-    w.rawU8(afOf(family)).rawU8(dst.length).rawU8(src?.length ?? 0).rawU8(spec.tos ?? 0);
+    w.rawU8(afOf(family))
+      .rawU8(dst.length)
+      .rawU8(src?.length ?? 0)
+      .rawU8(spec.tos ?? 0);
     w.rawU8(table < 256 ? table : RT_TABLE.UNSPEC);
     w.rawU8(spec.protocol ?? (deleting ? RTPROT.UNSPEC : RTPROT.BOOT));
     w.rawU8(spec.scope ?? defaultScope(spec, family, deleting));
@@ -330,7 +342,10 @@ function writeNexthop(w: NlWriter, family: Family, hop: Nexthop): void {
   const gateway = hop.gateway === undefined || hop.gateway === '' ? undefined : parseIp(hop.gateway);
   const via = gateway === undefined || gateway.family === family ? 0 : 2;
   const length = 8 + (gateway ? (4 + via + gateway.bytes.length + 3) & ~3 : 0);
-  w.rawU16(length).rawU8(hop.onlink === true ? RTNH_F.ONLINK : 0).rawU8((hop.weight ?? 1) - 1).rawI32(hop.oif ?? 0);
+  w.rawU16(length)
+    .rawU8(hop.onlink === true ? RTNH_F.ONLINK : 0)
+    .rawU8((hop.weight ?? 1) - 1)
+    .rawI32(hop.oif ?? 0);
   if (gateway) writeGateway(w, family, gateway);
 }
 
@@ -338,7 +353,7 @@ function readNexthops(a: NlAttrs, payload: Uint8Array, root: NlAttrs): readonly 
   const hops: Required<Nexthop>[] = [];
   const bytes = a.bytes();
   const offset = bytes.byteOffset - payload.byteOffset;
-  for (let at = 0; at + 8 <= bytes.length; ) {
+  for (let at = 0; at + 8 <= bytes.length;) {
     const length = u16At(bytes, at);
     if (length < 8 || length > bytes.length - at) {
       a.fail(`nexthop at byte ${at} says ${length} bytes, ${bytes.length - at} are left`);
@@ -350,7 +365,12 @@ function readNexthops(a: NlAttrs, payload: Uint8Array, root: NlAttrs): readonly 
       else if (attr.type === RTA.VIA) gateway = readVia(attr);
     }
     const flags = bytes[at + 2]!;
-    hops.push({ gateway, oif: i32At(bytes, at + 4), weight: bytes[at + 3]! + 1, onlink: (flags & RTNH_F.ONLINK) !== 0 });
+    hops.push({
+      gateway,
+      oif: i32At(bytes, at + 4),
+      weight: bytes[at + 3]! + 1,
+      onlink: (flags & RTNH_F.ONLINK) !== 0,
+    });
     at += (length + 3) & ~3;
   }
   return hops;

@@ -44,9 +44,10 @@ export class Rtnl implements Disposable {
       return parse(message);
     };
     this.link = {
-      add: (spec) => run(link.linkAdd(spec)).catch((error: unknown) => {
-        throw linkKindUnsupported(error, kindName(spec.info));
-      }),
+      add: (spec) =>
+        run(link.linkAdd(spec)).catch((error: unknown) => {
+          throw linkKindUnsupported(error, kindName(spec.info));
+        }),
       set: (which, change) => run(link.linkSet(which, change)),
       setPort: (which, change) => run(link.linkSetPort(which, change)),
       delete: (which) => run(link.linkDelete(which)),

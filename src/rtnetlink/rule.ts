@@ -169,11 +169,18 @@ function ruleRequest(type: number, flags: number, spec: RuleSpec): Request {
   const to = spec.to === undefined ? undefined : parsePrefix(spec.to);
   const family = spec.family ?? from?.family ?? to?.family ?? 4;
   const action = spec.action ?? (spec.goto !== undefined ? 'goto' : deleting ? 'unspec' : 'table');
-  const table = spec.table ?? (deleting || action !== 'table' || spec.l3mdev === true ? RT_TABLE.UNSPEC : RT_TABLE.MAIN);
+  const table =
+    spec.table ?? (deleting || action !== 'table' || spec.l3mdev === true ? RT_TABLE.UNSPEC : RT_TABLE.MAIN);
   const label = `${deleting ? 'RTM_DELRULE' : 'RTM_NEWRULE'} priority=${spec.priority ?? 'any'} table=${table}`;
   return request(type, flags, label, (w) => {
-    w.rawU8(afOf(family)).rawU8(to?.length ?? 0).rawU8(from?.length ?? 0).rawU8(spec.tos ?? 0);
-    w.rawU8(table < 256 ? table : RT_TABLE.UNSPEC).rawU8(0).rawU8(0).rawU8(ACTIONS[action]);
+    w.rawU8(afOf(family))
+      .rawU8(to?.length ?? 0)
+      .rawU8(from?.length ?? 0)
+      .rawU8(spec.tos ?? 0);
+    w.rawU8(table < 256 ? table : RT_TABLE.UNSPEC)
+      .rawU8(0)
+      .rawU8(0)
+      .rawU8(ACTIONS[action]);
     w.rawU32(spec.not === true ? FIB_RULE.INVERT : 0);
     if (from) w.bytes(FRA.SRC, from.address.bytes);
     if (to) w.bytes(FRA.DST, to.address.bytes);

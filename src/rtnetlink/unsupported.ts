@@ -25,13 +25,19 @@ const NEEDS: Readonly<Record<LinkKindName, string>> = {
 };
 
 /**
- * What a refused `linkAdd` means: an UnsupportedError where the kernel does not know the kind (EOPNOTSUPP, after it has
- * tried to load a module `rtnl-link-KIND`), else the error itself.
+ * What a refused `linkAdd` means: an UnsupportedError where the kernel does not know the kind, after it has tried to load
+ * a module `rtnl-link-KIND`, or knows it without a setting that was asked for (a bridge without VLAN filtering). Any
+ * other error is returned as it is.
  */
 export function linkKindUnsupported(error: unknown, kind: string): unknown {
   if (!(error instanceof NetlinkError) || error.code !== 'EOPNOTSUPP') return error;
-  // other refusals with this errno say so in words; those of old kernels say nothing
-  if (error.extAck !== '' && error.extAck !== 'Unknown device type') return error;
+  // one errno for both, told apart by words only; other refusals with this errno explain themselves
+  const unknown = error.extAck === 'Unknown device type';
+  if (!unknown && error.extAck !== '') return error;
   const needs = Object.hasOwn(NEEDS, kind) ? ` (${NEEDS[kind as LinkKindName]})` : '';
-  return new UnsupportedError(`link kind ${kind}`, `load its module, or use a kernel that has it${needs}`, { cause: error });
+  return unknown
+    ? new UnsupportedError(`link kind ${kind}`, `load its module, or use a kernel that has it${needs}`, {
+        cause: error,
+      })
+    : new UnsupportedError(`support for a setting of this ${kind} link`, 'leave the setting out', { cause: error });
 }

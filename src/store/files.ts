@@ -92,7 +92,8 @@ function openRuntime(paths: StorePaths, state: DatabaseSync, bootId: string): Da
   return inTransaction(state, () => {
     if (isOfThisBoot(paths, bootId)) return openRuntimeFile(paths.runtime);
     try {
-      makeDirectory(dirname(paths.runtime));
+      // searchable by everybody: the daemon's socket lies here, and says by its own mode who may use it
+      makeDirectory(dirname(paths.runtime), 0o711);
       for (const suffix of ['', '-wal', '-shm']) rmSync(paths.runtime + suffix, { force: true });
       const joined = Number(state.prepare('SELECT rev FROM journal').get()?.['rev']);
       const db = open(paths.runtime, 'OFF', (fresh) => {
@@ -134,7 +135,7 @@ function isOfThisBoot(paths: StorePaths, bootId: string): boolean {
 function open(file: string, synchronous: 'FULL' | 'OFF', prepare: (db: DatabaseSync) => void): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
-    makeDirectory(dirname(file));
+    makeDirectory(dirname(file), 0o700);
     // SQLite gives its -wal and -shm files the mode of this one.
     closeSync(openSync(file, 'a', 0o600));
     db = new DatabaseSync(file, { timeout: 0 });
@@ -172,10 +173,10 @@ function inTransaction<T>(db: DatabaseSync, body: () => T): T {
   }
 }
 
-function makeDirectory(path: string): void {
-  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+function makeDirectory(path: string, mode: number): void {
+  const made = mkdirSync(path, { recursive: true, mode });
   // The mask may have taken bits of the owner's.
-  if (made !== undefined) chmodSync(path, 0o700);
+  if (made !== undefined) chmodSync(path, mode);
 }
 
 /** A new file's name is as durable as its contents only then. */

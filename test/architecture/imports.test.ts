@@ -15,7 +15,9 @@ test('the layers have an order: no two import each other, by however many steps'
     assert.ok(!above.includes(layer), `${[...above, layer].join(' → ')} is a circle`);
     const known = order.get(layer);
     if (known !== undefined) return known;
-    const below = (LAYERS[layer]?.may ?? []).filter((name) => !name.includes('/')).map((n) => rank(n, [...above, layer]));
+    const below = (LAYERS[layer]?.may ?? [])
+      .filter((name) => !name.includes('/'))
+      .map((n) => rank(n, [...above, layer]));
     order.set(layer, Math.max(0, ...below.map((n) => n + 1)));
     return order.get(layer)!;
   };
@@ -26,7 +28,8 @@ test('the rules mean something: every layer they allow exists, and every layer h
   const present = new Set([...readSources().keys()].map(layerOf));
   for (const [layer, { may }] of Object.entries(LAYERS)) {
     assert.ok(present.has(layer), `layer ${layer} has no file in src/: take its row out`);
-    for (const name of may) assert.ok(name.includes('/') || name in LAYERS, `${layer} may import ${name}, which is no layer`);
+    for (const name of may)
+      assert.ok(name.includes('/') || name in LAYERS, `${layer} may import ${name}, which is no layer`);
   }
 });
 
@@ -47,7 +50,10 @@ test('imports are found in every form', () => {
     /* import { no } from './comment.ts'; */
   `;
   assert.deepEqual(
-    importsOf('model/x.ts', text).map(({ to, typeOnly, names }) => [to, typeOnly ? 'type' : names ? 'value' : 'effect']),
+    importsOf('model/x.ts', text).map(({ to, typeOnly, names }) => [
+      to,
+      typeOnly ? 'type' : names ? 'value' : 'effect',
+    ]),
     [
       ['model/a.ts', 'value'],
       ['addr/index.ts', 'type'],

@@ -85,7 +85,8 @@ export interface Ban {
 
 export const BANS: readonly Ban[] = [
   {
-    pattern: /\b(spawn|spawnSync|exec|execSync|execFile|execFileSync|fork)\(\s*['"`](\/\S*\/)?(ip6?|ip6?tables(-\w+)?|nft|brctl|bridge|sysctl|tc|ipvsadm|wg|conntrack|ipset)\b/,
+    pattern:
+      /\b(spawn|spawnSync|exec|execSync|execFile|execFileSync|fork)\(\s*['"`](\/\S*\/)?(ip6?|ip6?tables(-\w+)?|nft|brctl|bridge|sysctl|tc|ipvsadm|wg|conntrack|ipset)\b/,
     except: [],
     why: 'the product speaks to the kernel itself: tools are the oracle of the tests',
   },
@@ -110,7 +111,8 @@ export const BANS: readonly Ban[] = [
     why: 'bytes are written and read by the families alone',
   },
   {
-    pattern: /\b(Date\.now|performance\.now|process\.hrtime|Math\.random|crypto\.random\w+|randomBytes|randomUUID)\b|new Date\(\)/,
+    pattern:
+      /\b(Date\.now|performance\.now|process\.hrtime|Math\.random|crypto\.random\w+|randomBytes|randomUUID)\b|new Date\(\)/,
     except: [],
     only: ['errors', 'addr', 'model', 'ipam', 'drivers', 'nat'],
     why: 'what is pure is given the time and the dice, so that a test can give others',

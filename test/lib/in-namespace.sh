@@ -32,21 +32,23 @@ case ${1:-} in
     shift
     root=$(readlink -f "$(dirname "$self")/../..")
     nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
-    mount -t tmpfs -o mode=755 tmpfs /mnt
+    stage=/mnt
+    case $root/ in /mnt/*) stage=/media ;; esac
+    mount -t tmpfs -o mode=755 tmpfs "$stage"
     if [ -c /dev/net/tun ]; then
-      mknod -m 666 /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun # its mode is 0600 on some machines
+      mknod -m 666 "$stage/tun" c 10 200 && mount --bind "$stage/tun" /dev/net/tun # its mode is 0600 on some machines
     fi
     # A checkout below /root, or made with umask 077, is closed to others: pass it on by another path, or as a copy.
     if ! $nobody sh -c "test -r '$root/package.json' && test -x '$root/node_modules/.bin/node'" 2>/dev/null; then
-      mkdir /mnt/netloom
-      mount --bind "$root" /mnt/netloom
-      if ! $nobody sh -c "cd /mnt/netloom && test -r package.json && test -x node_modules/.bin/node" 2>/dev/null; then
-        umount /mnt/netloom
-        cp -a "$root/." /mnt/netloom/
-        chmod -R a+rX /mnt/netloom
+      mkdir "$stage/netloom"
+      mount --bind "$root" "$stage/netloom"
+      if ! $nobody sh -c "cd '$stage/netloom' && test -r package.json && test -x node_modules/.bin/node" 2>/dev/null; then
+        umount "$stage/netloom"
+        cp -a "$root/." "$stage/netloom/"
+        chmod -R a+rX "$stage/netloom"
       fi
-      cd /mnt/netloom
-      self=/mnt/netloom/test/lib/in-namespace.sh
+      cd "$stage/netloom"
+      self=$stage/netloom/test/lib/in-namespace.sh
     fi
     $nobody unshare --user --map-root-user true 2>/dev/null ||
       die "this machine refuses unprivileged user namespaces (see user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
@@ -83,7 +85,9 @@ private() {
 }
 private /etc
 private /var/lib
-rm -rf /etc/netns /var/lib/netloom
+for dir in /etc/netns /var/lib/netloom; do # the machine's own must not be seen, and may not be ours to remove
+  rm -rf "$dir" 2>/dev/null || mount -t tmpfs -o mode=755 tmpfs "$dir"
+done
 ip link set lo up
 
 status=0

@@ -127,7 +127,7 @@ class Peer {
     const script = fileURLToPath(new URL('peer-process.ts', import.meta.url));
     const [file, ...args] = [...enter(netns), process.execPath, '--no-warnings', script];
     // the IPC channel is inherited through nsenter, which only enters and executes
-    const peer = new Peer(spawn(file!, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] }));
+    const peer = new Peer(spawn(file, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] }));
     await peer.#wait(0);
     return peer;
   }

@@ -10,7 +10,9 @@ export interface Snapshot {
   readonly ruleset: string;
 }
 
-interface LinkJson {
+/** As `ip -j -d link` and `ip -j addr` have it, together. */
+export interface LinkJson {
+  readonly ifindex: number;
   readonly ifname: string;
   readonly flags: readonly string[];
   readonly mtu: number;
@@ -18,19 +20,40 @@ interface LinkJson {
   readonly address?: string;
   readonly group?: string;
   readonly ifalias?: string;
-  readonly linkinfo?: { readonly info_kind?: string };
-  readonly addr_info: readonly { readonly family: string; readonly local: string; readonly prefixlen: number; readonly scope: string }[];
+  readonly inet6_addr_gen_mode?: string;
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean };
+  };
+  readonly addr_info: readonly AddressJson[];
+}
+export interface AddressJson {
+  readonly family: string;
+  readonly local: string;
+  readonly prefixlen: number;
+  readonly scope: string;
+  readonly broadcast?: string;
+  readonly nodad?: boolean;
 }
 
-/** As `ip` and `nft`, not netloom, see it. `anyMac` leaves out hardware addresses that the kernel draws by chance. */
-export async function snapshot(netns: Netns, { anyMac = true }: { readonly anyMac?: boolean } = {}): Promise<Snapshot> {
-  const links = await jsonIn<LinkJson[]>(netns, ['ip', '-j', '-d', 'addr']);
-  const routes = await okIn(netns, ['ip', 'route', 'show', 'table', 'all']);
-  const routes6 = await okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']);
+export interface SnapshotOptions {
+  /** Links whose hardware address counts; none by default, because the kernel draws what nobody chose. */
+  readonly macOf?: (link: LinkJson) => boolean;
+}
+
+/** As `ip` and `nft`, not netloom, see it. */
+export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
+  const [links, routes, routes6, ruleset] = await Promise.all([
+    linksOf(netns),
+    okIn(netns, ['ip', 'route', 'show', 'table', 'all']),
+    okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']),
+    okIn(netns, ['nft', '-s', 'list', 'ruleset']),
+  ]);
   return {
     links: links
-      .map((l) =>
-        [
+      .map((l) => {
+        const port = l.linkinfo?.info_slave_data;
+        return [
           l.ifname,
           l.linkinfo?.info_kind ?? '',
           l.flags.includes('UP') ? 'up' : 'down',
@@ -38,12 +61,15 @@ export async function snapshot(netns: Netns, { anyMac = true }: { readonly anyMa
           l.master ? `master ${l.master}` : '',
           `group ${l.group ?? ''}`,
           l.ifalias ?? '',
-          anyMac ? '' : (l.address ?? ''),
-        ].join(' '),
-      )
+          `addrgenmode ${l.inet6_addr_gen_mode ?? ''}`,
+          port?.hairpin === true ? 'hairpin' : '',
+          port?.isolated === true ? 'isolated' : '',
+          macOf(l) ? (l.address ?? '') : '',
+        ].join(' ');
+      })
       .sort(),
     addresses: links
-      .flatMap((l) => l.addr_info.filter((a) => a.scope !== 'link').map((a) => `${l.ifname} ${a.local}/${a.prefixlen}`))
+      .flatMap((l) => l.addr_info.filter((a) => a.scope !== 'link').map((a) => `${l.ifname} ${a.local}/${a.prefixlen}${a.nodad === true ? ' nodad' : ''}`))
       .sort(),
     // link-local ones come with the links, and some only after a while
     routes: `${routes}\n${routes6}`
@@ -51,8 +77,25 @@ export async function snapshot(netns: Netns, { anyMac = true }: { readonly anyMa
       .map((line) => line.trim().replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
       .filter((line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line))
       .sort(),
-    ruleset: (await okIn(netns, ['nft', '-s', 'list', 'ruleset'])).trim(),
+    ruleset: ruleset.trim(),
   };
+}
+
+/** Every link with its addresses. */
+export async function linksOf(netns: Netns): Promise<LinkJson[]> {
+  const [links, addresses] = await Promise.all([
+    jsonIn<Omit<LinkJson, 'addr_info'>[]>(netns, ['ip', '-j', '-d', 'link']),
+    jsonIn<Pick<LinkJson, 'ifindex' | 'addr_info'>[]>(netns, ['ip', '-j', 'addr']),
+  ]);
+  const of = new Map(addresses.map(({ ifindex, addr_info }) => [ifindex, addr_info]));
+  return links.map((link) => ({ ...link, addr_info: of.get(link.ifindex) ?? [] }));
+}
+
+/** Every IPv4 and IPv6 parameter of the namespace and of its interfaces: `ipv4/conf/eth0/forwarding:1`. */
+export async function parameters(netns: Netns): Promise<string[]> {
+  // sysctl(8) walks through all that there are; grep(1) says 2 for the one that cannot be read, ipv6 stable_secret
+  const text = await okIn(netns, ['sh', '-c', 'cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || [ $? = 2 ]']);
+  return text.split('\n').filter((line) => line !== '').sort();
 }
 
 /** File names in a directory; none where there is no such directory. */

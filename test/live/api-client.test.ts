@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,9 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { Client } from '../../src/api/client.ts';
 import { rig, withCode } from './api-fixture.ts';
+
+/** In a user namespace with a single user mapped (user_namespaces(7)) nobody else can be become. */
+const ONE_USER = process.getuid?.() !== 0 || /^\s*\d+\s+\d+\s+1$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
 
 /** A folder that goes at the end of the scope. */
 function folder(): { path: string } & Disposable {
@@ -116,7 +119,12 @@ test('a question on a connection that was closed meanwhile is asked again', asyn
 test('EBADANSWER from whoever is not netloom', async () => {
   using dir = folder();
   const path = join(dir.path, 'netloom.sock');
-  const answers: [number, string][] = [[200, '<html>'], [404, 'page not found'], [500, '{"error":"x"}'], [200, '']];
+  const answers: [number, string][] = [
+    [200, '<html>'],
+    [404, 'page not found'],
+    [500, '{"error":"x"}'],
+    [200, ''],
+  ];
   await using _server = await stranger(path, (_request, response) => {
     const [status, text] = answers[0] as [number, string];
     response.writeHead(status);
@@ -130,7 +138,7 @@ test('EBADANSWER from whoever is not netloom', async () => {
   await client[Symbol.asyncDispose]();
 });
 
-test('EACCES where the socket is not for this user', { skip: process.getuid?.() !== 0 && 'needs a second user' }, async () => {
+test('EACCES where the socket is not for this user', { skip: ONE_USER && 'needs a second user' }, async () => {
   await using it = await rig();
   chmodSync(it.socketPath, 0o600);
   chmodSync(dirname(it.socketPath), 0o755);
@@ -140,7 +148,9 @@ test('EACCES where the socket is not for this user', { skip: process.getuid?.() 
     await Client.connect(process.argv[1]).catch((error) => codes.push(error.code));
     await new Client(process.argv[1]).version().catch((error) => codes.push(error.code));
     process.stdout.write(codes.join());`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, it.socketPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, it.socketPath], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   assert.equal(await text(child.stdout), 'EACCES,EACCES');
 });
 
@@ -156,7 +166,14 @@ test('the client brings neither fastify nor typebox nor the addon with it', () =
   const module = new URL('../../src/api/client.ts', import.meta.url).href;
   const script = `await import(${JSON.stringify(module)}); const { registerHooks } = await import('node:module');`;
   const hook = `data:text/javascript,import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){const r=n(s,c);console.log(r.url);return r}})`;
-  const { stdout } = spawnSync(process.execPath, ['--import', hook, '--input-type=module', '-e', script], { encoding: 'utf8' });
-  const files = new Set(stdout.split('\n').filter((url) => url.startsWith('file:')).map((url) => url.replace(/.*\/src\//, '')));
+  const { stdout } = spawnSync(process.execPath, ['--import', hook, '--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  const files = new Set(
+    stdout
+      .split('\n')
+      .filter((url) => url.startsWith('file:'))
+      .map((url) => url.replace(/.*\/src\//, '')),
+  );
   assert.deepEqual([...files].toSorted(), ['api/client.ts', 'api/transport.ts', 'errors.ts']);
 });

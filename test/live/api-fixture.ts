@@ -39,7 +39,10 @@ export class MemoryEngine implements model.EngineApi {
   }
   #outcome<T>(value: T, options?: model.ChangeOptions): model.Outcome<T> {
     if (options?.dryRun !== true && options?.explain !== true) return { value };
-    return { value, plan: [{ object: 'network web', kind: 'link', verb: 'add', command: 'ip link add br0 type bridge' }] };
+    return {
+      value,
+      plan: [{ object: 'network web', kind: 'link', verb: 'add', command: 'ip link add br0 type bridge' }],
+    };
   }
 
   async version(): Promise<model.VersionInfo> {
@@ -70,15 +73,26 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('networkPrune', options);
     return this.#outcome([...this.networks.values()], options);
   }
-  async networkConnect(container: string, spec: model.EndpointSpec, options?: model.ChangeOptions): Promise<model.Outcome<model.Endpoint>> {
+  async networkConnect(
+    container: string,
+    spec: model.EndpointSpec,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.Endpoint>> {
     this.#note('networkConnect', container, spec, options);
     return this.#outcome(anEndpoint({ ...spec, netns: `/run/netns/${container}` }), options);
   }
-  async networkDisconnect(container: string, network: string, options?: model.ChangeOptions): Promise<model.Outcome<model.Endpoint>> {
+  async networkDisconnect(
+    container: string,
+    network: string,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.Endpoint>> {
     this.#note('networkDisconnect', container, network, options);
     return this.#outcome(anEndpoint({ network, netns: `/run/netns/${container}` }), options);
   }
-  async containerCreate(spec: model.ContainerSpec, options?: model.ChangeOptions): Promise<model.Outcome<model.ContainerDetail>> {
+  async containerCreate(
+    spec: model.ContainerSpec,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.ContainerDetail>> {
     this.#note('containerCreate', spec, options);
     const value = aContainer(spec);
     this.containers.set(value.name, value);
@@ -116,7 +130,10 @@ export class MemoryEngine implements model.EngineApi {
     this.waited.resolve();
     return this.exit.promise;
   }
-  async containerRemove(ref: string, options?: model.ChangeOptions & { readonly force?: boolean }): Promise<model.Outcome<model.Container>> {
+  async containerRemove(
+    ref: string,
+    options?: model.ChangeOptions & { readonly force?: boolean },
+  ): Promise<model.Outcome<model.Container>> {
     this.#note('containerRemove', ref, options);
     const { state: _state, endpoints: _endpoints, ...value } = this.#find(this.containers, ref, 'ENOENT');
     return this.#outcome(value, options);
@@ -124,7 +141,10 @@ export class MemoryEngine implements model.EngineApi {
   async containerExited(ref: string): Promise<void> {
     this.#note('containerExited', ref);
   }
-  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array> {
+  containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncIterable<Uint8Array> {
     this.#note('containerLogs', ref, options);
     const waiting = [...this.lines];
     const ended = Promise.withResolvers<IteratorResult<Uint8Array>>();
@@ -165,14 +185,29 @@ export class MemoryEngine implements model.EngineApi {
 }
 
 function aNetwork(spec: model.NetworkSpec): model.Network {
-  const options = { driver: 'bridge', bridge: 'br0', mtu: 1500, icc: true, masquerade: true, hairpin: true, hostBinding: '' } as const;
+  const options = {
+    driver: 'bridge',
+    bridge: 'br0',
+    mtu: 1500,
+    icc: true,
+    masquerade: true,
+    hairpin: true,
+    hostBinding: '',
+  } as const;
   return {
     id: randomBytes(32).toString('hex'),
     name: spec.name,
     driver: 'bridge',
     created: '2026-11-21T08:00:00.000Z',
     internal: spec.internal ?? false,
-    subnets: [{ subnet: '172.18.0.0/16', gateway: '172.18.0.1', ipRange: '172.18.1.0/24', auxAddresses: { 'a b': '172.18.0.9' } }],
+    subnets: [
+      {
+        subnet: '172.18.0.0/16',
+        gateway: '172.18.0.1',
+        ipRange: '172.18.1.0/24',
+        auxAddresses: { 'a b': '172.18.0.9' },
+      },
+    ],
     options,
     labels: spec.labels ?? {},
     phase: 'ready',
@@ -229,7 +264,11 @@ export interface Rig extends AsyncDisposable {
   readonly client: Client;
   readonly socketPath: string;
 }
-export async function rig(options?: { readonly log?: ApiLog; readonly keepAliveTimeout?: number; readonly bodyLimit?: number }): Promise<Rig> {
+export async function rig(options?: {
+  readonly log?: ApiLog;
+  readonly keepAliveTimeout?: number;
+  readonly bodyLimit?: number;
+}): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), 'netloom-api-'));
   const socketPath = join(folder, 'netloom.sock');
   const engine = new MemoryEngine();

@@ -67,10 +67,22 @@ const BAD: readonly (readonly [string, string | undefined, string])[] = [
   ['POST /v1/networks?dryrun=1', '{"name":"web"}', "query has no field 'dryrun'"],
   ['POST /v1/containers', '{"command":[]}', 'body/command must NOT have fewer than 1 items'],
   ['POST /v1/containers', '{"command":["a"],"dns":{"server":[]}}', "body/dns has no field 'server'"],
-  ['POST /v1/containers', '{"command":["a"],"networks":[{"name":"x"}]}', "body/networks/0 must have required property 'network'"],
+  [
+    'POST /v1/containers',
+    '{"command":["a"],"networks":[{"name":"x"}]}',
+    "body/networks/0 must have required property 'network'",
+  ],
   ['POST /v1/endpoints', '{"network":"web"}', "body must have required property 'netns'"],
-  ['POST /v1/endpoints', '{"network":"web","netns":"/a","ports":[{"protocol":"icmp","hostPort":1,"containerPort":1,"count":1}]}', 'body/ports/0/protocol must be one of tcp, udp, sctp'],
-  ['POST /v1/endpoints', '{"network":"web","netns":"/a","ports":[{"protocol":"tcp","hostPort":65536,"containerPort":1,"count":1}]}', 'body/ports/0/hostPort must be <= 65535'],
+  [
+    'POST /v1/endpoints',
+    '{"network":"web","netns":"/a","ports":[{"protocol":"icmp","hostPort":1,"containerPort":1,"count":1}]}',
+    'body/ports/0/protocol must be one of tcp, udp, sctp',
+  ],
+  [
+    'POST /v1/endpoints',
+    '{"network":"web","netns":"/a","ports":[{"protocol":"tcp","hostPort":65536,"containerPort":1,"count":1}]}',
+    'body/ports/0/hostPort must be <= 65535',
+  ],
   ['GET /v1/containers/a/logs?tail=-1', undefined, 'query/tail must be >= 0'],
   ['GET /v1/containers/a/logs?tail=x', undefined, 'query/tail must be integer'],
   ['POST /v1/containers/a/stop?timeoutSeconds=soon', undefined, 'query/timeoutSeconds must be number'],
@@ -112,7 +124,11 @@ test('paths that are not there', async () => {
 
 test('every code answers the status of the table; an unknown one 500, and is logged', async () => {
   const logged: string[] = [];
-  const log = { isLevelEnabled: () => false, debug: () => undefined, error: (_: object, message: string) => void logged.push(message) };
+  const log = {
+    isLevelEnabled: () => false,
+    debug: () => undefined,
+    error: (_: object, message: string) => void logged.push(message),
+  };
   await using it = await rig({ log });
   for (const [code, status] of [
     ['ENOENT', 404],
@@ -138,7 +154,11 @@ test('every code answers the status of the table; an unknown one 500, and is log
 test('success is logged at debug level only', async () => {
   const lines: unknown[] = [];
   let level = 'info';
-  const log = { isLevelEnabled: (asked: string) => asked === level, debug: (fields: object) => void lines.push(fields), error: () => undefined };
+  const log = {
+    isLevelEnabled: (asked: string) => asked === level,
+    debug: (fields: object) => void lines.push(fields),
+    error: () => undefined,
+  };
   await using it = await rig({ log });
   await ask(it, 'GET /v1/networks');
   assert.deepEqual(lines, []);
@@ -155,7 +175,7 @@ test('the OpenAPI document says all about every route', async () => {
   assert.equal(document.info.version, '9.9.9');
   const ids = new Set<string>();
   let routes = 0;
-  for (const [path, methods] of Object.entries<Record<string, any>>(document.paths)) { // oxlint-disable-line typescript/no-explicit-any
+  for (const [path, methods] of Object.entries<Record<string, Answer['body']>>(document.paths)) {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
     for (const [method, route] of Object.entries(methods)) {
       const where = `${method} ${path}`;
@@ -163,13 +183,28 @@ test('the OpenAPI document says all about every route', async () => {
       ids.add(route.operationId);
       assert.match(route.summary, /^[A-Z]/, where);
       const inPath = (route.parameters ?? []).filter((parameter: { in: string }) => parameter.in === 'path');
-      assert.deepEqual(inPath.map((parameter: { name: string }) => parameter.name), names, where);
-      assert.ok(inPath.every((parameter: { required: boolean }) => parameter.required), where);
-      assert.ok(Object.keys(route.responses).some((status) => status.startsWith('2')), where);
+      assert.deepEqual(
+        inPath.map((parameter: { name: string }) => parameter.name),
+        names,
+        where,
+      );
+      assert.ok(
+        inPath.every((parameter: { required: boolean }) => parameter.required),
+        where,
+      );
+      assert.ok(
+        Object.keys(route.responses).some((status) => status.startsWith('2')),
+        where,
+      );
       for (const status of path === '/v1/openapi.json' ? ['5XX'] : ['4XX', '5XX']) {
-        assert.deepEqual(route.responses[status]?.content, { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } }, where);
+        assert.deepEqual(
+          route.responses[status]?.content,
+          { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+          where,
+        );
       }
-      for (const answer of Object.values<{ description: string }>(route.responses)) assert.ok(answer.description, where);
+      for (const answer of Object.values<{ description: string }>(route.responses))
+        assert.ok(answer.description, where);
       const isDryRun = (parameter: { name: string }): boolean => parameter.name === 'dryRun';
       if (/^(network|endpoint)(Create|Remove|Prune|Connect|Disconnect|Attach|Detach)$/.test(route.operationId)) {
         assert.ok(route.parameters.some(isDryRun), where);

@@ -22,10 +22,23 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
     ask: (api) => api.networkConnect('blog', { network: 'web', gatewayPriority: -1 }),
     call: ['networkConnect', 'blog', { network: 'web', gatewayPriority: -1 }, {}],
   },
-  networkDisconnect: { ask: (api) => api.networkDisconnect('blog', 'web'), call: ['networkDisconnect', 'blog', 'web', {}] },
+  networkDisconnect: {
+    ask: (api) => api.networkDisconnect('blog', 'web'),
+    call: ['networkDisconnect', 'blog', 'web', {}],
+  },
   containerCreate: {
-    ask: (api) => api.containerCreate({ name: 'blog', command: ['sleep', '1'], networkMode: 'container:web', dns: { search: ['x'] } }),
-    call: ['containerCreate', { name: 'blog', command: ['sleep', '1'], networkMode: 'container:web', dns: { search: ['x'] } }, {}],
+    ask: (api) =>
+      api.containerCreate({
+        name: 'blog',
+        command: ['sleep', '1'],
+        networkMode: 'container:web',
+        dns: { search: ['x'] },
+      }),
+    call: [
+      'containerCreate',
+      { name: 'blog', command: ['sleep', '1'], networkMode: 'container:web', dns: { search: ['x'] } },
+      {},
+    ],
   },
   containerStart: { ask: (api) => api.containerStart('blog'), call: ['containerStart', 'blog'] },
   containerSpawnPlan: {
@@ -38,17 +51,35 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
   },
   containerList: { ask: (api) => api.containerList({ all: true }), call: ['containerList', { all: true }] },
   containerInspect: { ask: (api) => api.containerInspect('blog'), call: ['containerInspect', 'blog'] },
-  containerStop: { ask: (api) => api.containerStop('blog', { timeoutSeconds: 0.5 }), call: ['containerStop', 'blog', { timeoutSeconds: 0.5 }] },
+  containerStop: {
+    ask: (api) => api.containerStop('blog', { timeoutSeconds: 0.5 }),
+    call: ['containerStop', 'blog', { timeoutSeconds: 0.5 }],
+  },
   containerKill: { ask: (api) => api.containerKill('blog', '9'), call: ['containerKill', 'blog', '9'] },
   containerExited: { ask: (api) => api.containerExited('blog'), call: ['containerExited', 'blog'] },
-  containerRemove: { ask: (api) => api.containerRemove('blog', { force: true }), call: ['containerRemove', 'blog', { force: true }] },
+  containerRemove: {
+    ask: (api) => api.containerRemove('blog', { force: true }),
+    call: ['containerRemove', 'blog', { force: true }],
+  },
   endpointAttach: {
-    ask: (api) => api.endpointAttach({ network: 'web', netns: '/run/netns/a', ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }] }),
-    call: ['endpointAttach', { network: 'web', netns: '/run/netns/a', ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }] }, {}],
+    ask: (api) =>
+      api.endpointAttach({
+        network: 'web',
+        netns: '/run/netns/a',
+        ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }],
+      }),
+    call: [
+      'endpointAttach',
+      { network: 'web', netns: '/run/netns/a', ports: [{ protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 }] },
+      {},
+    ],
   },
   endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
   endpointDetach: { ask: (api) => api.endpointDetach('7f'), call: ['endpointDetach', '7f', {}] },
-  networkRemove: { ask: (api) => api.networkRemove('web', { dryRun: true, explain: true }), call: ['networkRemove', 'web', { dryRun: true, explain: true }] },
+  networkRemove: {
+    ask: (api) => api.networkRemove('web', { dryRun: true, explain: true }),
+    call: ['networkRemove', 'web', { dryRun: true, explain: true }],
+  },
 };
 
 /** Objects for the verbs that look something up. */
@@ -72,7 +103,10 @@ for (const [verb, { ask, call }] of Object.entries(VERBS)) {
     await using remote = await filled();
     await using local = await filled();
     const answer = await ask(remote.client);
-    assert.deepEqual(remote.engine.calls.map((seen) => JSON.parse(JSON.stringify(seen))), [call]);
+    assert.deepEqual(
+      remote.engine.calls.map((seen) => JSON.parse(JSON.stringify(seen))),
+      [call],
+    );
     const expected = await ask(local.engine);
     const settled = verb === 'version' ? { ...(expected as object), mode: 'daemon' } : expected;
     assert.deepEqual(withoutIds(answer), withoutIds(settled));
@@ -97,7 +131,12 @@ test('an error keeps its code, message and hint', async () => {
   await using it = await rig();
   for (const code of Object.keys(ERROR_TABLE)) {
     it.engine.failure = new NetloomError(code, `message of ${code}`, { hint: `hint of ${code}` });
-    await assert.rejects(it.client.networkCreate({ name: 'web' }), { name: 'NetloomError', code, message: `message of ${code}`, hint: `hint of ${code}` });
+    await assert.rejects(it.client.networkCreate({ name: 'web' }), {
+      name: 'NetloomError',
+      code,
+      message: `message of ${code}`,
+      hint: `hint of ${code}`,
+    });
   }
   it.engine.failure = new UnsupportedError('ipvlan', 'Linux 3.19 has it');
   await assert.rejects(it.client.networkList(), { code: 'EUNSUPPORTED', hint: 'Linux 3.19 has it' });
@@ -129,7 +168,9 @@ test('200 requests at once', async () => {
   const gate = Promise.withResolvers<void>();
   it.engine.gate = gate.promise;
   const waits = Array.from({ length: 100 }, () => it.client.containerWait('blog'));
-  const attaches = Array.from({ length: 200 }, (_, index) => it.client.endpointAttach({ network: 'web', netns: `/run/netns/n${index}` }));
+  const attaches = Array.from({ length: 200 }, (_, index) =>
+    it.client.endpointAttach({ network: 'web', netns: `/run/netns/n${index}` }),
+  );
   gate.resolve();
   const made = await Promise.all(attaches);
   assert.equal(new Set(made.map(({ value }) => value.netns)).size, 200);

@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hasCode, UnsupportedError } from '../../src/errors.ts';
-import { bootId, Netns, readSysctl, sysctlPath, SyscallError, tunCreate, tunName, writeSysctl } from '../../src/kernel/index.ts';
+import {
+  bootId,
+  Netns,
+  readSysctl,
+  sysctlPath,
+  SyscallError,
+  tunCreate,
+  tunName,
+  writeSysctl,
+} from '../../src/kernel/index.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'netloom-kernel-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
@@ -26,7 +35,10 @@ test('a pin keeps a namespace alive under its path, until it is taken away', () 
     using netns = Netns.create();
     inode = netns.inode;
     netns.pin(pin);
-    assert.throws(() => netns.pin(pin), (e) => hasCode(e, 'EEXIST'));
+    assert.throws(
+      () => netns.pin(pin),
+      (e) => hasCode(e, 'EEXIST'),
+    );
   }
   {
     using again = Netns.open(pin);
@@ -39,15 +51,24 @@ test('a pin keeps a namespace alive under its path, until it is taken away', () 
   Netns.unpin(pin);
   assert.deepEqual(readdirSync(join(dir, 'a')), []);
   Netns.unpin(pin); // once more is no error
-  assert.throws(() => Netns.open(pin), (e) => hasCode(e, 'ENOENT'));
+  assert.throws(
+    () => Netns.open(pin),
+    (e) => hasCode(e, 'ENOENT'),
+  );
 });
 
 test('a pin that a crash left half made can be taken away', () => {
   const pin = join(dir, 'half');
   writeFileSync(pin, '');
-  assert.throws(() => Netns.open(pin), (e) => hasCode(e, 'EINVAL'));
+  assert.throws(
+    () => Netns.open(pin),
+    (e) => hasCode(e, 'EINVAL'),
+  );
   Netns.unpin(pin);
-  assert.deepEqual(readdirSync(dir).filter((name) => name === 'half'), []);
+  assert.deepEqual(
+    readdirSync(dir).filter((name) => name === 'half'),
+    [],
+  );
 });
 
 test('sysctls are those of the namespace', () => {
@@ -72,11 +93,30 @@ test('the name of an interface may hold a dot', { skip: tunMissing }, () => {
 
 test('a sysctl that is wrong is told apart', () => {
   using netns = Netns.create();
-  assert.throws(() => readSysctl(netns, 'net.ipv4.conf.nope0.forwarding'), (e) => e instanceof UnsupportedError && e.hint !== '');
+  assert.throws(
+    () => readSysctl(netns, 'net.ipv4.conf.nope0.forwarding'),
+    (e) => e instanceof UnsupportedError && e.hint !== '',
+  );
   assert.throws(() => writeSysctl(netns, 'net.nope', 1), UnsupportedError);
-  assert.throws(() => writeSysctl(netns, 'net.ipv4.conf.lo.forwarding', 'x'), (e) => hasCode(e, 'EINVAL'));
-  for (const key of ['', 'net', 'net..ipv4', 'net/../kernel/hostname', '../proc', '/proc/sys/net', 'net.ipv4\0x', 'a/./b']) {
-    assert.throws(() => readSysctl(netns, key), (e) => hasCode(e, 'EINVAL'), key);
+  assert.throws(
+    () => writeSysctl(netns, 'net.ipv4.conf.lo.forwarding', 'x'),
+    (e) => hasCode(e, 'EINVAL'),
+  );
+  for (const key of [
+    '',
+    'net',
+    'net..ipv4',
+    'net/../kernel/hostname',
+    '../proc',
+    '/proc/sys/net',
+    'net.ipv4\0x',
+    'a/./b',
+  ]) {
+    assert.throws(
+      () => readSysctl(netns, key),
+      (e) => hasCode(e, 'EINVAL'),
+      key,
+    );
   }
 });
 
@@ -94,11 +134,21 @@ test('a TUN device lives in its namespace and goes with its descriptor', { skip:
   assert.equal(tunName(one), 'tap0');
   const two = tunCreate(netns, 'tap7', { mode: 'tap', owner: 0 });
   assert.equal(devices().length, 1);
-  assert.throws(() => tunCreate(netns, 'tap7', { mode: 'tun' }), (e) => hasCode(e, 'EINVAL', 'EBUSY'));
-  assert.throws(() => tunCreate(netns, 'tap0', { mode: 'tap' }), (e) => hasCode(e, 'EINVAL', 'EBUSY'), 'not multi-queue');
+  assert.throws(
+    () => tunCreate(netns, 'tap7', { mode: 'tun' }),
+    (e) => hasCode(e, 'EINVAL', 'EBUSY'),
+  );
+  assert.throws(
+    () => tunCreate(netns, 'tap0', { mode: 'tap' }),
+    (e) => hasCode(e, 'EINVAL', 'EBUSY'),
+    'not multi-queue',
+  );
   using queue = tunCreate(netns, 'tap0', { mode: 'tap', multiQueue: true, vnetHdr: true });
   assert.equal(tunName(queue), 'tap0');
-  assert.throws(() => tunCreate(netns, 'a-name-that-is-long', { mode: 'tap' }), (e) => hasCode(e, 'ENAMETOOLONG'));
+  assert.throws(
+    () => tunCreate(netns, 'a-name-that-is-long', { mode: 'tap' }),
+    (e) => hasCode(e, 'ENAMETOOLONG'),
+  );
   one.close();
   two.close();
   assert.deepEqual(devices(), []);

@@ -26,14 +26,14 @@ test('a lock excludes others, in this process as in another', () => {
   assert.equal(again?.released, false);
 });
 
-test('a lock of a process that is killed is free again, and a waiter gets it', { timeout: 20_000 }, async () => {
+test('a lock of a process that is killed is free again, and a waiter gets it', { timeout: 60_000 }, async () => {
   const path = join(dir, 'b');
   const holder = spawn(process.execPath, [
     '--input-type=module',
     '-e',
     `import { FileLock } from '${kernel}'; globalThis.lock = FileLock.tryAcquire('${path}'); console.log('held'); setInterval(() => {}, 1e6);`,
   ]);
-  await once(holder.stdout!, 'data');
+  await once(holder.stdout, 'data');
   assert.equal(FileLock.tryAcquire(path), undefined);
   const waiting = FileLock.acquire(path);
   const order: string[] = [];
@@ -47,7 +47,7 @@ test('a lock of a process that is killed is free again, and a waiter gets it', {
   assert.equal(FileLock.isHeld(path), false);
 });
 
-test('waiting can be given up, many times, and leaves nothing behind', { timeout: 20_000 }, async () => {
+test('waiting can be given up, many times, and leaves nothing behind', { timeout: 60_000 }, async () => {
   const path = join(dir, 'c');
   const lock = FileLock.tryAcquire(path)!;
   const open = openDescriptors().length;
@@ -66,7 +66,7 @@ test('waiting can be given up, many times, and leaves nothing behind', { timeout
   assert.ok(next);
 });
 
-test('waiters get a lock one after the other', { timeout: 20_000 }, async () => {
+test('waiters get a lock one after the other', { timeout: 60_000 }, async () => {
   const path = join(dir, 'd');
   let inside = 0;
   await Promise.all(
@@ -79,7 +79,7 @@ test('waiters get a lock one after the other', { timeout: 20_000 }, async () => 
   );
 });
 
-test('a lock on a file that was replaced meanwhile is taken on the new one', { timeout: 20_000 }, async () => {
+test('a lock on a file that was replaced meanwhile is taken on the new one', { timeout: 60_000 }, async () => {
   const path = join(dir, 'e');
   const old = FileLock.tryAcquire(path)!;
   const waiting = FileLock.acquire(path);
@@ -96,7 +96,7 @@ async function sleeper(): Promise<ChildProcess & { pid: number }> {
   return child as ChildProcess & { pid: number };
 }
 
-test('a process is waited for and signalled by its own identity', { timeout: 20_000 }, async () => {
+test('a process is waited for and signalled by its own identity', { timeout: 60_000 }, async () => {
   const child = await sleeper();
   const since = startTime(child.pid);
   assert.ok(since !== undefined && since > 0);
@@ -113,7 +113,7 @@ test('a process is waited for and signalled by its own identity', { timeout: 20_
   await waitPid(child.pid);
 });
 
-test('waiting for a process can be given up', { timeout: 20_000 }, async () => {
+test('waiting for a process can be given up', { timeout: 60_000 }, async () => {
   const child = await sleeper();
   const abort = new AbortController();
   const waiting = waitPid(child.pid, { signal: abort.signal });

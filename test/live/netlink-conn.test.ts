@@ -3,7 +3,15 @@ import { stat } from 'node:fs/promises';
 import { test } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { Netns, SyscallError } from '../../src/kernel/index.ts';
-import { NETLINK, NetlinkConn, NetlinkError, NlAttrs, NLM_F, type NlWriter, type Request } from '../../src/netlink/index.ts';
+import {
+  NETLINK,
+  NetlinkConn,
+  NetlinkError,
+  NlAttrs,
+  NLM_F,
+  type NlWriter,
+  type Request,
+} from '../../src/netlink/index.ts';
 
 /** linux/rtnetlink.h, linux/if_link.h: as much of it as these tests need. */
 const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18 } as const;
@@ -13,7 +21,10 @@ const add = (name: string, kind = 'bridge', flags: number = NLM_F.CREATE | NLM_F
   type: RTM.NEWLINK,
   flags,
   label: `RTM_NEWLINK name=${name}`,
-  body: (w) => void ifinfomsg(w).string(IFLA.IFNAME, name).nest(IFLA.LINKINFO, (info) => info.string(1, kind)),
+  body: (w) =>
+    void ifinfomsg(w)
+      .string(IFLA.IFNAME, name)
+      .nest(IFLA.LINKINFO, (info) => info.string(1, kind)),
 });
 const remove = (name: string): Request => ({
   type: RTM.DELLINK,
@@ -26,7 +37,8 @@ function nameOf(payload: Uint8Array): string {
   for (const a of new NlAttrs(payload, 16)) if (a.type === IFLA.IFNAME) return a.string();
   return '';
 }
-const names = async (conn: NetlinkConn): Promise<string[]> => (await conn.execute(dump)).map((m) => nameOf(m.payload)).sort();
+const names = async (conn: NetlinkConn): Promise<string[]> =>
+  (await conn.execute(dump)).map((m) => nameOf(m.payload)).sort();
 
 test('a refusal is told with its request, errno and the words of the kernel', async () => {
   using netns = Netns.create();
@@ -44,21 +56,27 @@ test('a refusal is told with its request, errno and the words of the kernel', as
     assert.match(error.extAck, /Unknown device type/);
     return true;
   });
-  assert.throws(() => conn.executeSync(remove('br9')), (error) => hasCode(error, 'ENODEV'));
+  assert.throws(
+    () => conn.executeSync(remove('br9')),
+    (error) => hasCode(error, 'ENODEV'),
+  );
 });
 
 test('a batch answers for each request, over several bursts, on either lane', async () => {
   for (const lane of ['thread', 'here'] as const) {
     using netns = Netns.create();
     using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
-    const wanted = Array.from({ length: 130 }, (_, i) => `br${i % 100}`); // 30 of them twice
-    const replies = await conn.batch(wanted.map((name) => add(name)), { lane });
+    const wanted = Array.from({ length: 130 }, (_, i) => `br${i % 10}`); // more than one burst, most of it refused
+    const replies = await conn.batch(
+      wanted.map((name) => add(name)),
+      { lane },
+    );
     assert.deepEqual(
       replies.map((r) => r.error?.code),
-      wanted.map((_, i) => (i < 100 ? undefined : 'EEXIST')),
+      wanted.map((_, i) => (i < 10 ? undefined : 'EEXIST')),
       lane,
     );
-    assert.equal((await names(conn)).length, 101);
+    assert.equal((await names(conn)).length, 11);
   }
 });
 
@@ -78,7 +96,10 @@ test('a call on this thread does not take the answers of one that is under way',
   using netns = Netns.create();
   using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
   const slow = conn.execute(add('br0'));
-  assert.throws(() => conn.executeSync(dump), (error) => hasCode(error, 'EBUSY'));
+  assert.throws(
+    () => conn.executeSync(dump),
+    (error) => hasCode(error, 'EBUSY'),
+  );
   await slow;
   assert.equal(conn.executeSync(dump).length, 2);
 });
@@ -97,7 +118,8 @@ test('closing does not disturb a call that is under way', async () => {
 test('a dump of many links is whole', async () => {
   using netns = Netns.create();
   using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
-  const wanted = Array.from({ length: 300 }, (_, i) => `br${i}`);
+  // one recv holds some twenty
+  const wanted = Array.from({ length: 60 }, (_, i) => `br${i}`);
   await conn.batch(wanted.map((name) => add(name)));
   assert.deepEqual(await names(conn), [...wanted, 'lo'].sort());
 });
@@ -119,5 +141,8 @@ test('deletions that wait in the kernel leave the threads of Node free', async (
 });
 
 test('a family that the kernel lacks is refused when the connection opens', () => {
-  assert.throws(() => NetlinkConn.open(31), (error) => error instanceof SyscallError && error.code === 'EPROTONOSUPPORT');
+  assert.throws(
+    () => NetlinkConn.open(31),
+    (error) => error instanceof SyscallError && error.code === 'EPROTONOSUPPORT',
+  );
 });

@@ -4,7 +4,15 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { native, Netns, openDescriptors } from '../../src/kernel/index.ts';
-import { NETLINK, NetlinkConn, NetlinkMonitor, NlAttrs, NLM_F, type NlWriter, type Request } from '../../src/netlink/index.ts';
+import {
+  NETLINK,
+  NetlinkConn,
+  NetlinkMonitor,
+  NlAttrs,
+  NLM_F,
+  type NlWriter,
+  type Request,
+} from '../../src/netlink/index.ts';
 
 const run = promisify(execFile);
 const RTM = { NEWLINK: 16, DELLINK: 17 } as const;
@@ -25,7 +33,7 @@ function nameOf(payload: Uint8Array): string {
   return '';
 }
 
-test('changes of a namespace arrive in order, those of another do not', { timeout: 10_000 }, async () => {
+test('changes of a namespace arrive in order, those of another do not', { timeout: 60_000 }, async () => {
   using netns = Netns.create();
   using elsewhere = Netns.create();
   using monitor = NetlinkMonitor.open(NETLINK.ROUTE, netns, [RTNLGRP_LINK]);
@@ -51,7 +59,7 @@ test('changes of a namespace arrive in order, those of another do not', { timeou
   );
 });
 
-test('what came before the first read is kept', { timeout: 10_000 }, async () => {
+test('what came before the first read is kept', { timeout: 60_000 }, async () => {
   using netns = Netns.create();
   using monitor = NetlinkMonitor.open(NETLINK.ROUTE, netns, [RTNLGRP_LINK]);
   using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
@@ -60,11 +68,15 @@ test('what came before the first read is kept', { timeout: 10_000 }, async () =>
   assert.equal(value?.kind, 'messages');
 });
 
-test('a full socket is an overrun, and listening goes on', { timeout: 20_000 }, async () => {
+test('a full socket is an overrun, and listening goes on', { timeout: 60_000 }, async () => {
   using netns = Netns.create();
   using monitor = NetlinkMonitor.open(NETLINK.ROUTE, netns, [RTNLGRP_LINK]);
   using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
-  const fd = Number(openDescriptors().findLast((d) => d.includes('netlink monitor'))?.split(':')[0]);
+  const fd = Number(
+    openDescriptors()
+      .findLast((d) => d.includes('netlink monitor'))
+      ?.split(':')[0],
+  );
   native.socketOption(fd, SOL_SOCKET, SO_RCVBUF, 1); // the kernel makes its least of it
   const waiting = monitor.next();
   for (let i = 0; i < 40; i++) {
@@ -89,7 +101,7 @@ test('a full socket is an overrun, and listening goes on', { timeout: 20_000 }, 
   assert.equal(await marker, 'arrived');
 });
 
-test('closing ends the reader', { timeout: 10_000 }, async () => {
+test('closing ends the reader', { timeout: 60_000 }, async () => {
   using netns = Netns.create();
   const monitor = NetlinkMonitor.open(NETLINK.ROUTE, netns, [RTNLGRP_LINK]);
   const next = monitor.next();
@@ -106,7 +118,7 @@ test('a group that does not exist is refused', () => {
   assert.equal(openDescriptors().length, before);
 });
 
-test('only a reader that waits keeps the process alive', { timeout: 20_000 }, async () => {
+test('only a reader that waits keeps the process alive', { timeout: 60_000 }, async () => {
   const source = (body: string): string[] => [
     '--input-type=module',
     '-e',
@@ -114,6 +126,8 @@ test('only a reader that waits keeps the process alive', { timeout: 20_000 }, as
      const monitor = NetlinkMonitor.open(0, undefined, [1]); ${body}`,
   ];
   await run(process.execPath, source(''), { timeout: 8_000 }); // ends by itself
-  const waits = source("process.on('exit', () => console.log('exit')); setTimeout(() => monitor.close(), 50).unref(); await monitor.next();");
+  const waits = source(
+    "process.on('exit', () => console.log('exit')); setTimeout(() => monitor.close(), 50).unref(); await monitor.next();",
+  );
   assert.equal((await run(process.execPath, waits, { timeout: 8_000 })).stdout, 'exit\n');
 });

@@ -87,7 +87,7 @@ function script(family: NftFamily, sets: readonly NftSet[], rules: readonly Rule
     `add table ${family} t`,
     `add chain ${family} t c`,
     ...rules.map((_, i) => `add chain ${family} t r${i}`),
-    ...sets.map((set) => `${printCommand({ set }, 'add').replace(/^nft |'/g, '')}`),
+    ...sets.map((set) => printCommand({ set }, 'add').replace(/^nft |'/g, '')),
     ...rules.map((rule, i) => `add rule ${family} t r${i} ${rule.text}`),
     '',
   ].join('\n');
@@ -103,7 +103,12 @@ function plain(exprs: readonly object[]): unknown {
 
 /** What nft itself says, without the numbers that the kernel gives out. */
 async function ruleset(netns: Netns): Promise<unknown> {
-  const { nftables } = await jsonIn<{ nftables: Record<string, Record<string, unknown>>[] }>(netns, ['nft', '-j', 'list', 'ruleset']);
+  const { nftables } = await jsonIn<{ nftables: Record<string, Record<string, unknown>>[] }>(netns, [
+    'nft',
+    '-j',
+    'list',
+    'ruleset',
+  ]);
   const text = JSON.stringify(nftables, (key, value: unknown) => (key === 'handle' ? undefined : value));
   return JSON.parse(text.replace(/__(set|map)\d+/g, '__$1'));
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '../../src/errors.ts';
 import { Netns } from '../../src/kernel/index.ts';
 import { NetlinkError } from '../../src/netlink/index.ts';
@@ -50,7 +51,10 @@ const COUNTER = { name: 'counter', bytes: 0n, packets: 0n } as const;
  * kernel, 6.18, makes a tree of it and takes neighbours for overlapping intervals, from nft too.)
  */
 const SETS: readonly (readonly [NftSet, readonly NftElement[]])[] = [
-  [{ ...here, name: 'addresses', type: 'ipv4_addr', comment: 'a set' }, [{ key: '10.0.0.1' }, { key: '10.0.0.2', comment: 'ours: eth0' }]],
+  [
+    { ...here, name: 'addresses', type: 'ipv4_addr', comment: 'a set' },
+    [{ key: '10.0.0.1' }, { key: '10.0.0.2', comment: 'ours: eth0' }],
+  ],
   [{ ...here, name: 'names', type: 'ifname', size: 64, policy: 'memory' }, [{ key: 'br-0123456789ab' }]],
   [{ ...here, name: 'pairs', type: ['ifname', 'ifname'] }, [{ key: { concat: ['a', 'b'] }, comment: 'x' }]],
   [
@@ -66,18 +70,34 @@ const SETS: readonly (readonly [NftSet, readonly NftElement[]])[] = [
   ],
   [
     { ...here, name: 'nets6', type: 'ipv6_addr', flags: ['interval'] },
-    [{ key: { prefix: { addr: '2001:db8::', len: 32 } } }, { key: 'fd00::1' }, { key: { prefix: { addr: 'ff00::', len: 8 } } }],
+    [
+      { key: { prefix: { addr: '2001:db8::', len: 32 } } },
+      { key: 'fd00::1' },
+      { key: { prefix: { addr: 'ff00::', len: 8 } } },
+    ],
   ],
   [{ ...here, name: 'marks', type: 'mark', flags: ['interval'] }, [{ key: 1 }, { key: { range: [256, 70_000] } }]],
   [
-    { ...here, name: 'ranges', type: ['ipv4_addr', 'inet_proto', 'inet_service'], map: 'ipv4_addr', flags: ['interval'] },
+    {
+      ...here,
+      name: 'ranges',
+      type: ['ipv4_addr', 'inet_proto', 'inet_service'],
+      map: 'ipv4_addr',
+      flags: ['interval'],
+    },
     [
       { key: { concat: ['1.2.3.4', 'tcp', { range: [80, 90] }] }, data: '10.0.0.1', comment: 'web' },
       { key: { concat: [{ prefix: { addr: '1.2.4.0', len: 24 } }, 'udp', 53] }, data: '10.0.0.2' },
     ],
   ],
   [
-    { ...here, name: 'ranges6', type: ['ipv6_addr', 'inet_proto', 'inet_service'], map: 'ipv6_addr', flags: ['interval'] },
+    {
+      ...here,
+      name: 'ranges6',
+      type: ['ipv6_addr', 'inet_proto', 'inet_service'],
+      map: 'ipv6_addr',
+      flags: ['interval'],
+    },
     [{ key: { concat: [{ prefix: { addr: '::', len: 0 } }, 'sctp', { range: [1000, 1999] }] }, data: 'fd00::2' }],
   ],
   [
@@ -90,13 +110,29 @@ const SETS: readonly (readonly [NftSet, readonly NftElement[]])[] = [
   ],
   [
     { ...here, name: 'verdicts', type: 'inet_service', map: 'verdict' },
-    [{ key: 80, data: { accept: null } }, { key: 443, data: { jump: { target: 'plain' } } }, { key: 444, data: { goto: { target: 'plain' } } }],
+    [
+      { key: 80, data: { accept: null } },
+      { key: 443, data: { jump: { target: 'plain' } } },
+      { key: 444, data: { goto: { target: 'plain' } } },
+    ],
   ],
   [{ ...here, name: 'timed', type: 'ipv4_addr', timeout: 3600, gcInterval: 30 }, [{ key: '10.0.0.1', timeout: 7200 }]],
-  [{ ...here, name: 'optional', type: 'ipv4_addr', flags: ['timeout'] }, [{ key: '10.0.0.1' }, { key: '10.0.0.2', timeout: 7200 }]],
+  [
+    { ...here, name: 'optional', type: 'ipv4_addr', flags: ['timeout'] },
+    [{ key: '10.0.0.1' }, { key: '10.0.0.2', timeout: 7200 }],
+  ],
   [{ ...here, name: 'counted', type: 'ipv4_addr', exprs: [COUNTER] }, [{ key: '10.0.0.1', exprs: [COUNTER] }]],
-  [{ ...here, name: 'rest', type: 'ipv4_addr', map: 'mark' }, [{ key: '10.0.0.1', data: 5 }, { key: '*', data: 6 }]],
-  [{ ...here, name: 'macs', type: ['ether_addr', 'ipv4_addr'] }, [{ key: { concat: ['02:42:ac:11:00:02', '172.17.0.2'] } }]],
+  [
+    { ...here, name: 'rest', type: 'ipv4_addr', map: 'mark' },
+    [
+      { key: '10.0.0.1', data: 5 },
+      { key: '*', data: 6 },
+    ],
+  ],
+  [
+    { ...here, name: 'macs', type: ['ether_addr', 'ipv4_addr'] },
+    [{ key: { concat: ['02:42:ac:11:00:02', '172.17.0.2'] } }],
+  ],
 ];
 
 function build(): Parameters<NftConn['commit']>[0] {
@@ -115,7 +151,10 @@ test('everything reads back as it was written', async () => {
   const snapshot = await conn.snapshot(TABLE);
   assert.deepEqual(withoutHandle(snapshot.table!), TABLE);
   assert.deepEqual(snapshot.chains.map(withoutHandle), CHAINS);
-  assert.deepEqual(snapshot.sets.map(withoutHandle), SETS.map(([set]) => set));
+  assert.deepEqual(
+    snapshot.sets.map(withoutHandle),
+    SETS.map(([set]) => set),
+  );
   for (const [set, elements] of SETS) {
     const read = snapshot.elements.get(set.name)!.map(({ expires: _, ...element }) => element);
     assert.deepEqual(read, elements, set.name);
@@ -164,7 +203,8 @@ test('a batch is done as a whole or not at all, and the refusal names the reques
   const before = await conn.generation();
   await assert.rejects(
     conn.commit([setAdd(set), ...elementDelete(set, [{ key: '10.0.0.1' }]), chainDelete({ ...here, name: 'missing' })]),
-    (error) => error instanceof NetlinkError && error.code === 'ENOENT' && /NFT_MSG_DELSETELEM inet t s/.test(error.message),
+    (error) =>
+      error instanceof NetlinkError && error.code === 'ENOENT' && /NFT_MSG_DELSETELEM inet t s/.test(error.message),
   );
   assert.deepEqual(await conn.sets(TABLE), []);
   assert.equal(await conn.generation(), before);
@@ -190,9 +230,20 @@ test('a commit for a stale generation is refused with ERESTART, and changes noth
 test('rules are added, inserted, replaced, deleted and flushed in their order', async () => {
   using netns = Netns.create();
   using conn = NftConn.open(netns);
-  const rule = (comment: string) => ({ ...here, chain: 'c', exprs: [{ name: 'counter' as const, bytes: 7n, packets: 1n }], comment });
+  const rule = (comment: string) => ({
+    ...here,
+    chain: 'c',
+    exprs: [{ name: 'counter' as const, bytes: 7n, packets: 1n }],
+    comment,
+  });
   const order = async (): Promise<string> => (await conn.rules(TABLE, 'c')).map((r) => r.comment).join(' ');
-  await conn.commit([tableAdd(TABLE), chainAdd({ ...here, name: 'c' }), ruleAdd(rule('b')), ruleAdd(rule('d')), ruleInsert(rule('a'))]);
+  await conn.commit([
+    tableAdd(TABLE),
+    chainAdd({ ...here, name: 'c' }),
+    ruleAdd(rule('b')),
+    ruleAdd(rule('d')),
+    ruleInsert(rule('a')),
+  ]);
   const [, b] = await conn.rules(TABLE, 'c');
   await conn.commit([ruleAdd(rule('c'), { after: b!.handle! })]);
   await conn.commit([ruleInsert(rule('ab'), { before: b!.handle! })]);
@@ -210,7 +261,12 @@ test('rules are added, inserted, replaced, deleted and flushed in their order', 
 test('two thousand elements travel in one commit, and read back all', async () => {
   using netns = Netns.create();
   using conn = NftConn.open(netns);
-  const set: NftSet = { ...here, name: 's', type: ['ipv4_addr', 'inet_proto', 'inet_service'], map: ['ipv4_addr', 'inet_service'] };
+  const set: NftSet = {
+    ...here,
+    name: 's',
+    type: ['ipv4_addr', 'inet_proto', 'inet_service'],
+    map: ['ipv4_addr', 'inet_service'],
+  };
   const elements = Array.from({ length: 2000 }, (_, i): NftElement => ({
     key: { concat: ['192.0.2.1', 'tcp', i + 1] },
     data: { concat: ['172.18.0.2', 80] },
@@ -238,18 +294,24 @@ test('a snapshot is of one generation while another connection changes the table
   const change = (i: number): Promise<void> =>
     other.commit([setFlush(a!), setFlush(b!), ...elementAdd(a!, [{ key: i }]), ...elementAdd(b!, [{ key: i }])]);
   let going = true;
+  let took = 3;
   const changes = (async () => {
-    for (let i = 0; i < 150; i++) await change(i);
+    for (let i = 0; i < 100; i++) {
+      await change(i);
+      await pause(took); // so that some snapshots see a change, and some do not
+    }
     going = false;
   })();
   let snapshots = 0;
   for (; going; snapshots++) {
+    const begun = performance.now();
     const { elements } = await conn.snapshot(TABLE);
     assert.deepEqual(elements.get('a'), elements.get('b'));
+    took = performance.now() - begun;
   }
   await changes;
-  assert.ok(snapshots > 10, `only ${snapshots} snapshots beside 150 changes`);
-  assert.deepEqual((await conn.snapshot(TABLE)).elements.get('a'), [{ key: 149 }]);
+  assert.ok(snapshots > 10, `only ${snapshots} snapshots beside 100 changes`);
+  assert.deepEqual((await conn.snapshot(TABLE)).elements.get('a'), [{ key: 99 }]);
 });
 
 test('an element’s identity is what it covers, not how it is written', () => {
@@ -267,10 +329,18 @@ function withoutHandle<T extends { readonly handle?: bigint }>({ handle: _, ...r
 /** A snapshot without what the kernel gives out by itself. */
 function stable({ table, chains, rules, sets, elements }: NftSnapshot): unknown {
   const still = [...elements].map(([name, all]) => [name, all.map(({ expires: _, ...element }) => element)]);
-  return { table: table && withoutHandle(table), chains: chains.map(withoutHandle), rules, sets: sets.map(withoutHandle), still };
+  return {
+    table: table && withoutHandle(table),
+    chains: chains.map(withoutHandle),
+    rules,
+    sets: sets.map(withoutHandle),
+    still,
+  };
 }
 
 async function listing(netns: Netns): Promise<unknown> {
   const listed = await jsonIn<unknown>(netns, ['nft', '-j', 'list', 'ruleset']);
-  return JSON.parse(JSON.stringify(listed, (key, value: unknown) => (key === 'handle' || key === 'expires' ? undefined : value)));
+  return JSON.parse(
+    JSON.stringify(listed, (key, value: unknown) => (key === 'handle' || key === 'expires' ? undefined : value)),
+  );
 }

@@ -211,14 +211,14 @@ test('a run directory that vanished is begun anew', async () => {
   assert.deepEqual(await everything(store), {});
 });
 
-test('only the owner may look in', async () => {
+test('only the owner may look in; others may pass to the socket beside the files', async () => {
   const where = place();
   const mask = process.umask(0);
   await using store = await openEmbeddedStore(where);
   await store.transact((tx) => tx.put('networks/a', 1));
   process.umask(mask);
-  for (const directory of [where.stateDir, where.runDir]) {
-    assert.equal(statSync(directory).mode & 0o777, 0o700);
+  for (const [directory, mode] of [[where.stateDir, 0o700], [where.runDir, 0o711]] as const) {
+    assert.equal(statSync(directory).mode & 0o777, mode);
     const files = readdirSync(directory);
     assert.ok(files.length >= 3);
     for (const file of files) assert.equal(statSync(join(directory, file)).mode & 0o777, 0o600, file);

@@ -73,6 +73,7 @@ export const networkRoutes: readonly Operation[] = [
     tag: 'networks',
     query: CHANGE,
     answer: change.endpointOutcome.ref,
-    run: ({ engine, params, query }) => engine.networkDisconnect(params['ref'] as string, params['network'] as string, query),
+    run: ({ engine, params, query }) =>
+      engine.networkDisconnect(params['ref'] as string, params['network'] as string, query),
   }),
 ];

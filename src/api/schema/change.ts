@@ -1,5 +1,13 @@
 import Type from 'typebox';
-import type { Container, ContainerDetail, Endpoint, Network, Outcome, PlanStep, VersionInfo } from '../../model/index.ts';
+import type {
+  Container,
+  ContainerDetail,
+  Endpoint,
+  Network,
+  Outcome,
+  PlanStep,
+  VersionInfo,
+} from '../../model/index.ts';
 import { container, containerDetail } from './container.ts';
 import { define, type Named, text, words } from './define.ts';
 import { endpoint } from './endpoint.ts';

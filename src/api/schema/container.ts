@@ -111,7 +111,10 @@ export const spawnPlan: Named<SpawnPlan> = define<SpawnPlan>()(
 /** Body of `exec-plan`. */
 export const execSpec: Named<ExecSpec> = define<ExecSpec>()(
   'ExecSpec',
-  Type.Object({ command: Type.Array(Type.String(), { minItems: 1, description: 'The command and its arguments.' }) }, STRICT),
+  Type.Object(
+    { command: Type.Array(Type.String(), { minItems: 1, description: 'The command and its arguments.' }) },
+    STRICT,
+  ),
 );
 export interface ExecSpec {
   readonly command: readonly string[];

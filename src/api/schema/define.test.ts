@@ -11,15 +11,20 @@ interface Thing {
 }
 
 // What the compiler must refuse. `tsc -p .` fails when one of these lines compiles.
+const TAGS = Type.Array(Type.String());
+const SIZE = Type.Optional(Type.Number());
+const FEWER = Type.Object({ name: Type.String(), tags: TAGS });
+const OTHER = Type.Object({ name: Type.Number(), tags: TAGS, size: SIZE });
+const NEEDED = Type.Object({ name: Type.String(), tags: TAGS, size: Type.Number() });
+const MORE = Type.Object({ name: Type.String(), tags: TAGS, size: SIZE, more: Type.String() });
 // @ts-expect-error a field is missing
-define<Thing>()('Thing', Type.Object({ name: Type.String(), tags: Type.Array(Type.String()) }));
+define<Thing>()('Thing', FEWER);
 // @ts-expect-error a field is of another type
-define<Thing>()('Thing', Type.Object({ name: Type.Number(), tags: Type.Array(Type.String()), size: Type.Optional(Type.Number()) }));
+define<Thing>()('Thing', OTHER);
 // @ts-expect-error a field is not optional
-define<Thing>()('Thing', Type.Object({ name: Type.String(), tags: Type.Array(Type.String()), size: Type.Number() }));
-const MORE = { name: Type.String(), tags: Type.Array(Type.String()), size: Type.Optional(Type.Number()), more: Type.String() };
+define<Thing>()('Thing', NEEDED);
 // @ts-expect-error a field is superfluous
-define<Thing>()('Thing', Type.Object(MORE));
+define<Thing>()('Thing', MORE);
 
 const readonlyAside: SameType<{ a: string[] }, { readonly a: readonly string[] }> = true;
 const optionalCounts: SameType<{ a?: string }, { a: string }> = false;
@@ -36,7 +41,11 @@ test('a definition is a schema with its name, and a reference to it', () => {
     $id: 'Thing',
     type: 'object',
     required: ['name', 'tags'],
-    properties: { name: { type: 'string' }, tags: { type: 'array', items: { type: 'string' } }, size: { type: 'number' } },
+    properties: {
+      name: { type: 'string' },
+      tags: { type: 'array', items: { type: 'string' } },
+      size: { type: 'number' },
+    },
   });
 });
 

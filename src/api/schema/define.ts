@@ -27,7 +27,11 @@ export function define<M>(): <S extends TSchema>(
 
 /** String to string; as `additionalProperties`, which serialises faster than the pattern that `Type.Record` makes. */
 export function stringMap(description: string): Type.TUnsafe<Readonly<Record<string, string>>> {
-  return Type.Unsafe<Readonly<Record<string, string>>>({ type: 'object', additionalProperties: { type: 'string' }, description });
+  return Type.Unsafe<Readonly<Record<string, string>>>({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description,
+  });
 }
 
 /** One of a few words. */

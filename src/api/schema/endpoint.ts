@@ -64,7 +64,10 @@ const ENDPOINT_SPEC = {
   gatewayPriority: Type.Optional(Type.Number({ description: 'Higher wins the default route.' })),
 };
 
-export const endpointSpec: Named<EndpointSpec> = define<EndpointSpec>()('EndpointSpec', Type.Object(ENDPOINT_SPEC, STRICT));
+export const endpointSpec: Named<EndpointSpec> = define<EndpointSpec>()(
+  'EndpointSpec',
+  Type.Object(ENDPOINT_SPEC, STRICT),
+);
 
 export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
   'AttachSpec',

@@ -1,5 +1,6 @@
 import type { ContainerSpec, PortSpec, SpawnPlan } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
+import { EXIT } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags } from '../flags.ts';
 import { hasCode } from '../../errors.ts';
 import { comment, renderPlan } from '../output/plan.ts';
@@ -79,7 +80,10 @@ export async function run(this: CliContext, flags: RunFlags, ...command: string[
     await withApi(this, flags, (api) => api.containerExited(id)).catch(() => undefined);
     throw error;
   }
+  // The shim calls `_exited` only for a command that began.
+  const never = status === EXIT.netloom || status === EXIT.cannotRun || status === EXIT.notFound;
   if (flags.rm === true) await removed(this, flags, id);
+  else if (never) await withApi(this, flags, (api) => api.containerExited(id));
   this.process.exitCode = status;
 }
 

@@ -13,7 +13,8 @@ const NFTA_COUNTER = { BYTES: 1, PACKETS: 2 } as const;
 export const counter: ExprCodec<CounterExpr> = {
   name: 'counter',
   encode(w, e) {
-    w.u64be(NFTA_COUNTER.BYTES, e.bytes).u64be(NFTA_COUNTER.PACKETS, e.packets);
+    if (e.bytes !== 0n) w.u64be(NFTA_COUNTER.BYTES, e.bytes);
+    if (e.packets !== 0n) w.u64be(NFTA_COUNTER.PACKETS, e.packets);
   },
   decode(attrs) {
     const e = { name: 'counter' as const, bytes: 0n, packets: 0n };

@@ -2,12 +2,12 @@ import { type NlAttrs, NLA_F_NESTED, type NlWriter } from '../../netlink/index.t
 import { bitwise, type BitwiseExpr } from './bitwise.ts';
 import { byteorder, type ByteorderExpr } from './byteorder.ts';
 import { cmp, type CmpExpr } from './cmp.ts';
-import { copyOf, type ExprCodec } from './codec.ts';
+import type { ExprCodec } from './codec.ts';
 import { connlimit, type ConnlimitExpr } from './connlimit.ts';
 import { counter, type CounterExpr } from './counter.ts';
 import { ct, type CtExpr, type CtKey } from './ct.ts';
 import { dup, type DupExpr } from './dup.ts';
-import { dynset, type DynsetExpr } from './dynset.ts';
+import { dynsetCodec, type DynsetExpr } from './dynset.ts';
 import { exthdr, type ExthdrExpr } from './exthdr.ts';
 import { fib, type FibExpr, type FibFlag, type FibResult } from './fib.ts';
 import { fwd, type FwdExpr } from './fwd.ts';
@@ -84,43 +84,39 @@ const NFTA_LIST_ELEM = 1;
 
 type Codecs = { readonly [N in ExprName]: ExprCodec<Extract<KnownExpr, { name: N }>> };
 
-/** Every codec, by the kernel's name: made on first use, because dynset's own codec needs this table. */
-export function exprCodecs(): Codecs {
-  codecs ??= {
-    bitwise,
-    byteorder,
-    cmp,
-    connlimit,
-    counter,
-    ct,
-    dup,
-    dynset,
-    exthdr,
-    fib,
-    fwd,
-    hash,
-    immediate,
-    limit,
-    log,
-    lookup,
-    masq,
-    meta,
-    nat,
-    notrack,
-    numgen,
-    payload,
-    queue,
-    quota,
-    range,
-    redir,
-    reject,
-    rt,
-    socket,
-    tproxy,
-  };
-  return codecs;
-}
-let codecs: Codecs | undefined;
+/** Every codec, by the kernel's name. */
+export const EXPR_CODECS: Codecs = {
+  bitwise,
+  byteorder,
+  cmp,
+  connlimit,
+  counter,
+  ct,
+  dup,
+  dynset: dynsetCodec({ encodeExpr, decodeExpr, decodeExprs }),
+  exthdr,
+  fib,
+  fwd,
+  hash,
+  immediate,
+  limit,
+  log,
+  lookup,
+  masq,
+  meta,
+  nat,
+  notrack,
+  numgen,
+  payload,
+  queue,
+  quota,
+  range,
+  redir,
+  reject,
+  rt,
+  socket,
+  tproxy,
+};
 
 /** Writes NFTA_EXPR_NAME and NFTA_EXPR_DATA of one expression. */
 export function encodeExpr(writer: NlWriter, expr: Expr): void {
@@ -129,7 +125,7 @@ export function encodeExpr(writer: NlWriter, expr: Expr): void {
     if (expr.raw.length > 0) writer.bytes(NLA_F_NESTED | NFTA_EXPR.DATA, expr.raw);
     return;
   }
-  const codec = exprCodecs()[expr.name] as ExprCodec<Expr & { name: ExprName }>;
+  const codec = EXPR_CODECS[expr.name] as ExprCodec<Expr & { name: ExprName }>;
   writer.string(NFTA_EXPR.NAME, expr.name);
   if (expr.name === 'notrack') return; // the kernel takes none, and nft writes none
   writer.nest(NLA_F_NESTED | NFTA_EXPR.DATA, (w) => codec.encode(w, expr));
@@ -152,8 +148,7 @@ export function decodeExpr(attrs: NlAttrs): Expr {
       raw = a.bytes();
     }
   }
-  const table = exprCodecs();
-  if (Object.hasOwn(table, name)) return table[name as ExprName].decode(data ?? attrs.nested());
+  if (Object.hasOwn(EXPR_CODECS, name)) return EXPR_CODECS[name as ExprName].decode(data ?? attrs.nested());
   return { name: 'unknown', kind: name, raw: new Uint8Array(raw) };
 }
 

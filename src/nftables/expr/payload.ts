@@ -12,7 +12,7 @@ export interface PayloadExpr {
   readonly dreg?: number;
   /** Where a write takes them from. */
   readonly sreg?: number;
-  /** Which checksum a write keeps right; absent for a load. */
+  /** Which checksum a write keeps right; absent for a load, and always there in a write that was read. */
   readonly checksum?: PayloadChecksum;
 }
 
@@ -31,7 +31,16 @@ const CSUM = { none: 0, inet: 1, sctp: 2 } as const;
 const CSUM_FLAGS = { pseudohdr: 1 } as const;
 
 /** enum nft_payload_attributes */
-const NFTA_PAYLOAD = { DREG: 1, BASE: 2, OFFSET: 3, LEN: 4, SREG: 5, CSUM_TYPE: 6, CSUM_OFFSET: 7, CSUM_FLAGS: 8 } as const;
+const NFTA_PAYLOAD = {
+  DREG: 1,
+  BASE: 2,
+  OFFSET: 3,
+  LEN: 4,
+  SREG: 5,
+  CSUM_TYPE: 6,
+  CSUM_OFFSET: 7,
+  CSUM_FLAGS: 8,
+} as const;
 
 export const payload: ExprCodec<PayloadExpr> = {
   name: 'payload',
@@ -49,7 +58,7 @@ export const payload: ExprCodec<PayloadExpr> = {
   decode(attrs) {
     const e = { name: 'payload' as const, base: 'link' as PayloadBase, offset: 0, len: 0 };
     const optional: { dreg?: number; sreg?: number } = {};
-    let type: keyof typeof CSUM | undefined;
+    let type: keyof typeof CSUM = 'none';
     let offset = 0;
     let flags: PayloadChecksum['flags'] = [];
     for (const a of attrs) {
@@ -62,6 +71,6 @@ export const payload: ExprCodec<PayloadExpr> = {
       else if (a.type === NFTA_PAYLOAD.CSUM_OFFSET) offset = a.u32be();
       else if (a.type === NFTA_PAYLOAD.CSUM_FLAGS) flags = bitNames(CSUM_FLAGS, a.u32be());
     }
-    return { ...e, ...optional, ...(type !== undefined && { checksum: { type, offset, flags } }) };
+    return { ...e, ...optional, ...(optional.sreg !== undefined && { checksum: { type, offset, flags } }) };
   },
 };

@@ -90,4 +90,13 @@ export const IFF = {
 } as const;
 
 /** linux/if_arp.h ARPHRD_* */
-export const ARPHRD = { ETHER: 1, TUNNEL: 768, TUNNEL6: 769, LOOPBACK: 772, SIT: 776, IPGRE: 778, IP6GRE: 823, NONE: 0xfffe } as const;
+export const ARPHRD = {
+  ETHER: 1,
+  TUNNEL: 768,
+  TUNNEL6: 769,
+  LOOPBACK: 772,
+  SIT: 776,
+  IPGRE: 778,
+  IP6GRE: 823,
+  NONE: 0xfffe,
+} as const;

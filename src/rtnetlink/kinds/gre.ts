@@ -62,6 +62,7 @@ const fields = new Fields<Omit<GreOptions, 'ikey' | 'okey' | 'icsum' | 'ocsum' |
 
 function codec<T extends Gre | Gretap | Ip6gre | Ip6gretap>(kind: T['kind']): KindCodec<T> {
   return {
+    always: true,
     write(w, info) {
       const flags = (key: number | undefined, csum: boolean | undefined, seq: boolean | undefined): number =>
         (key === undefined ? 0 : GRE.KEY) | (csum === true ? GRE.CSUM : 0) | (seq === true ? GRE.SEQ : 0);
@@ -72,7 +73,7 @@ function codec<T extends Gre | Gretap | Ip6gre | Ip6gretap>(kind: T['kind']): Ki
         w.u16be(IFLA_GRE.IFLAGS, flags(info.ikey, info.icsum, info.iseq));
         w.u16be(IFLA_GRE.OFLAGS, flags(info.okey, info.ocsum, info.oseq));
       }
-      fields.write(w, info as GreOptions);
+      fields.write(w, info);
     },
     read(attrs) {
       const info: { -readonly [K in keyof GreOptions]: GreOptions[K] } & { kind: T['kind'] } = { kind };

@@ -1,4 +1,4 @@
-import { type NlAttrs, NlWriter } from '../../netlink/index.ts';
+import type { NlAttrs, NlWriter } from '../../netlink/index.ts';
 import { type Bridge, bridge } from './bridge.ts';
 import { type Dummy, dummy } from './dummy.ts';
 import { type Gre, gre, type Gretap, gretap, type Ip6gre, ip6gre, type Ip6gretap, ip6gretap } from './gre.ts';
@@ -80,16 +80,13 @@ export function kindName(info: LinkKind): string {
   return info.kind === 'other' ? info.name : info.kind;
 }
 
-/** IFLA_INFO_DATA's content; empty where there is nothing to say. */
-export function kindData(info: LinkKind): Uint8Array {
-  if (info.kind === 'other') return NOTHING;
+/** Writes IFLA_INFO_DATA's content; undefined where there is nothing to say. */
+export function kindWriter(info: LinkKind): ((w: NlWriter) => void) | undefined {
+  if (info.kind === 'other') return undefined;
   const codec = KINDS[info.kind] as KindCodec<LinkKind>;
-  if (!codec.write) return NOTHING;
-  const writer = new NlWriter(256);
-  codec.write(writer, info);
-  return writer.finish();
+  if (!codec.write || (Object.keys(info).length === 1 && codec.always !== true)) return undefined;
+  return (w) => codec.write?.(w, info);
 }
-const NOTHING = new Uint8Array(0);
 
 /** @param data IFLA_INFO_DATA's attributes */
 export function readKind(name: string, data: NlAttrs): LinkKind {

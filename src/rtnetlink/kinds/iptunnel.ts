@@ -10,7 +10,7 @@ export interface TunnelEnds {
   readonly remote?: string;
   /** Index of the interface below. */
   readonly dev?: number;
-  /** 0: the inner packet's. */
+  /** 0: the inner packet's. Default 0, and 64 for sit. */
   readonly ttl?: number;
   /** 1: the inner packet's. */
   readonly tos?: number;

@@ -29,7 +29,14 @@ const RTM = {
 } as const; // prettier-ignore
 
 const NLM_F_DUMP = 0x300;
-const GETS: ReadonlySet<number> = new Set([RTM.GETLINK, RTM.GETADDR, RTM.GETROUTE, RTM.GETNEIGH, RTM.GETRULE, RTM.GETNSID]);
+const GETS: ReadonlySet<number> = new Set([
+  RTM.GETLINK,
+  RTM.GETADDR,
+  RTM.GETROUTE,
+  RTM.GETNEIGH,
+  RTM.GETRULE,
+  RTM.GETNSID,
+]);
 
 const COMMANDS: readonly (readonly [type: keyof typeof RTM, command: string])[] = [
   // links, one of each kind
@@ -170,9 +177,13 @@ function capture(command: string, type: number): string {
   const trace = join(dir, 'trace');
   const script = `${SETUP.join(' && ')} && exec strace -o ${trace} -e trace=sendmsg,sendto -e write=all ${command}`;
   const run = spawnSync('unshare', ['-Urn', 'sh', '-c', script], { encoding: 'utf8' });
-  const sent = blocks(readFileSync(trace, 'utf8')).filter((bytes) => bytes.length >= 16 && bytes.readUInt16LE(4) === type);
+  const sent = blocks(readFileSync(trace, 'utf8')).filter(
+    (bytes) => bytes.length >= 16 && bytes.readUInt16LE(4) === type,
+  );
   // iproute2 also asks by the way, one link at a time: to find an index before, to print a name behind
-  const message = GETS.has(type) ? (sent.find((bytes) => (bytes.readUInt16LE(6) & NLM_F_DUMP) !== 0) ?? sent[0]) : sent.at(-1);
+  const message = GETS.has(type)
+    ? (sent.find((bytes) => (bytes.readUInt16LE(6) & NLM_F_DUMP) !== 0) ?? sent[0])
+    : sent.at(-1);
   if (!message) throw new Error(`${command}: no request of type ${type}\n${run.stdout}${run.stderr}`);
   message.fill(0, 8, 16);
   return message.subarray(0, message.readUInt32LE(0)).toString('hex');

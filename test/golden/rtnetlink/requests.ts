@@ -7,13 +7,25 @@ const ETH1 = 11;
 const BR0 = 20;
 const VX0 = 30;
 /** What iproute2 spells out though it is the default. */
-const TUNNEL = { ttl: 0, tos: 0, pmtudisc: true, fwmark: 0, encap: 'none', encapFlags: 0, encapSport: 0, encapDport: 0 } as const;
+const TUNNEL = {
+  ttl: 0,
+  tos: 0,
+  pmtudisc: true,
+  fwmark: 0,
+  encap: 'none',
+  encapFlags: 0,
+  encapSport: 0,
+  encapDport: 0,
+} as const;
 const ENDS = { remote: '192.0.2.1', local: '192.0.2.2' } as const;
 const VXLAN = { learning: true } as const;
 
 /** Our request for each command of capture.ts. */
 export const REQUESTS: Readonly<Record<string, Request>> = {
-  'ip link add veth0 type veth peer name veth1': rtnl.linkAdd({ name: 'veth0', info: { kind: 'veth', peer: { name: 'veth1' } } }),
+  'ip link add veth0 type veth peer name veth1': rtnl.linkAdd({
+    name: 'veth0',
+    info: { kind: 'veth', peer: { name: 'veth1' } },
+  }),
   'ip link add veth0 address 02:00:00:00:00:01 mtu 1400 type veth peer name veth1 address 02:00:00:00:00:02 mtu 1400 netns /proc/self/ns/net':
     rtnl.linkAdd({
       name: 'veth0',
@@ -59,10 +71,11 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
         nfCallArptables: true,
       },
     }),
-  'ip link add br1 type bridge vlan_filtering 1 vlan_protocol 802.1ad vlan_default_pvid 5 vlan_stats_enabled 1': rtnl.linkAdd({
-    name: 'br1',
-    info: { kind: 'bridge', vlanFiltering: true, vlanProtocol: '802.1ad', vlanDefaultPvid: 5, vlanStats: true },
-  }),
+  'ip link add br1 type bridge vlan_filtering 1 vlan_protocol 802.1ad vlan_default_pvid 5 vlan_stats_enabled 1':
+    rtnl.linkAdd({
+      name: 'br1',
+      info: { kind: 'bridge', vlanFiltering: true, vlanProtocol: '802.1ad', vlanDefaultPvid: 5, vlanStats: true },
+    }),
   'ip link add vx1 type vxlan id 42 remote 192.0.2.1 local 192.0.2.2 dev eth0 dstport 4789': rtnl.linkAdd({
     name: 'vx1',
     info: { kind: 'vxlan', id: 42, remote: '192.0.2.1', local: '192.0.2.2', dev: ETH0, port: 4789, ...VXLAN },
@@ -125,7 +138,11 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
   'ip link add iv0 link eth0 type ipvlan mode l2': ipvlan({ mode: 'l2', flag: 'bridge' }),
   'ip link add iv0 link eth0 type ipvlan mode l3 private': ipvlan({ mode: 'l3', flag: 'private' }),
   'ip link add iv0 link eth0 type ipvlan mode l3s vepa': ipvlan({ mode: 'l3s', flag: 'vepa' }),
-  'ip link add vl0 link eth0 type vlan id 100': rtnl.linkAdd({ name: 'vl0', link: ETH0, info: { kind: 'vlan', id: 100 } }),
+  'ip link add vl0 link eth0 type vlan id 100': rtnl.linkAdd({
+    name: 'vl0',
+    link: ETH0,
+    info: { kind: 'vlan', id: 100 },
+  }),
   'ip link add vl0 link eth0 type vlan protocol 802.1ad id 100 reorder_hdr off gvrp on mvrp on loose_binding on ingress-qos-map 1:2 3:4 egress-qos-map 5:6':
     rtnl.linkAdd({
       name: 'vl0',
@@ -153,11 +170,15 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     name: 't0',
     info: { kind: 'ipip', ...TUNNEL, ...ENDS, ttl: 64, dev: ETH0, protocol: 0 },
   }),
-  'ip link add t0 type ipip remote 192.0.2.1 local 192.0.2.2 nopmtudisc encap fou encap-sport auto encap-dport 5555': rtnl.linkAdd({
+  'ip link add t0 type ipip remote 192.0.2.1 local 192.0.2.2 nopmtudisc encap fou encap-sport auto encap-dport 5555':
+    rtnl.linkAdd({
+      name: 't0',
+      info: { kind: 'ipip', ...TUNNEL, ...ENDS, pmtudisc: false, encap: 'fou', encapDport: 5555, dev: 0, protocol: 0 },
+    }),
+  'ip link add t0 type ipip external': rtnl.linkAdd({
     name: 't0',
-    info: { kind: 'ipip', ...TUNNEL, ...ENDS, pmtudisc: false, encap: 'fou', encapDport: 5555, dev: 0, protocol: 0 },
+    info: { kind: 'ipip', external: true, protocol: 0 },
   }),
-  'ip link add t0 type ipip external': rtnl.linkAdd({ name: 't0', info: { kind: 'ipip', external: true, protocol: 0 } }),
   'ip link add t0 type sit remote 192.0.2.1 local 192.0.2.2 ttl 64': rtnl.linkAdd({
     name: 't0',
     info: { kind: 'sit', ...TUNNEL, ...ENDS, ttl: 64, dev: 0, protocol: 0, isatap: false },
@@ -168,7 +189,18 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
   }),
   'ip link add t0 type gre remote 192.0.2.1 local 192.0.2.2 ttl 64 key 5 csum seq': rtnl.linkAdd({
     name: 't0',
-    info: { kind: 'gre', ...TUNNEL, ...ENDS, ttl: 64, ikey: 5, okey: 5, icsum: true, ocsum: true, iseq: true, oseq: true },
+    info: {
+      kind: 'gre',
+      ...TUNNEL,
+      ...ENDS,
+      ttl: 64,
+      ikey: 5,
+      okey: 5,
+      icsum: true,
+      ocsum: true,
+      iseq: true,
+      oseq: true,
+    },
   }),
   'ip link add t0 type gre remote 192.0.2.1 local 192.0.2.2 ikey 5 okey 6 dev eth0': rtnl.linkAdd({
     name: 't0',
@@ -247,7 +279,11 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     label: 'eth0:1',
     metric: 50,
   }),
-  'ip addr add 10.1.0.1 peer 10.1.0.2/30 dev eth0': rtnl.addressAdd({ index: ETH0, address: '10.1.0.1/30', peer: '10.1.0.2' }),
+  'ip addr add 10.1.0.1 peer 10.1.0.2/30 dev eth0': rtnl.addressAdd({
+    index: ETH0,
+    address: '10.1.0.1/30',
+    peer: '10.1.0.2',
+  }),
   'ip addr add 127.0.0.2/8 dev lo': rtnl.addressAdd({ index: 1, address: '127.0.0.2/8' }),
   'ip addr add fd01::1/64 dev eth0 nodad': rtnl.addressAdd({ index: ETH0, address: 'fd01::1/64', flags: ['nodad'] }),
   'ip addr add fd01::1/64 dev eth0 nodad noprefixroute home mngtmpaddr': rtnl.addressAdd({
@@ -284,7 +320,11 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     oif: ETH0,
     protocol: RTPROT.KERNEL,
   }),
-  'ip route add 10.2.0.0/16 via inet6 fe80::1 dev eth0': rtnl.routeAdd({ dst: '10.2.0.0/16', gateway: 'fe80::1', oif: ETH0 }),
+  'ip route add 10.2.0.0/16 via inet6 fe80::1 dev eth0': rtnl.routeAdd({
+    dst: '10.2.0.0/16',
+    gateway: 'fe80::1',
+    oif: ETH0,
+  }),
   'ip route add 10.2.0.0/16 via 192.0.2.1 dev eth0 onlink mtu 1400 advmss 1360': rtnl.routeAdd({
     dst: '10.2.0.0/16',
     gateway: '192.0.2.1',
@@ -299,13 +339,14 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     mtu: 1400,
     lock: 1 << rtnl.RTAX.MTU,
   }),
-  'ip route add 10.2.0.0/16 nexthop via 10.0.0.2 dev eth0 weight 3 nexthop via 192.0.2.9 dev eth0 onlink': rtnl.routeAdd({
-    dst: '10.2.0.0/16',
-    nexthops: [
-      { gateway: '10.0.0.2', oif: ETH0, weight: 3 },
-      { gateway: '192.0.2.9', oif: ETH0, onlink: true },
-    ],
-  }),
+  'ip route add 10.2.0.0/16 nexthop via 10.0.0.2 dev eth0 weight 3 nexthop via 192.0.2.9 dev eth0 onlink':
+    rtnl.routeAdd({
+      dst: '10.2.0.0/16',
+      nexthops: [
+        { gateway: '10.0.0.2', oif: ETH0, weight: 3 },
+        { gateway: '192.0.2.9', oif: ETH0, onlink: true },
+      ],
+    }),
   'ip route add 10.2.0.0/16 nexthop via 10.0.0.2 dev eth0 nexthop via inet6 fe80::2 dev eth0 weight 2': rtnl.routeAdd({
     dst: '10.2.0.0/16',
     nexthops: [
@@ -349,7 +390,11 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     uid: 5,
   }),
 
-  'ip rule add from 10.0.0.0/8 table 1000 priority 100': rtnl.ruleAdd({ from: '10.0.0.0/8', table: 1000, priority: 100 }),
+  'ip rule add from 10.0.0.0/8 table 1000 priority 100': rtnl.ruleAdd({
+    from: '10.0.0.0/8',
+    table: 1000,
+    priority: 100,
+  }),
   'ip rule add not fwmark 0x1/0xff lookup 100 pref 50 protocol 99': rtnl.ruleAdd({
     not: true,
     fwmark: 1,
@@ -378,9 +423,17 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     uidRange: { start: 1, end: 5 },
     table: 9,
   }),
-  'ip rule add from 192.0.2.1 priority 10 blackhole': rtnl.ruleAdd({ priority: 10, from: '192.0.2.1/32', action: 'blackhole' }),
+  'ip rule add from 192.0.2.1 priority 10 blackhole': rtnl.ruleAdd({
+    priority: 10,
+    from: '192.0.2.1/32',
+    action: 'blackhole',
+  }),
   'ip rule add priority 11 l3mdev': rtnl.ruleAdd({ priority: 11, l3mdev: true }),
-  'ip -6 rule add from fd00::/8 table 1000 priority 100': rtnl.ruleAdd({ from: 'fd00::/8', table: 1000, priority: 100 }),
+  'ip -6 rule add from fd00::/8 table 1000 priority 100': rtnl.ruleAdd({
+    from: 'fd00::/8',
+    table: 1000,
+    priority: 100,
+  }),
   'ip rule del priority 100': rtnl.ruleDelete({ priority: 100 }),
   'ip rule show': rtnl.ruleDump({ family: 4 }),
 
@@ -426,16 +479,18 @@ export const REQUESTS: Readonly<Record<string, Request>> = {
     mac: '00:00:00:00:00:00',
     dst: '192.0.2.1',
   }),
-  'bridge fdb replace 02:00:00:00:00:09 dev vx0 dst 192.0.2.1 port 4790 vni 9 via eth0 self permanent': rtnl.fdbReplace({
-    index: VX0,
-    mac: '02:00:00:00:00:09',
-    dst: '192.0.2.1',
-    port: 4790,
-    vni: 9,
-    via: ETH0,
-    flags: ['self'],
-    state: 'permanent',
-  }),
+  'bridge fdb replace 02:00:00:00:00:09 dev vx0 dst 192.0.2.1 port 4790 vni 9 via eth0 self permanent': rtnl.fdbReplace(
+    {
+      index: VX0,
+      mac: '02:00:00:00:00:09',
+      dst: '192.0.2.1',
+      port: 4790,
+      vni: 9,
+      via: ETH0,
+      flags: ['self'],
+      state: 'permanent',
+    },
+  ),
   'bridge fdb add 02:00:00:00:00:09 dev vx0 dst fd00::9 src_vni 5': rtnl.fdbAdd({
     index: VX0,
     mac: '02:00:00:00:00:09',

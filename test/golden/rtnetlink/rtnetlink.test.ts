@@ -72,8 +72,16 @@ for (const { command, hex } of golden.captures) {
     }
     const [a, b] = [flatten(ours), flatten(theirs)];
     assert.notEqual(dump(ours), dump(theirs), `no longer different: ${different.why}`);
-    assert.deepEqual(a.filter((line) => !b.includes(line)), different.ours, different.why);
-    assert.deepEqual(b.filter((line) => !a.includes(line)), different.theirs, different.why);
+    assert.deepEqual(
+      a.filter((line) => !b.includes(line)),
+      different.ours,
+      different.why,
+    );
+    assert.deepEqual(
+      b.filter((line) => !a.includes(line)),
+      different.theirs,
+      different.why,
+    );
   });
 }
 
@@ -109,7 +117,7 @@ function flatten(message: NlMessage): string[] {
   return lines;
 
   function walk(rest: Buffer, path: string): void {
-    for (let at = 0; at + 4 <= rest.length; ) {
+    for (let at = 0; at + 4 <= rest.length;) {
       const length = rest.readUInt16LE(at);
       assert.ok(length >= 4 && at + length <= rest.length, `attribute of ${length} bytes in ${path}`);
       const here = `${path}${rest.readUInt16LE(at + 2) & 0x3fff}`;

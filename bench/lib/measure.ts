@@ -1,0 +1,87 @@
+/** One figure of a benchmark, beside what it is compared with. */
+export interface Result {
+  /** `attach/in-process`. */
+  readonly name: string;
+  /** `ours` ÷ `reference`, whatever the unit: a cost is better small, a rate (`…/s`) is better large. */
+  readonly ratio: number;
+  readonly ours: number;
+  readonly reference: number;
+  readonly unit: string;
+}
+
+/** One side of a comparison: does the thing once and says what it cost, or how fast it was, in the result's unit. */
+export type Side = () => number | Promise<number>;
+
+export interface Pairing {
+  readonly name: string;
+  readonly unit: string;
+  /** Turns of each side. */
+  readonly rounds: number;
+  /** Turns before that, which do not count. */
+  readonly warmup?: number;
+  readonly ours: Side;
+  readonly reference: Side;
+}
+
+/**
+ * Takes turns (ours, reference, reference, ours, …), so that whatever else the machine does falls on both, and compares
+ * the medians. The ratio holds on a noisy machine; the two figures are only as good as the machine.
+ */
+export async function paired({ name, unit, rounds, warmup = 3, ours, reference }: Pairing): Promise<Result> {
+  const ourCosts: number[] = [];
+  const referenceCosts: number[] = [];
+  for (let round = -warmup; round < rounds; round++) {
+    const turns: [Side, number[]][] = [
+      [ours, ourCosts],
+      [reference, referenceCosts],
+    ];
+    if (round % 2 !== 0) turns.reverse(); // neither side always follows the other
+    for (const [side, costs] of turns) {
+      const cost = await side();
+      if (round >= 0) costs.push(cost);
+    }
+  }
+  return result(name, unit, median(ourCosts), median(referenceCosts));
+}
+
+export function result(name: string, unit: string, ours: number, reference: number): Result {
+  if (!(ours > 0) || !(reference > 0)) throw new Error(`${name}: nothing was measured (${ours}, ${reference})`);
+  return { name, ratio: ours / reference, ours, reference, unit };
+}
+
+/** Milliseconds that a call takes. */
+export async function timed(call: () => unknown): Promise<number> {
+  const start = performance.now();
+  await call();
+  return performance.now() - start;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** `attach/in-process: 1.40 (ours 0.870 ms, reference 0.620 ms)` */
+export function line({ name, ratio, ours, reference, unit }: Result): string {
+  return `${name}: ${ratio.toFixed(2)} (ours ${figure(ours)} ${unit}, reference ${figure(reference)} ${unit})`;
+}
+
+/** The same for programs: one object a line. */
+export function json(r: Result): string {
+  const { name, unit } = r;
+  return JSON.stringify({
+    name,
+    ratio: rounded(r.ratio),
+    ours: rounded(r.ours),
+    reference: rounded(r.reference),
+    unit,
+  });
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}
+function figure(value: number): string {
+  return value >= 1000 ? String(Math.round(value)) : value.toPrecision(3);
+}

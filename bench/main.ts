@@ -1,0 +1,39 @@
+/**
+ * npm run bench -- NAME… [--json]: runs benchmarks, each of which ends in one line a figure. Without a name, all.
+ * Ratios are ours ÷ reference; see bench/lib/measure.ts for how they are taken.
+ */
+import { attach } from './benchmarks/attach.ts';
+import { codec } from './benchmarks/codec.ts';
+import { memory } from './benchmarks/memory.ts';
+import { publish } from './benchmarks/publish.ts';
+import { thousand } from './benchmarks/thousand.ts';
+import { json, line, type Result } from './lib/measure.ts';
+
+interface Benchmark {
+  readonly about: string;
+  readonly run: () => Promise<Result[]>;
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  codec: { about: 'netlink messages written and read, against a loop by hand', run: codec },
+  attach: { about: 'one endpoint, in-process and through the daemon, against the bare messages', run: attach },
+  thousand: { about: 'a thousand endpoints made and taken away, against the bare messages', run: thousand },
+  publish: { about: 'a port beside 5,000 others, and a range beside a port', run: publish },
+  memory: { about: 'resident memory of the daemon with 1,000 endpoints, against none', run: memory },
+};
+
+const options = process.argv.slice(2);
+const asJson = options.includes('--json');
+const names = options.filter((option) => option !== '--json');
+const unknown = names.filter((name) => !(name in BENCHMARKS));
+
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}; there are:`);
+  for (const [name, { about }] of Object.entries(BENCHMARKS)) console.error(`  ${name.padEnd(10)} ${about}`);
+  process.exitCode = 2;
+} else {
+  for (const name of names.length > 0 ? names : Object.keys(BENCHMARKS)) {
+    const results = await BENCHMARKS[name]!.run();
+    for (const result of results) console.log(asJson ? json(result) : line(result));
+  }
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Fact, type FactKind, KINDS, type NftChainFact, OUR_TABLE, type Step, type Verb } from './index.ts';
+import type { NftSet } from '../nftables/index.ts';
+
+/**
+ * What every kind of fact does for every verb. A kind that is not here fails, as does a verb: whoever adds one says
+ * here how it behaves, and in test/live/facts.test.ts how the kernel takes it.
+ */
+interface Row {
+  readonly fact: Fact;
+  /** The same thing as it should become; undefined for what has nothing to change. */
+  readonly changed?: Fact;
+  /** Properties in which the two differ. */
+  readonly differences?: readonly string[];
+  readonly key: string;
+  readonly via: Step['via'];
+  /** `remade`: the kernel cannot change it in place. */
+  readonly change: 'in place' | 'remade';
+  /** `stays`: nothing takes it away. */
+  readonly delete: 'goes' | 'stays';
+  /** What takes it along. */
+  readonly within: readonly string[];
+  readonly commands: Readonly<Record<Verb, string>>;
+}
+
+const ns = '/run/netns/web';
+const at = (space: string) => ({ ns: space, object: 'test' });
+const bridge: Fact = {
+  ...at(''),
+  kind: 'link',
+  name: 'br0',
+  origin: { type: 'bridge' },
+  mac: '02:42:0a:00:00:01',
+  mtu: 1500,
+  master: '',
+  up: true,
+  alias: 'netloom network web',
+  addrGenMode: 'none',
+};
+const ports: NftSet = { ...OUR_TABLE, table: OUR_TABLE.name, name: 'ports', type: 'inet_service', map: 'ipv4_addr' };
+const chain: NftChainFact = {
+  ...at(''),
+  kind: 'nft-chain',
+  chain: { family: 'inet', table: OUR_TABLE.name, name: 'in', base: { type: 'filter', hook: 'input', priority: 0, policy: 'accept' } },
+  rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ counter: null }, { accept: null }] }],
+  sets: [],
+};
+
+const TABLE: { readonly [K in Fact['kind']]: Row } = {
+  netns: {
+    fact: { ...at(''), kind: 'netns', path: ns },
+    key: 'netns /run/netns/web',
+    via: 'call',
+    change: 'remade',
+    delete: 'goes',
+    within: [],
+    commands: { add: 'ip netns add web', change: 'ip netns add web', delete: 'ip netns delete web' },
+  },
+  link: {
+    fact: bridge,
+    changed: { ...bridge, mtu: 1400, up: false },
+    differences: ['mtu', 'up'],
+    key: 'link  br0',
+    via: 'rtnetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: [],
+    commands: {
+      add:
+        'ip link add br0 address 02:42:0a:00:00:01 mtu 1500 group 28268 type bridge && ' +
+        "ip link set dev br0 alias 'netloom network web' addrgenmode none && ip link set dev br0 up",
+      change: 'ip link set dev br0 mtu 1500 addrgenmode none && ip link set dev br0 up',
+      delete: 'ip link delete br0',
+    },
+  },
+  port: {
+    fact: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false },
+    changed: { ...at(''), kind: 'port', dev: 've0', hairpin: false, isolated: true },
+    differences: ['hairpin', 'isolated'],
+    key: 'port  ve0',
+    via: 'rtnetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  ve0'],
+    commands: {
+      add: 'bridge link set dev ve0 hairpin on isolated off',
+      change: 'bridge link set dev ve0 hairpin on isolated off',
+      delete: 'bridge link set dev ve0 hairpin off isolated off',
+    },
+  },
+  address: {
+    fact: { ...at(ns), kind: 'address', dev: 'eth0', address: '2001:db8::2/64' },
+    key: `address ${ns} eth0 2001:db8::2/64`,
+    via: 'rtnetlink',
+    change: 'remade',
+    delete: 'goes',
+    within: [`link ${ns} eth0`, `netns ${ns}`],
+    commands: {
+      add: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
+      change: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
+      delete: 'ip -n web address delete 2001:db8::2/64 dev eth0',
+    },
+  },
+  route: {
+    fact: { ...at(ns), kind: 'route', family: 4, dst: 'default', via: '10.0.0.1', dev: 'eth0' },
+    changed: { ...at(ns), kind: 'route', family: 4, dst: 'default', via: '10.0.0.9', dev: 'eth1' },
+    differences: ['via', 'dev'],
+    key: `route ${ns} 4 default`,
+    via: 'rtnetlink',
+    change: 'remade',
+    delete: 'goes',
+    within: [`link ${ns} eth0`, `netns ${ns}`],
+    commands: {
+      add: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
+      change: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
+      delete: 'ip -n web route delete default via 10.0.0.1 dev eth0',
+    },
+  },
+  sysctl: {
+    fact: { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '1', dev: 'br0' },
+    changed: { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '0', dev: 'br0' },
+    differences: ['value'],
+    key: 'sysctl  net.ipv4.conf.br0.route_localnet',
+    via: 'call',
+    change: 'in place',
+    delete: 'stays',
+    within: ['link  br0'],
+    commands: {
+      add: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1',
+      change: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1',
+      delete: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1', // never asked for: it stays
+    },
+  },
+  'nft-table': {
+    fact: { ...at(''), kind: 'nft-table' },
+    key: 'nft-table ',
+    via: 'nftables',
+    change: 'remade',
+    delete: 'goes',
+    within: [],
+    commands: { add: 'nft add table inet netloom', change: 'nft add table inet netloom', delete: 'nft delete table inet netloom' },
+  },
+  'nft-set': {
+    fact: { ...at(''), kind: 'nft-set', set: ports },
+    changed: { ...at(''), kind: 'nft-set', set: { ...ports, type: ['ipv4_addr', 'inet_service'], flags: ['interval'] } },
+    differences: ['type', 'flags'],
+    key: 'nft-set  ports',
+    via: 'nftables',
+    change: 'remade',
+    delete: 'goes',
+    within: ['nft-table '],
+    commands: {
+      add: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
+      change: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
+      delete: 'nft delete map inet netloom ports',
+    },
+  },
+  'nft-chain': {
+    fact: chain,
+    changed: { ...chain, rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ drop: null }] }] },
+    differences: ['rules'],
+    key: 'nft-chain  in',
+    via: 'nftables',
+    change: 'in place',
+    delete: 'goes',
+    within: ['nft-table '],
+    commands: {
+      add: "nft add chain inet netloom in '{ type filter hook input priority 0; policy accept; }'\nnft add rule inet netloom in counter accept",
+      change: 'nft flush chain inet netloom in\nnft add rule inet netloom in counter accept',
+      delete: 'nft flush chain inet netloom in\nnft delete chain inet netloom in',
+    },
+  },
+  'nft-element': {
+    fact: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.2' } },
+    changed: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.3' } },
+    differences: ['value'],
+    key: 'nft-element  ports 80',
+    via: 'nftables',
+    change: 'in place',
+    delete: 'goes',
+    within: ['nft-set  ports', 'nft-table '],
+    commands: {
+      add: "nft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
+      change: "nft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
+      delete: "nft delete element inet netloom ports '{ 80 }'",
+    },
+  },
+};
+
+const VERBS: readonly (keyof FactKind)[] = ['key', 'add', 'change', 'delete', 'read', 'differences', 'command', 'within'];
+
+test('every kind is in the table, with every verb and no other', () => {
+  assert.deepEqual(Object.keys(KINDS).sort(), Object.keys(TABLE).sort());
+  for (const [name, kind] of Object.entries(KINDS)) {
+    assert.deepEqual(Object.keys(kind).sort(), VERBS.toSorted(), `${name}: its verbs`);
+    for (const verb of VERBS) assert.equal(typeof kind[verb], 'function', `${name}: ${verb}`);
+  }
+});
+
+test('keys of different kinds are different', () => {
+  const keys = Object.values(TABLE).map((row) => row.key);
+  assert.equal(new Set(keys).size, keys.length);
+  for (const [name, row] of Object.entries(TABLE)) assert.equal(row.key.split(' ')[0], name, 'it begins with the kind');
+});
+
+for (const [name, row] of Object.entries(TABLE)) {
+  const kind = KINDS[name as Fact['kind']] as unknown as FactKind<Fact>;
+  const { fact, changed } = row;
+
+  test(`${name}: key and what takes it along`, () => {
+    assert.equal(kind.key(fact), row.key);
+    if (changed) assert.equal(kind.key(changed), row.key, 'what is changed stays the same thing');
+    assert.equal(kind.key({ ...fact, object: 'somebody else' }), row.key, 'whose it is, is no part of it');
+    assert.deepEqual(kind.within(fact), row.within);
+  });
+
+  test(`${name}: add, change and delete`, () => {
+    assert.equal(kind.add(fact).via, row.via);
+    assert.equal(kind.change(changed ?? fact, fact) === undefined ? 'remade' : 'in place', row.change);
+    assert.equal(kind.delete(fact) === undefined ? 'stays' : 'goes', row.delete);
+  });
+
+  test(`${name}: differences`, () => {
+    assert.deepEqual(kind.differences(fact, fact), []);
+    assert.deepEqual(kind.differences(fact, { ...fact, object: 'somebody else' }), []);
+    assert.equal(changed === undefined, row.differences === undefined, 'a row that says what changes, says how');
+    if (changed) assert.deepEqual(kind.differences(changed, fact), row.differences);
+  });
+
+  for (const verb of ['add', 'change', 'delete'] as const) {
+    test(`${name}: the command for ${verb}`, () => assert.equal(kind.command(fact, verb), row.commands[verb]));
+  }
+}
+
+test('commands reach any namespace', () => {
+  const route = (space: string): Fact => ({ ...at(space), kind: 'route', family: 6, dst: '2001:db8::/32', via: '', dev: 'eth0' });
+  const command = (fact: Fact): string => (KINDS[fact.kind] as unknown as FactKind<Fact>).command(fact, 'add');
+  assert.equal(command(route('')), 'ip -6 route add 2001:db8::/32 dev eth0 proto 110');
+  assert.equal(command(route('/run/netns/a b')), "ip -n 'a b' -6 route add 2001:db8::/32 dev eth0 proto 110");
+  assert.equal(command(route("/tmp/it's")), "nsenter --net='/tmp/it'\\''s' ip -6 route add 2001:db8::/32 dev eth0 proto 110");
+  assert.equal(
+    command({ ...bridge, ...at('/run/netns/web'), origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } }, mac: '', mtu: 0, alias: '', addrGenMode: 'eui64' }),
+    'ip -n web link add br0 group 28268 type veth peer name eth0 netns $$ && ip -n web link set dev br0 up',
+  );
+  assert.equal(
+    command({ ...bridge, origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } }, mac: '', mtu: 0, alias: '', addrGenMode: 'eui64' }),
+    'ip link add br0 group 28268 type veth peer name eth0 && ip link set dev br0 up',
+  );
+});
