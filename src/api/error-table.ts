@@ -72,6 +72,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
   }),
   ...rows(409, {
     ENAMETAKEN: 'The name is taken.',
+    ECONFLICT: 'The kernel has something of that name that is not ours.',
+    EBRIDGEFULL: 'The bridge has as many ports as the kernel gives one.',
     EADDRTAKEN: 'The address is taken: by another workload, the gateway, or somebody else.',
     EPORTTAKEN: 'The host port is taken: by another workload or by a listener of this host.',
     EIFNAMETAKEN: 'The workload has an interface of that name.',

@@ -155,10 +155,16 @@ async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Pro
   }
   switch (head.via) {
     case 'call':
-      await head.run(kernel);
+      try {
+        await head.run(kernel);
+      } catch (error) {
+        // a namespace of that name that is not ours must not be removed as if it were
+        for (const change of run.changes) untouched.add(change);
+        throw error;
+      }
       return;
     case 'nftables':
-      await performNft(kernel, run, head.ns);
+      await performNft(kernel, run, head.ns, options);
       return;
     case 'rtnetlink':
       await performRtnl(kernel, run, head.ns, options);
@@ -194,8 +200,7 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     requests.push(...step.requests((name) => kernel.indices.get(ns, name) ?? 0, kernel));
     spans.push({ change, step, from, to: requests.length });
   }
-  const lane = options.mayWait ? 'thread' : 'here';
-  const replies = await conn.batch(requests, { lane });
+  const replies = await conn.batch(requests, { lane: laneOf(run, options) });
   let refused: unknown;
   for (const { change, step, from, to } of spans) {
     const own = replies.slice(from, to);
@@ -210,10 +215,10 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
   if (refused) throw refused;
 }
 
-async function performNft(kernel: KernelView, run: Run, ns: string): Promise<void> {
+async function performNft(kernel: KernelView, run: Run, ns: string, options: ApplyOptions): Promise<void> {
   const requests = run.steps.flatMap((step) => (step.via === 'nftables' ? step.requests : []));
   try {
-    await kernel.nft(ns).commit(requests);
+    await kernel.nft(ns).commit(requests, { lane: laneOf(run, options) });
   } catch (error) {
     // the batch as a whole was refused: find the fact that is to blame, or that was there (or gone) already
     if (run.changes.length === 1) {
@@ -230,9 +235,15 @@ async function performNft(kernel: KernelView, run: Run, ns: string): Promise<voi
     for (const [i, change] of run.changes.entries()) {
       const step = run.steps[i];
       untouched.delete(change);
-      if (step) await performNft(kernel, { changes: [change], steps: [step] }, ns);
+      if (step) await performNft(kernel, { changes: [change], steps: [step] }, ns, options);
     }
   }
+}
+
+/** Only an element is deleted at once: links, chains and sets wait for a grace period. */
+function laneOf(run: Run, options: ApplyOptions): 'thread' | 'here' {
+  const waits = run.changes.some(({ verb, fact }) => verb === 'delete' && fact.kind !== 'nft-element');
+  return waits || options.mayWait ? 'thread' : 'here';
 }
 
 /** True when a refusal only says that the kernel is already as wanted. */

@@ -3,6 +3,7 @@ import type { ChangeOptions, Outcome, PlanStep } from '../model/index.ts';
 import type { Tx } from '../store/index.ts';
 import { apply, type Change, remove } from './apply.ts';
 import type { Core } from './core.ts';
+import type { KernelScope } from './kernel.ts';
 import { KEYS } from './records.ts';
 
 /** What a request turned out to mean, decided inside its first transaction. */
@@ -37,15 +38,16 @@ class DryRun<T> extends Error {
 export async function change<T>(
   core: Core,
   options: ChangeOptions | undefined,
-  decide: (tx: Tx) => Promise<Decision<T>>,
+  decide: (tx: Tx, kernel: KernelScope) => Promise<Decision<T>>,
 ): Promise<Outcome<T>> {
-  const decision = await record(core, options?.dryRun === true, decide);
+  using kernel = core.kernel.scope();
+  const decision = await record(core, options?.dryRun === true, (tx) => decide(tx, kernel));
   const plan = options?.dryRun || options?.explain ? { plan: decision.changes.map(stepOf) } : {};
   if (options?.dryRun) return { value: decision.value, ...plan };
   const pending = pendingKey(core.id, decision.key);
   try {
     decision.prepare?.();
-    await carryOut(core, decision.changes);
+    await carryOutIn(core, kernel, decision.changes);
   } catch (error) {
     decision.cleanup?.();
     await core.store.transact(async (tx) => {
@@ -82,6 +84,10 @@ async function record<T>(core: Core, dryRun: boolean, decide: (tx: Tx) => Promis
 /** Applies changes; deletions, which all belong together, go last and run to their end whatever fails. */
 export async function carryOut(core: Core, changes: readonly Change[]): Promise<void> {
   using kernel = core.kernel.scope();
+  await carryOutIn(core, kernel, changes);
+}
+
+async function carryOutIn(core: Core, kernel: KernelScope, changes: readonly Change[]): Promise<void> {
   const options = {
     onFact: core.onFact,
     mayWait: core.reaper.busy,

@@ -1,5 +1,13 @@
 import { NetloomError } from '../errors.ts';
-import { type ChangeOptions, type Container, type Endpoint, type EndpointSpec, type Network, type Outcome, parseEndpointSpec } from '../model/index.ts';
+import {
+  type ChangeOptions,
+  type Container,
+  type Endpoint,
+  type EndpointSpec,
+  type Network,
+  type Outcome,
+  parseEndpointSpec,
+} from '../model/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { change, type Decision } from './change.ts';
 import { exclusively } from './containers.ts';
@@ -11,15 +19,24 @@ import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
 import { isUp } from './sandbox.ts';
 
 /** Adds a network to a container: at once where it has a namespace, else from its next start on. */
-export async function networkConnect(core: Core, ref: string, given: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+export async function networkConnect(
+  core: Core,
+  ref: string,
+  given: EndpointSpec,
+  options?: ChangeOptions,
+): Promise<Outcome<Endpoint>> {
   const spec = parseEndpointSpec(given);
-  if (spec.network === DEFAULT_NETWORK) await ensureDefaultNetwork(core);
+  const plant = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   return await exclusively(core, ref, async (id) => {
     const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
+      await plant?.(tx);
       const container = connectable(await findContainer(tx, id));
       const network = await findNetwork(tx, spec.network);
       if ((await specsOn(tx, container, network)).length > 0) {
-        throw new NetloomError('EALREADYCONNECTED', `container "${container.name}" is connected to network "${network.name}" already`);
+        throw new NetloomError(
+          'EALREADYCONNECTED',
+          `container "${container.name}" is connected to network "${network.name}" already`,
+        );
       }
       const workload = workloadOfContainer(container);
       const up = await isUp(tx, container);
@@ -27,21 +44,36 @@ export async function networkConnect(core: Core, ref: string, given: EndpointSpe
       // whatever is asked for is checked now, also when it is only made at the next start
       const unpublished = up && !network.internal && siblings.every((e) => e.ports.length === 0);
       const plan = await planAttach(core, tx, workload, spec, unpublished ? container.ports : []);
-      await tx.put(KEYS.containers + container.id, { ...container, networks: [...container.networks, spec] });
+      const connected: Container = { ...container, networks: [...container.networks, spec] };
       if (!up) {
+        await tx.put(KEYS.containers + container.id, connected);
         await revertAttach(tx, plan, workload);
-        const later: Endpoint = { ...plan.endpoint, addresses: [], gateways: [], hostIfname: '', phase: 'ready', owner: '' };
-        return { key: `container/${container.id}`, value: later, changes: [], settle: () => Promise.resolve(later), revert: () => Promise.resolve() };
+        const later: Endpoint = {
+          ...plan.endpoint,
+          addresses: [],
+          gateways: [],
+          hostIfname: '',
+          phase: 'ready',
+          owner: '',
+        };
+        return {
+          key: `container/${container.id}`,
+          value: later,
+          changes: [],
+          settle: () => Promise.resolve(later),
+          revert: () => Promise.resolve(),
+        };
       }
       return {
         key: `endpoint/${plan.endpoint.id}`,
         value: plan.endpoint,
         changes: plan.changes,
-        settle: (tx) => settleAttach(tx, plan, workload),
-        async revert(tx) {
-          await tx.put(KEYS.containers + container.id, container);
-          await revertAttach(tx, plan, workload);
+        async settle(tx) {
+          // not before: where we die in the middle, the endpoint is taken back, and must not come at the next start
+          await tx.put(KEYS.containers + container.id, connected);
+          return await settleAttach(tx, plan);
         },
+        revert: (tx) => revertAttach(tx, plan, workload),
       };
     });
     if (!options?.dryRun) await refreshHosts(core, [outcome.value.network]);
@@ -50,7 +82,12 @@ export async function networkConnect(core: Core, ref: string, given: EndpointSpe
 }
 
 /** Takes a network from a container; a sibling takes the default route over. */
-export async function networkDisconnect(core: Core, ref: string, networkRef: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+export async function networkDisconnect(
+  core: Core,
+  ref: string,
+  networkRef: string,
+  options?: ChangeOptions,
+): Promise<Outcome<Endpoint>> {
   return await exclusively(core, ref, async (id) => {
     const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
       const container = connectable(await findContainer(tx, id));
@@ -59,12 +96,24 @@ export async function networkDisconnect(core: Core, ref: string, networkRef: str
       const endpoint = (await endpointsOf(tx, workload)).find((e) => e.network === network.id);
       const specs = await specsOn(tx, container, network);
       if (!endpoint && specs.length === 0) {
-        throw new NetloomError('ENOTCONNECTED', `container "${container.name}" is not connected to network "${network.name}"`);
+        throw new NetloomError(
+          'ENOTCONNECTED',
+          `container "${container.name}" is not connected to network "${network.name}"`,
+        );
       }
-      await tx.put(KEYS.containers + container.id, { ...container, networks: container.networks.filter((n) => !specs.includes(n)) });
+      await tx.put(KEYS.containers + container.id, {
+        ...container,
+        networks: container.networks.filter((n) => !specs.includes(n)),
+      });
       if (!endpoint) {
         const none = noEndpoint(container, network);
-        return { key: `container/${container.id}`, value: none, changes: [], settle: () => Promise.resolve(none), revert: () => Promise.resolve() };
+        return {
+          key: `container/${container.id}`,
+          value: none,
+          changes: [],
+          settle: () => Promise.resolve(none),
+          revert: () => Promise.resolve(),
+        };
       }
       const decision = await planDetach(core, tx, endpoint, workload);
       return {
@@ -94,12 +143,19 @@ async function specsOn(tx: ReadTx, container: Container, network: Network): Prom
 /** @throws NetloomError EBADMODE; ECONTAINERBUSY where an engine died in the middle of changing it */
 function connectable(container: Container): Container {
   if (container.mode.kind !== 'networks') {
-    throw new NetloomError('EBADMODE', `container "${container.name}" is in network mode ${container.mode.kind}: it has no networks of its own`);
+    throw new NetloomError(
+      'EBADMODE',
+      `container "${container.name}" is in network mode ${container.mode.kind}: it has no networks of its own`,
+    );
   }
   if (container.phase === 'ready') return container;
-  throw new NetloomError('ECONTAINERBUSY', `container "${container.name}" was left half ${container.phase === 'creating' ? 'made' : 'removed'}`, {
-    hint: `netloom start ${container.name} makes it whole, netloom rm ${container.name} removes it`,
-  });
+  throw new NetloomError(
+    'ECONTAINERBUSY',
+    `container "${container.name}" was left half ${container.phase === 'creating' ? 'made' : 'removed'}`,
+    {
+      hint: `netloom start ${container.name} makes it whole, netloom rm ${container.name} removes it`,
+    },
+  );
 }
 
 function noEndpoint(container: Container, network: Network): Endpoint {

@@ -17,24 +17,46 @@ import type { Core } from './core.ts';
 import { workloadOfContainer } from './endpoints.ts';
 import { refreshHosts } from './hosts.ts';
 import { DEFAULT_NETWORK, ensureDefaultNetwork } from './networks.ts';
-import { execPlan, exitStatus, forgetRun, signalContainer, spawnPlan, startDetached, stateOf, stop } from './process.ts';
+import {
+  execPlan,
+  exitStatus,
+  forgetRun,
+  signalContainer,
+  spawnPlan,
+  startDetached,
+  stateOf,
+  stop,
+} from './process.ts';
 import { endpointsOf, findContainer, KEYS } from './records.ts';
 import { bringUp, isUp, lenderOf, takeDown } from './sandbox.ts';
 
 /** How long a stopping container's command has after SIGTERM, seconds. */
 const STOP_TIMEOUT = 10;
 
-export async function containerCreate(core: Core, spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+export async function containerCreate(
+  core: Core,
+  spec: ContainerSpec,
+  options?: ChangeOptions,
+): Promise<Outcome<ContainerDetail>> {
   const id = newId(core.random);
   const parts = parseContainerSpec(spec, { id, name: randomName(core.random) });
   await core.store.read((tx) => requireFreeName(tx, parts.name)); // before the default network is made for it
-  if (parts.networks.some((n) => n.network === DEFAULT_NETWORK)) await ensureDefaultNetwork(core);
+  const wantsDefault = parts.networks.some((n) => n.network === DEFAULT_NETWORK);
+  const plant = wantsDefault ? await ensureDefaultNetwork(core, options) : undefined;
   // whoever finds it in the store meanwhile waits until it is whole
   return await core.turns.run(id, async () => {
     const outcome = await change(core, options, async (tx) => {
+      await plant?.(tx);
       await requireFreeName(tx, parts.name);
       await tx.create(KEYS.containerNames + parts.name, id);
-      const container: Container = { ...parts, id, created: core.now().toISOString(), netns: '', phase: 'creating', owner: core.id };
+      const container: Container = {
+        ...parts,
+        id,
+        created: core.now().toISOString(),
+        netns: '',
+        phase: 'creating',
+        owner: core.id,
+      };
       return await bringUp(core, tx, container, false);
     });
     if (!options?.dryRun) await refreshHosts(core, networksOf(outcome.value));
@@ -87,7 +109,11 @@ export async function containerExecPlan(core: Core, ref: string, command: readon
   return execPlan(core, container, lender, command);
 }
 
-export async function containerStop(core: Core, ref: string, timeoutSeconds: number = STOP_TIMEOUT): Promise<ContainerDetail> {
+export async function containerStop(
+  core: Core,
+  ref: string,
+  timeoutSeconds: number = STOP_TIMEOUT,
+): Promise<ContainerDetail> {
   const container = await find(core, ref);
   await stop(core, container, timeoutSeconds);
   const state = stateOf(core.paths, container);
@@ -119,12 +145,18 @@ export async function containerExited(core: Core, ref: string): Promise<void> {
   );
 }
 
-export async function containerRemove(core: Core, ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>> {
+export async function containerRemove(
+  core: Core,
+  ref: string,
+  options?: ChangeOptions & { readonly force?: boolean },
+): Promise<Outcome<Container>> {
   const container = await find(core, ref);
   const remove = exclusively(core, container.id, async (id) => {
     const { status } = stateOf(core.paths, container);
     if (status === 'running' && !options?.force) {
-      throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running`, { hint: 'stop it first, or use rm --force' });
+      throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running`, {
+        hint: 'stop it first, or use rm --force',
+      });
     }
     // with the lock: nobody starts it again in between
     if (!options?.dryRun) await stop(core, container, 0);
@@ -141,7 +173,10 @@ export async function exclusively<T>(core: Core, ref: string, body: (id: string)
 }
 
 /** Makes sure that a container has what its command needs, and forgets its last run. */
-async function startable(core: Core, id: string): Promise<{ readonly container: Container; readonly lender: Container }> {
+async function startable(
+  core: Core,
+  id: string,
+): Promise<{ readonly container: Container; readonly lender: Container }> {
   const { container, up } = await core.store.read(async (tx) => {
     const container = await findContainer(tx, id);
     return { container, up: await isUp(tx, container) };
@@ -175,7 +210,11 @@ async function requireFreeName(tx: ReadTx, name: string): Promise<void> {
 }
 
 async function detailOf(core: Core, tx: ReadTx, container: Container): Promise<ContainerDetail> {
-  return { ...container, state: stateOf(core.paths, container), endpoints: await endpointsOf(tx, workloadOfContainer(container)) };
+  return {
+    ...container,
+    state: stateOf(core.paths, container),
+    endpoints: await endpointsOf(tx, workloadOfContainer(container)),
+  };
 }
 
 async function find(core: Core, ref: string): Promise<Container> {
@@ -187,7 +226,9 @@ function networksOf({ endpoints }: ContainerDetail): string[] {
 }
 
 function notRunning(container: Container): NetloomError {
-  return new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`, { hint: `netloom start ${container.name}` });
+  return new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`, {
+    hint: `netloom start ${container.name}`,
+  });
 }
 
 async function unlessGone<T>(promise: Promise<T>, otherwise: T): Promise<T> {

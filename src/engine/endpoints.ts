@@ -2,7 +2,6 @@ import { macFor, parseIp, type Prefix } from '../addr/index.ts';
 import { bridgeDriver, bridgeOptions, defaultRoutes, objectOf } from '../drivers/index.ts';
 import { NetloomError } from '../errors.ts';
 import type { Fact } from '../facts/index.ts';
-import { Netns } from '../kernel/index.ts';
 import { leaseAddresses, releaseAddress } from '../ipam/index.ts';
 import {
   type AttachSpec,
@@ -19,7 +18,7 @@ import {
 import { portElements } from '../nat/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
-import { change, type Decision } from './change.ts';
+import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
 import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady } from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
@@ -27,10 +26,11 @@ import { deleteEndpoint, endpointsOf, findEndpoint, findNetwork, KEYS, putEndpoi
 
 export async function endpointAttach(core: Core, spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
-  if (parts.network === DEFAULT_NETWORK) await ensureDefaultNetwork(core);
+  const plant = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
-  Netns.open(spec.netns).close(); // one clear error for a namespace that is none, before anything is written
-  return await change(core, options, async (tx) => {
+  return await change(core, options, async (tx, kernel) => {
+    kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
+    await plant?.(tx);
     const plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
     return attachDecision(plan, workload);
   });
@@ -65,6 +65,8 @@ export interface AttachPlan {
   /** Other endpoints of the workload, as they were and as they become: the default route may move. */
   readonly moved: readonly { readonly before: Endpoint; readonly after: Endpoint }[];
   readonly changes: readonly Change[];
+  /** The changes bring the network itself, too. */
+  readonly applies: boolean;
 }
 
 /** Leases, claims and records one endpoint. Several in one transaction see each other. */
@@ -120,12 +122,14 @@ export async function planAttach(
     return after && after !== before ? [{ before, after }] : [];
   });
   for (const { after } of moved) await putEndpoint(tx, after, workload);
+  const shared = await applyNetwork(core, tx, network);
   return {
+    applies: shared.length > 0,
     endpoint,
     network,
     moved,
     changes: [
-      ...(await applyNetwork(core, tx, network)),
+      ...shared,
       // the old default route must go before the new one can come
       ...moves.filter((c) => c.verb === 'delete'),
       ...factsOfEndpoint(network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact })),
@@ -134,10 +138,10 @@ export async function planAttach(
 }
 
 /** What the end of a successful attachment writes. */
-export async function settleAttach(tx: Tx, plan: AttachPlan, workload: Workload): Promise<Endpoint> {
+export async function settleAttach(tx: Tx, plan: AttachPlan): Promise<Endpoint> {
   const ready: Endpoint = { ...plan.endpoint, phase: 'ready', owner: '' };
-  await putEndpoint(tx, ready, workload);
-  await tx.put(appliedKey(plan.network), 1);
+  await tx.put(KEYS.endpoints + ready.id, ready);
+  if (plan.applies) await tx.put(appliedKey(plan.network), 1);
   return ready;
 }
 
@@ -159,7 +163,7 @@ function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint
     key: `endpoint/${plan.endpoint.id}`,
     value: plan.endpoint,
     changes: plan.changes,
-    settle: (tx) => settleAttach(tx, plan, workload),
+    settle: (tx) => settleAttach(tx, plan),
     revert: (tx) => revertAttach(tx, plan, workload),
   };
 }
@@ -187,6 +191,16 @@ export async function planDetach(core: Core, tx: Tx, endpoint: Endpoint, workloa
     },
     revert: async (tx) => putEndpoint(tx, { ...removing, owner: '' }, workload),
   };
+}
+
+/** Gives the default routes to whom they belong by now; what is right already stays. For a change that was cut off. */
+export async function resettleGateways(core: Core, workload: Workload): Promise<void> {
+  const endpoints = await core.store.read((tx) => endpointsOf(tx, workload));
+  const { endpoints: settled, moves } = await core.store.read((tx) => settleGateways(tx, endpoints, workload));
+  await carryOut(core, moves);
+  await core.store.transact(async (tx) => {
+    for (const endpoint of settled) if (!endpoints.includes(endpoint)) await putEndpoint(tx, endpoint, workload);
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { NetloomError } from '../errors.ts';
+import { hasCode, NetloomError } from '../errors.ts';
 import { DEFAULT_POOLS, type Pool, ulaPool } from '../ipam/index.ts';
 import { FileLock, Netns } from '../kernel/index.ts';
 import type {
@@ -59,7 +59,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openEmbeddedStore(paths));
   const kernel = stack.use(new Kernel(options.netns ?? Netns.current()));
-  const reaper = stack.use(new Reaper(kernel.host));
+  const reaper = stack.use(openReaper(kernel));
   const id = newId(randomBytes).slice(0, 16);
   mkdirSync(join(paths.runDir, 'engines'), { recursive: true, mode: 0o700 });
   const lockPath = join(paths.runDir, 'engines', `${id}.lock`);
@@ -78,7 +78,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     exitCommand: options.exitCommand ?? [],
     onFact: options.onFact,
   };
-  let recovery: Recovery = { finished: [], repaired: [] };
+  let recovery: Recovery = { finished: [], failed: [], repaired: [] };
   if (options.reconcile || (await needsRecovery(core))) recovery = await recover(core);
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }
@@ -194,6 +194,19 @@ async function ownUla(store: Store): Promise<Pool> {
     return drawn;
   });
   return ulaPool(Buffer.from(seed, 'hex'));
+}
+
+/** The first that needs a privilege, and so the place to say what it takes. @throws NetloomError EPERM */
+function openReaper(kernel: Kernel): Reaper {
+  try {
+    return new Reaper(kernel.host);
+  } catch (error) {
+    if (!hasCode(error, 'EPERM')) throw error;
+    throw new NetloomError('EPERM', 'no privilege to manage network namespaces', {
+      cause: error,
+      hint: 'run it as root, or in a user namespace of your own: unshare -Urnm',
+    });
+  }
 }
 
 function requireLock(path: string): FileLock {

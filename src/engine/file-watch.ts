@@ -5,7 +5,11 @@ import { existsSync, type FSWatcher, watch } from 'node:fs';
  * not there or the signal aborts. @throws what `probe` throws; ENOSPC, EMFILE when the user has no watch left.
  * @see inotify(7)
  */
-export async function whenChanged<T>(path: string, probe: () => T | undefined, signal: AbortSignal): Promise<T | undefined> {
+export async function whenChanged<T>(
+  path: string,
+  probe: () => T | undefined,
+  signal: AbortSignal,
+): Promise<T | undefined> {
   const already = probe();
   if (already !== undefined || signal.aborted) return already;
   let watcher: FSWatcher | undefined;
@@ -15,7 +19,7 @@ export async function whenChanged<T>(path: string, probe: () => T | undefined, s
       const found = probe();
       if (found !== undefined || !existsSync(path)) resolve(found);
     } catch (error) {
-      reject(error as Error);
+      reject(error);
     }
   };
   const stop = (): void => resolve(undefined);

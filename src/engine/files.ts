@@ -1,4 +1,16 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Container, type Endpoint, shortId } from '../model/index.ts';
 import type { Paths } from './paths.ts';
@@ -44,18 +56,31 @@ export function hostnameOf(container: Container): string | undefined {
  * Makes the files. Those for a namespace lie in `/etc/netns/NAME`, where `ip netns exec` finds them, too; a container in
  * host mode sees the host's own wherever nothing was asked for. @see ip-netns(8)
  */
-export function writeEtc(paths: Paths, container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): void {
+export function writeEtc(
+  paths: Paths,
+  container: Container,
+  endpoints: readonly Endpoint[],
+  neighbours: readonly HostsEntry[],
+): void {
   const etc = etcDir(paths, container);
   mkdirSync(etc, { recursive: true, mode: 0o755 });
   const files = pathsOf(paths, container);
-  for (const [key, text] of Object.entries(contentOf(container, endpoints, neighbours)) as [keyof EtcFiles, string | undefined][]) {
+  for (const [key, text] of Object.entries(contentOf(container, endpoints, neighbours)) as [
+    keyof EtcFiles,
+    string | undefined,
+  ][]) {
     const path = files[key];
     if (text !== undefined && (key === 'hostnameFile' || isOurs(path))) writeFileSync(path, text, { mode: 0o644 });
   }
 }
 
 /** Brings `hosts` up to date where it is there: a container that is going must not get it back. */
-export function updateHosts(paths: Paths, container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): void {
+export function updateHosts(
+  paths: Paths,
+  container: Container,
+  endpoints: readonly Endpoint[],
+  neighbours: readonly HostsEntry[],
+): void {
   const { hosts } = pathsOf(paths, container);
   const text = contentOf(container, endpoints, neighbours).hosts;
   const have = read(hosts);
@@ -77,12 +102,18 @@ export function plain(address: string): string {
 }
 
 function etcDir(paths: Paths, container: Container): string {
-  return container.mode.kind === 'host' ? runDirOf(paths, container) : join(paths.etcNetnsDir, basename(container.netns));
+  return container.mode.kind === 'host'
+    ? runDirOf(paths, container)
+    : join(paths.etcNetnsDir, basename(container.netns));
 }
 
 function pathsOf(paths: Paths, container: Container): Required<EtcFiles> {
   const dir = etcDir(paths, container);
-  return { resolv: join(dir, 'resolv.conf'), hosts: join(dir, 'hosts'), hostnameFile: join(runDirOf(paths, container), 'hostname') };
+  return {
+    resolv: join(dir, 'resolv.conf'),
+    hosts: join(dir, 'hosts'),
+    hostnameFile: join(runDirOf(paths, container), 'hostname'),
+  };
 }
 
 function contentOf(
@@ -109,7 +140,8 @@ function resolvConf(container: Container): string {
   const search = dns.search.length > 0 ? dns.search : host.search;
   const options = dns.options.length > 0 ? dns.options : host.options;
   const lines = [MARK, ...servers.map((server) => `nameserver ${server}`)];
-  if (servers.length === 0) lines.push('# every name server of the host is on its own loopback interface; --dns gives others');
+  if (servers.length === 0)
+    lines.push('# every name server of the host is on its own loopback interface; --dns gives others');
   if (search.length > 0 && search[0] !== '.') lines.push(`search ${search.join(' ')}`);
   if (options.length > 0) lines.push(`options ${options.join(' ')}`);
   return lines.join('\n') + '\n';
@@ -119,9 +151,11 @@ function resolvConf(container: Container): string {
 function hostResolvConf(local: boolean): { servers: string[]; search: readonly string[]; options: string[] } {
   let text = read('/etc/resolv.conf');
   const ofNamespace = (server: string): boolean => /^(127\.|::1$|fe80:)/i.test(server);
-  const serversIn = (text: string): string[] => linesOf(text, 'nameserver').flatMap(([server]) => (server === undefined ? [] : [server]));
+  const serversIn = (text: string): string[] =>
+    linesOf(text, 'nameserver').flatMap(([server]) => (server === undefined ? [] : [server]));
   const useless = serversIn(text).every(ofNamespace);
-  if (!local && useless && serversIn(text).includes(STUB) && existsSync(RESOLVED_UPSTREAMS)) text = read(RESOLVED_UPSTREAMS);
+  if (!local && useless && serversIn(text).includes(STUB) && existsSync(RESOLVED_UPSTREAMS))
+    text = read(RESOLVED_UPSTREAMS);
   return {
     servers: serversIn(text).filter((server) => local || !ofNamespace(server)),
     // the last one counts
@@ -141,7 +175,9 @@ function linesOf(text: string, keyword: string): string[][] {
 
 function hosts(container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): string {
   const shared = container.mode.kind === 'host';
-  const lines = shared ? [MARK, read('/etc/hosts').trimEnd()] : [MARK, '127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+  const lines = shared
+    ? [MARK, read('/etc/hosts').trimEnd()]
+    : [MARK, '127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
   const own = endpoints.flatMap((endpoint) => endpoint.addresses.map(plain));
   for (const address of own) lines.push(`${address}\t${[...new Set([container.hostname, container.name])].join(' ')}`);
   for (const extra of container.extraHosts) {

@@ -5,7 +5,11 @@ import { type HostsEntry, plain, updateHosts } from './files.ts';
 import { endpointsOf, endpointsOn, KEYS } from './records.ts';
 
 /** The other containers on a container's networks, by name, hostname and aliases, for its hosts file. */
-export async function neighboursOf(tx: ReadTx, container: Container, endpoints: readonly Endpoint[]): Promise<HostsEntry[]> {
+export async function neighboursOf(
+  tx: ReadTx,
+  container: Container,
+  endpoints: readonly Endpoint[],
+): Promise<HostsEntry[]> {
   return await new Neighbourhood(tx).of(container, endpoints);
 }
 
@@ -15,7 +19,9 @@ export async function neighboursOf(tx: ReadTx, container: Container, endpoints: 
  */
 export async function refreshHosts(core: Core, networks: readonly string[], container = ''): Promise<void> {
   await Promise.all(
-    [...networks, ...(container === '' ? [] : [ONE + container])].map((item) => core.turns.runShared('hosts', item, (dirty) => refresh(core, dirty))),
+    [...networks, ...(container === '' ? [] : [ONE + container])].map((item) =>
+      core.turns.runShared('hosts', item, (dirty) => refresh(core, dirty)),
+    ),
   );
 }
 
@@ -66,7 +72,9 @@ class Neighbourhood {
     return entries;
   }
 
-  async #on(network: string): Promise<readonly { readonly container: string; readonly entries: readonly HostsEntry[] }[]> {
+  async #on(
+    network: string,
+  ): Promise<readonly { readonly container: string; readonly entries: readonly HostsEntry[] }[]> {
     let found = this.#networks.get(network);
     if (found) return found;
     this.#networks.set(network, (found = []));
@@ -74,7 +82,10 @@ class Neighbourhood {
       const container = endpoint.phase === 'removing' ? undefined : await this.container(endpoint.container);
       if (!container || container.phase === 'removing') continue;
       const names = [...new Set([container.name, container.hostname, ...endpoint.aliases])];
-      found.push({ container: container.id, entries: endpoint.addresses.map((address) => ({ address: plain(address), names })) });
+      found.push({
+        container: container.id,
+        entries: endpoint.addresses.map((address) => ({ address: plain(address), names })),
+      });
     }
     return found;
   }

@@ -37,7 +37,12 @@ export function readLog(core: Core, ref: string, options: LogOptions): AsyncIter
   };
 }
 
-async function* generate(core: Core, ref: string, options: LogOptions, stopped: AbortSignal): AsyncGenerator<Uint8Array, undefined> {
+async function* generate(
+  core: Core,
+  ref: string,
+  options: LogOptions,
+  stopped: AbortSignal,
+): AsyncGenerator<Uint8Array, undefined> {
   const container = await core.store.read((tx) => findContainer(tx, ref));
   const path = join(runDirOf(core.paths, container), 'log');
   const stop = new AbortController();
@@ -61,7 +66,11 @@ async function* generate(core: Core, ref: string, options: LogOptions, stopped: 
       if (last) break;
       const more = new AbortController();
       // the descriptor, not the path: a log that is removed under a reader has an end, too
-      const grown = whenChanged(path, () => (fstatSync(fd).size > offset || undefined), AbortSignal.any([signal, more.signal]));
+      const grown = whenChanged(
+        path,
+        () => fstatSync(fd).size > offset || undefined,
+        AbortSignal.any([signal, more.signal]),
+      );
       try {
         await Promise.race([end, grown]);
       } finally {
@@ -97,7 +106,7 @@ async function tailOffset(file: FileHandle, lines: number): Promise<number> {
   const { size } = await file.stat();
   if (lines <= 0) return size;
   let wanted = lines;
-  for (let end = size; end > 0; ) {
+  for (let end = size; end > 0;) {
     const start = Math.max(0, end - CHUNK);
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(end - start), 0, end - start, start);
     for (let i = bytesRead - 1; i >= 0; i--) {

@@ -99,15 +99,30 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
   return { value: removed, ...(options?.dryRun || options?.explain ? { plan } : {}) };
 }
 
-/** The default network, made when it is first needed. */
-export async function ensureDefaultNetwork(core: Core): Promise<void> {
-  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return;
+/**
+ * The default network, made when it is first needed. In a dry run it is only planned: what is returned puts its record
+ * into the transaction that will be rolled back, so that whoever attaches to it finds it and plans its facts.
+ */
+export async function ensureDefaultNetwork(core: Core, options: ChangeOptions | undefined): Promise<(tx: Tx) => Promise<void>> {
+  const nothing = (): Promise<void> => Promise.resolve();
+  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return nothing;
+  const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
+  const context = { id: newId(core.random), predefined: true };
+  if (options?.dryRun) {
+    using kernel = core.kernel.scope();
+    const host = await viewHost(core.kernel.host, kernel.rtnl(''));
+    return async (tx) => {
+      const network = await defineNetwork(core, tx, context.id, parseNetworkSpec(spec, context), host);
+      await tx.create(KEYS.networkNames + network.name, network.id);
+      await tx.put(KEYS.networks + network.id, { ...network, phase: 'ready', owner: '' });
+    };
+  }
   try {
-    const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
-    await create(core, spec, { id: newId(core.random), predefined: true });
+    await create(core, spec, context);
   } catch (error) {
     if (!(error instanceof NetloomError && error.code === 'ENAMETAKEN')) throw error; // another process was first
   }
+  return nothing;
 }
 
 /** Everything that one network wants of the host. */

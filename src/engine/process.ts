@@ -3,7 +3,17 @@ import { rmSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { NetloomError } from '../errors.ts';
-import { isAlive, readShimExit, readShimPid, shimArgs, type ShimExit, shimPath, signalPid, SHIM_STATUS, waitPid } from '../kernel/index.ts';
+import {
+  isAlive,
+  readShimExit,
+  readShimPid,
+  shimArgs,
+  type ShimExit,
+  shimPath,
+  signalPid,
+  SHIM_STATUS,
+  waitPid,
+} from '../kernel/index.ts';
 import type { Container, ContainerState, SpawnPlan } from '../model/index.ts';
 import type { Core } from './core.ts';
 import { whenChanged } from './file-watch.ts';
@@ -19,9 +29,17 @@ export function stateOf(paths: Paths, container: Container): ContainerState {
   const pid = readShimPid(dir);
   const exit = readShimExit(dir);
   const startedAt = pid ? timeOf(join(dir, 'pid')) : '';
-  if (exit) return { status: 'exited', pid: 0, exitCode: exit.status, startedAt, finishedAt: new Date(exit.time).toISOString() };
+  if (exit)
+    return {
+      status: 'exited',
+      pid: 0,
+      exitCode: exit.status,
+      startedAt,
+      finishedAt: new Date(exit.time).toISOString(),
+    };
   if (!pid) return { status: 'created', pid: 0, exitCode: 0, startedAt: '', finishedAt: '' };
-  if (isAlive(pid.pid, pid.startTime)) return { status: 'running', pid: pid.pid, exitCode: 0, startedAt, finishedAt: '' };
+  if (isAlive(pid.pid, pid.startTime))
+    return { status: 'running', pid: pid.pid, exitCode: 0, startedAt, finishedAt: '' };
   // no status was written: the shim itself was killed, or the machine is about to tell
   return { status: 'dead', pid: 0, exitCode: 0, startedAt, finishedAt: '' };
 }
@@ -56,7 +74,9 @@ export function execPlan(core: Core, container: Container, lender: Container, co
   const [program, ...args] = command;
   if (program === undefined) throw new NetloomError('EBADCOMMAND', 'no command to run');
   if (!pid || stateOf(core.paths, container).status !== 'running') {
-    throw new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`, { hint: `netloom start ${container.name}` });
+    throw new NetloomError('ECONTAINERNOTRUNNING', `container "${container.name}" is not running`, {
+      hint: `netloom start ${container.name}`,
+    });
   }
   return {
     file: shimPath(),
@@ -85,7 +105,10 @@ export async function startDetached(core: Core, container: Container, lender: Co
   // the shim says why before it writes the status down
   await waitForEnd(core, container);
   const reason = said.trim().replace(/^netloom-shim: /, '') || `the process shim ended with status ${status}`;
-  throw new NetloomError(status === SHIM_STATUS.NOT_FOUND ? 'ECOMMANDNOTFOUND' : 'ECOMMAND', `container "${container.name}": ${reason}`);
+  throw new NetloomError(
+    status === SHIM_STATUS.NOT_FOUND ? 'ECOMMANDNOTFOUND' : 'ECOMMAND',
+    `container "${container.name}": ${reason}`,
+  );
 }
 
 /** Removes what an earlier run left: its pid and status, not its log. */
@@ -123,7 +146,11 @@ export function signalContainer(core: Core, container: Container, signal: string
 }
 
 /** Resolves when the command has ended, by itself or by a signal; at once when none runs. @throws signal.reason when aborted first */
-export async function waitForEnd(core: Core, container: Container, signal?: AbortSignal): Promise<ShimExit | undefined> {
+export async function waitForEnd(
+  core: Core,
+  container: Container,
+  signal?: AbortSignal,
+): Promise<ShimExit | undefined> {
   const dir = runDirOf(core.paths, container);
   const run = readShimPid(dir);
   if (!run) return readShimExit(dir);
@@ -140,15 +167,23 @@ const STATUS_PATIENCE_MS = 5000;
 /** `TERM`, `SIGTERM`, `sigterm` and `15` are the same. @see signal(7) */
 function signalNumber(text: string): number {
   const name = text.toUpperCase();
-  const number = /^\d+$/.test(text) ? Number(text) : constants.signals[(name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals];
+  const number = /^\d+$/.test(text)
+    ? Number(text)
+    : constants.signals[(name.startsWith('SIG') ? name : `SIG${name}`) as NodeJS.Signals];
   if (number !== undefined && number >= 1 && number <= LAST_SIGNAL) return number;
-  throw new NetloomError('EBADSIGNAL', `there is no signal "${text}"`, { hint: 'write a name such as TERM or HUP, or a number from 1 to 64' });
+  throw new NetloomError('EBADSIGNAL', `there is no signal "${text}"`, {
+    hint: 'write a name such as TERM or HUP, or a number from 1 to 64',
+  });
 }
 /** asm-generic/signal.h _NSIG */
 const LAST_SIGNAL = 64;
 
 function environmentOf(container: Container, hostname: string | undefined): Record<string, string> {
-  return { PATH: process.env['PATH'] ?? DEFAULT_PATH, ...(hostname === undefined ? {} : { HOSTNAME: hostname }), ...container.env };
+  return {
+    PATH: process.env['PATH'] ?? DEFAULT_PATH,
+    ...(hostname === undefined ? {} : { HOSTNAME: hostname }),
+    ...container.env,
+  };
 }
 
 function timeOf(path: string): string {

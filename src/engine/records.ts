@@ -94,5 +94,5 @@ async function endpointsUnder(tx: ReadTx, prefix: string): Promise<Endpoint[]> {
     const endpoint = await tx.get<Endpoint>(KEYS.endpoints + key.slice(prefix.length));
     if (endpoint) endpoints.push(endpoint);
   }
-  return endpoints.sort((a, b) => a.created.localeCompare(b.created) || a.ifname.localeCompare(b.ifname));
+  return endpoints.sort((a, b) => a.created.localeCompare(b.created) || a.ifname.localeCompare(b.ifname, 'en', { numeric: true }));
 }

@@ -10,7 +10,7 @@ import { carryOut } from './change.ts';
 import { containerExited } from './containers.ts';
 import type { Core } from './core.ts';
 import { missing } from './diff.ts';
-import { factsOfEndpoint, forgetEndpoint } from './endpoints.ts';
+import { factsOfEndpoint, forgetEndpoint, resettleGateways } from './endpoints.ts';
 import { appliedKey, factsOfNetwork, forget } from './networks.ts';
 import { stateOf } from './process.ts';
 import { KEYS, workloadOf } from './records.ts';
@@ -20,6 +20,8 @@ import { leftOfContainer } from './sandbox.ts';
 export interface Recovery {
   /** `container web (creating)`: what a dead engine left half done, now removed. */
   readonly finished: readonly string[];
+  /** What could not be put right, with the reason: the engine works all the same. */
+  readonly failed: readonly string[];
   /** Facts put back, and surplus ones removed. */
   readonly repaired: readonly Change[];
 }
@@ -32,8 +34,8 @@ export interface Recovery {
  */
 export async function recover(core: Core): Promise<Recovery> {
   const finished = await finishPending(core);
-  await reapDead(core);
-  return { finished, repaired: await reconcile(core) };
+  const failed = await reapDead(core);
+  return { finished, failed, repaired: await reconcile(core) };
 }
 
 /** True where an engine died in the middle of a change: cheap, for callers that start often. */
@@ -60,6 +62,7 @@ async function finishPending(core: Core): Promise<string[]> {
         await what?.forget(tx);
         await tx.delete(key);
       });
+      await what?.after?.();
     }
   }
   for (const name of existsSync(engineDir(core)) ? readdirSync(engineDir(core)) : []) {
@@ -74,6 +77,8 @@ interface Left {
   readonly facts: readonly Fact[];
   /** Removes files. */
   tidy?(): void;
+  /** What it took from others goes back to them, once it is forgotten. */
+  after?(): Promise<void>;
   forget(tx: Parameters<Parameters<Core['store']['transact']>[0]>[0]): Promise<void>;
 }
 
@@ -98,6 +103,7 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
       label: `endpoint ${endpoint.ifname} of ${workload.name} (${endpoint.phase})`,
       facts: network ? factsOfEndpoint(network, endpoint, workload) : [],
       forget: (tx) => forgetEndpoint(tx, network, endpoint, workload),
+      after: () => resettleGateways(core, workload),
     };
   }
   const container = await tx.get<Container>(KEYS.containers + id);
@@ -106,13 +112,20 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
 }
 
 /** Containers whose command ended while nobody was there to take their endpoints down. */
-async function reapDead(core: Core): Promise<void> {
+async function reapDead(core: Core): Promise<string[]> {
+  const failed: string[] = [];
   const containers = await core.store.read((tx) => tx.list<Container>(KEYS.containers));
   for (const { value: container } of containers) {
     if (container.phase !== 'ready') continue;
     const { status } = stateOf(core.paths, container);
-    if (status === 'exited' || status === 'dead') await containerExited(core, container.id);
+    if (status !== 'exited' && status !== 'dead') continue;
+    try {
+      await containerExited(core, container.id);
+    } catch (error) {
+      failed.push(`container ${container.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
+  return failed;
 }
 
 /** Compares the host with what the store wants of it, and makes it so. */

@@ -2,12 +2,28 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetloomError } from '../errors.ts';
 import { type Fact, factKey, type LinkFact, type NetnsFact } from '../facts/index.ts';
-import type { ChangeOptions, Container, ContainerDetail, Endpoint, EndpointSpec, Network, Outcome } from '../model/index.ts';
+import type {
+  ChangeOptions,
+  Container,
+  ContainerDetail,
+  Endpoint,
+  EndpointSpec,
+  Network,
+  Outcome,
+} from '../model/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
-import { type AttachPlan, factsOfEndpoint, forgetEndpoint, planAttach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
+import {
+  type AttachPlan,
+  factsOfEndpoint,
+  forgetEndpoint,
+  planAttach,
+  revertAttach,
+  settleAttach,
+  workloadOfContainer,
+} from './endpoints.ts';
 import { removeEtc, runDirOf, writeEtc } from './files.ts';
 import { neighboursOf, refreshHosts } from './hosts.ts';
 import { stateOf } from './process.ts';
@@ -52,7 +68,12 @@ export function factsOfContainer(container: Container): readonly Fact[] {
 
 /** Records a sandbox and says what must happen. @param keep where it fails, the container was there before and stays */
 export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolean): Promise<Decision<ContainerDetail>> {
-  const container: Container = { ...given, netns: await namespaceFor(core, tx, given), phase: 'creating', owner: core.id };
+  const container: Container = {
+    ...given,
+    netns: await namespaceFor(core, tx, given),
+    phase: 'creating',
+    owner: core.id,
+  };
   const workload = workloadOfContainer(container);
   await tx.put(KEYS.containers + container.id, container);
   await tx.put(SANDBOXES + container.id, { up: false, keep } satisfies Sandbox);
@@ -64,14 +85,24 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
       plans.push(await planAttach(ticking, tx, workload, spec, spec === target ? container.ports : []));
     }
   }
-  const neighbours = await neighboursOf(tx, container, plans.map((p) => p.endpoint));
+  const neighbours = await neighboursOf(
+    tx,
+    container,
+    plans.map((p) => p.endpoint),
+  );
   const endpoints = await endpointsOf(tx, workload);
   const own = factsOfContainer(container).map((fact): Change => ({ verb: 'add', fact }));
   // endpoints made together settle their default routes before any of them is there
   const attach = plans.flatMap((plan) => {
     const endpoint = endpoints.find((e) => e.id === plan.endpoint.id) ?? plan.endpoint;
-    const shared = plan.changes.slice(0, plan.changes.length - factsOfEndpoint(plan.network, plan.endpoint, workload).length);
-    return [...shared, ...factsOfEndpoint(plan.network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact }))];
+    const shared = plan.changes.slice(
+      0,
+      plan.changes.length - factsOfEndpoint(plan.network, plan.endpoint, workload).length,
+    );
+    return [
+      ...shared,
+      ...factsOfEndpoint(plan.network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact })),
+    ];
   });
   const ready: Container = { ...container, phase: 'ready', owner: '' };
   return {
@@ -92,7 +123,7 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
       const settled: Endpoint[] = [];
       for (const plan of plans) {
         const endpoint = endpoints.find((e) => e.id === plan.endpoint.id) ?? plan.endpoint;
-        settled.push(await settleAttach(tx, { ...plan, endpoint }, workload));
+        settled.push(await settleAttach(tx, { ...plan, endpoint }));
       }
       return { ...ready, state: stateOf(core.paths, container), endpoints: settled };
     },
@@ -106,7 +137,12 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
 }
 
 /** Takes endpoints and namespace away; with `keep` the container stays, and can be started again. */
-export async function takeDown(core: Core, container: Container, keep: boolean, options?: ChangeOptions): Promise<Outcome<Container>> {
+export async function takeDown(
+  core: Core,
+  container: Container,
+  keep: boolean,
+  options?: ChangeOptions,
+): Promise<Outcome<Container>> {
   let networks: readonly string[] = [];
   const outcome = await change(core, options, async (tx): Promise<Decision<Container>> => {
     const now = await findContainer(tx, container.id);
@@ -155,7 +191,8 @@ export async function lenderOf(tx: ReadTx, container: Pick<Container, 'mode'>): 
   const seen = new Set<string>();
   while (lender.mode.kind === 'container') {
     lender = await findContainer(tx, lender.mode.container);
-    if (seen.has(lender.id)) throw new NetloomError('EBADMODE', `container "${lender.name}" would share the namespace with itself`);
+    if (seen.has(lender.id))
+      throw new NetloomError('EBADMODE', `container "${lender.name}" would share the namespace with itself`);
     seen.add(lender.id);
   }
   return lender;
@@ -167,10 +204,15 @@ async function holdingsOf(tx: ReadTx, container: Container): Promise<Holdings> {
   for (const endpoint of await endpointsOf(tx, workload)) {
     held.push({ endpoint, network: await tx.get<Network>(KEYS.networks + endpoint.network) });
   }
-  const attached = held.flatMap(({ endpoint, network }) => (network ? factsOfEndpoint(network, endpoint, workload) : []));
+  const attached = held.flatMap(({ endpoint, network }) =>
+    network ? factsOfEndpoint(network, endpoint, workload) : [],
+  );
   return {
     // a namespace of that name that is there without us is somebody else's
-    facts: [...((await tx.get(SANDBOXES + container.id)) === undefined ? [] : factsOfContainer(container)), ...attached],
+    facts: [
+      ...((await tx.get(SANDBOXES + container.id)) === undefined ? [] : factsOfContainer(container)),
+      ...attached,
+    ],
     networks: held.map(({ endpoint }) => endpoint.network),
     async release(tx, keep) {
       for (const { endpoint, network } of held) await forgetEndpoint(tx, network, endpoint, workload);
@@ -211,9 +253,13 @@ async function namespaceFor(core: Core, tx: ReadTx, container: Pick<Container, '
   if (lender.mode.kind === 'host') return '';
   if (lender !== container) {
     if ((await isUp(tx, lender)) && existsSync(lender.netns)) return lender.netns;
-    throw new NetloomError('ECONTAINERNOTRUNNING', `container "${lender.name}" has no network namespace now, for "${container.name}" to share`, {
-      hint: `netloom start ${lender.name} makes it again`,
-    });
+    throw new NetloomError(
+      'ECONTAINERNOTRUNNING',
+      `container "${lender.name}" has no network namespace now, for "${container.name}" to share`,
+      {
+        hint: `netloom start ${lender.name} makes it again`,
+      },
+    );
   }
   const path = join(core.paths.netnsDir, container.name);
   if (!existsSync(path)) return path;

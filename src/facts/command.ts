@@ -18,8 +18,9 @@ export function runIn(ns: string, command: string): string {
   return ns === '' ? command : `nsenter --net=${quote(ns)} ${command}`;
 }
 
-/** How `ip link … netns X` names a namespace. */
+/** How `ip link … netns X` names a namespace; the host's is the one that the shell itself is in. */
 export function netnsName(ns: string): string {
+  if (ns === '') return '$$';
   return dirname(ns) === NETNS_DIR ? quote(basename(ns)) : quote(ns);
 }
 

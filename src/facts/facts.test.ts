@@ -21,6 +21,8 @@ interface Row {
   readonly delete: 'goes' | 'stays';
   /** What takes it along. */
   readonly within: readonly string[];
+  /** As errors call it. */
+  readonly called: string;
   readonly commands: Readonly<Record<Verb, string>>;
 }
 
@@ -55,6 +57,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'remade',
     delete: 'goes',
     within: [],
+    called: 'the network namespace /run/netns/web',
     commands: { add: 'ip netns add web', change: 'ip netns add web', delete: 'ip netns delete web' },
   },
   link: {
@@ -66,11 +69,14 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'in place',
     delete: 'goes',
     within: [],
+    called: 'the interface br0',
     commands: {
       add:
         'ip link add br0 address 02:42:0a:00:00:01 mtu 1500 group 28268 type bridge && ' +
         "ip link set dev br0 alias 'netloom network web' addrgenmode none && ip link set dev br0 up",
-      change: 'ip link set dev br0 mtu 1500 addrgenmode none && ip link set dev br0 up',
+      change:
+        'ip link set dev br0 address 02:42:0a:00:00:01 mtu 1500 nomaster ' +
+        "alias 'netloom network web' addrgenmode none && ip link set dev br0 up",
       delete: 'ip link delete br0',
     },
   },
@@ -83,6 +89,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'in place',
     delete: 'goes',
     within: ['link  ve0'],
+    called: 'the bridge port ve0',
     commands: {
       add: 'bridge link set dev ve0 hairpin on isolated off',
       change: 'bridge link set dev ve0 hairpin on isolated off',
@@ -96,6 +103,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'remade',
     delete: 'goes',
     within: [`link ${ns} eth0`, `netns ${ns}`],
+    called: 'the address 2001:db8::2/64 on eth0 in /run/netns/web',
     commands: {
       add: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
       change: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
@@ -111,6 +119,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'remade',
     delete: 'goes',
     within: [`link ${ns} eth0`, `netns ${ns}`],
+    called: 'the route default in /run/netns/web',
     commands: {
       add: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
       change: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
@@ -126,6 +135,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'in place',
     delete: 'stays',
     within: ['link  br0'],
+    called: 'the sysctl net.ipv4.conf.br0.route_localnet',
     commands: {
       add: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1',
       change: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1',
@@ -139,6 +149,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'remade',
     delete: 'goes',
     within: [],
+    called: 'the nftables table netloom',
     commands: { add: 'nft add table inet netloom', change: 'nft add table inet netloom', delete: 'nft delete table inet netloom' },
   },
   'nft-set': {
@@ -150,6 +161,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'remade',
     delete: 'goes',
     within: ['nft-table '],
+    called: 'the nftables set ports',
     commands: {
       add: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
       change: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
@@ -165,9 +177,10 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     change: 'in place',
     delete: 'goes',
     within: ['nft-table '],
+    called: 'the nftables chain in',
     commands: {
-      add: "nft add chain inet netloom in '{ type filter hook input priority 0; policy accept; }'\nnft add rule inet netloom in counter accept",
-      change: 'nft flush chain inet netloom in\nnft add rule inet netloom in counter accept',
+      add: "nft add chain inet netloom in '{ type filter hook input priority filter; policy accept; }'\nnft add rule inet netloom in 'counter accept'",
+      change: "nft flush chain inet netloom in\nnft add rule inet netloom in 'counter accept'",
       delete: 'nft flush chain inet netloom in\nnft delete chain inet netloom in',
     },
   },
@@ -175,20 +188,21 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     fact: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.2' } },
     changed: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.3' } },
     differences: ['value'],
-    key: 'nft-element  ports 80',
+    key: 'nft-element  ports 0050', // as the kernel has it
     via: 'nftables',
     change: 'in place',
     delete: 'goes',
     within: ['nft-set  ports', 'nft-table '],
+    called: "the element '{ 80 : 10.0.0.2 }' of the nftables set ports",
     commands: {
       add: "nft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
-      change: "nft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
+      change: "nft delete element inet netloom ports '{ 80 }'\nnft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
       delete: "nft delete element inet netloom ports '{ 80 }'",
     },
   },
 };
 
-const VERBS: readonly (keyof FactKind)[] = ['key', 'add', 'change', 'delete', 'read', 'differences', 'command', 'within'];
+const VERBS: readonly (keyof FactKind)[] = ['key', 'add', 'change', 'delete', 'read', 'differences', 'describe', 'command', 'within'];
 
 test('every kind is in the table, with every verb and no other', () => {
   assert.deepEqual(Object.keys(KINDS).sort(), Object.keys(TABLE).sort());
@@ -213,6 +227,7 @@ for (const [name, row] of Object.entries(TABLE)) {
     if (changed) assert.equal(kind.key(changed), row.key, 'what is changed stays the same thing');
     assert.equal(kind.key({ ...fact, object: 'somebody else' }), row.key, 'whose it is, is no part of it');
     assert.deepEqual(kind.within(fact), row.within);
+    assert.equal(kind.describe(fact), row.called);
   });
 
   test(`${name}: add, change and delete`, () => {

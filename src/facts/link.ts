@@ -6,6 +6,7 @@ import {
   linkDump,
   linkGet,
   type LinkChange,
+  type LinkSelector,
   linkSet,
   parseLink,
 } from '../rtnetlink/index.ts';
@@ -45,11 +46,13 @@ export const linkKind: FactKind<LinkFact> = {
     const { origin } = fact;
     if (origin.type === 'there') return settingStep(fact);
     const peer = origin.type === 'veth' ? origin.peer : undefined;
+    // a pair's name is drawn by us and nobody else's, so that what is sent behind a refusal cannot meet a stranger
+    const unique = peer !== undefined;
     return {
       via: 'rtnetlink',
       ns: fact.ns,
       needs: fact.master === '' ? [] : [fact.master],
-      teaches: [fact.name],
+      teaches: peer?.ns === fact.ns ? [fact.name, peer.name] : [fact.name],
       // the peer's namespace is named by a descriptor, which only the view can give
       requests: (index, kernel) => [
         linkAdd({
@@ -71,11 +74,12 @@ export const linkKind: FactKind<LinkFact> = {
             : { kind: 'bridge' },
         }),
         linkGet({ name: fact.name }),
+        ...(unique ? settings(fact, { name: fact.name }) : []),
       ],
       learn(replies, indices) {
         learnIndex(fact, replies[1], indices);
       },
-      after: settingStep(fact),
+      ...(unique ? {} : { after: settingStep(fact) }),
     };
   },
   change(want, have) {
@@ -125,14 +129,16 @@ export const linkKind: FactKind<LinkFact> = {
     if (verb === 'delete') return fact.origin.type === 'there' ? `${ip} link set ${name} down` : `${ip} link delete ${name}`;
     const lines: string[] = [];
     const words: string[] = [];
-    if (fact.origin.type !== 'there' && verb === 'add') {
+    const made = fact.origin.type !== 'there';
+    if (made && verb === 'add') {
       lines.push(creation(fact));
-      words.push(`alias ${quote(fact.alias)}`);
     } else {
+      if (fact.mac !== '' && verb === 'change') words.push(`address ${fact.mac}`);
       if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
-      if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
+      if (made) words.push(fact.master === '' ? 'nomaster' : `master ${quote(fact.master)}`);
     }
-    if (fact.addrGenMode === 'none') words.push('addrgenmode none');
+    if (fact.alias !== '') words.push(`alias ${quote(fact.alias)}`);
+    if (fact.addrGenMode === 'none' || (made && verb === 'change')) words.push(`addrgenmode ${fact.addrGenMode}`);
     if (words.length > 0) lines.push(`${ip} link set dev ${name} ${words.join(' ')}`);
     // last, so that no address is generated before addrgenmode says so
     lines.push(`${ip} link set dev ${name} ${fact.up ? 'up' : 'down'}`);
@@ -161,7 +167,7 @@ function creation(fact: LinkFact): string {
     words.push(`type veth peer name ${quote(peer.name)}`);
     if (peer.mac !== '') words.push(`address ${peer.mac}`);
     if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
-    words.push(`netns ${netnsName(peer.ns)}`);
+    if (peer.ns !== fact.ns) words.push(`netns ${netnsName(peer.ns)}`);
   }
   return words.join(' ');
 }
@@ -170,7 +176,7 @@ function creation(fact: LinkFact): string {
  * What can be set on a link that is there, in the order that matters: whether it makes itself a link-local address is
  * read at the moment it comes up, and one message applies `up` before it.
  */
-function settings(fact: LinkFact, link: { readonly index: number }): Request[] {
+function settings(fact: LinkFact, link: LinkSelector): Request[] {
   const requests: Request[] = [];
   const first: LinkChange = {
     ...(fact.alias === '' ? {} : { alias: fact.alias }),

@@ -31,7 +31,8 @@ export interface NftChainFact extends FactBase {
 
 export const nftChainKind: FactKind<NftChainFact> = {
   key: (fact) => `nft-chain ${fact.ns} ${fact.chain.name}`,
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [chainAdd(fact.chain), ...compiled(fact).map((rule) => ruleAdd(rule))] }),
+  // exclusive: rules are appended, and a chain that is there would have them twice
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [chainAdd(fact.chain, { exclusive: true }), ...compiled(fact).map((rule) => ruleAdd(rule))] }),
   change(want, have) {
     // a base chain's hook is for life
     if (baseOf(want) !== baseOf(have)) return undefined;

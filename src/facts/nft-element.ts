@@ -35,7 +35,11 @@ export const nftElementKind: FactKind<NftElementFact> = {
     const [, text = ''] = printCommand({ set: fact.set, elements: [fact.element] }, 'add').split(`${name} `);
     return `the element ${text} of the nftables set ${name}`;
   },
-  command: (fact, verb) =>
-    runIn(fact.ns, printCommand({ set: fact.set, elements: [fact.element] }, verb === 'delete' ? 'delete' : 'add')),
+  command(fact, verb) {
+    const one = { set: fact.set, elements: [fact.element] };
+    // an element that is there is not replaced by one with the same key
+    const verbs = verb === 'change' ? (['delete', 'add'] as const) : [verb];
+    return verbs.map((word) => runIn(fact.ns, printCommand(one, word))).join('\n');
+  },
   within: (fact) => [setKey(fact.ns, fact.set.name), tableKey(fact.ns)],
 };

@@ -11,7 +11,8 @@ export interface NftSetFact extends FactBase {
 
 export const nftSetKind: FactKind<NftSetFact> = {
   key: (fact) => setKey(fact.ns, fact.set.name),
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setAdd(fact.set)] }),
+  // exclusive: what was there already must not go when a later fact is refused
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setAdd(fact.set, { exclusive: true })] }),
   change: () => undefined,
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setDelete(fact.set)] }),
   async read(kernel, ns) {

@@ -14,7 +14,8 @@ export const OUR_TABLE: { readonly family: 'inet'; readonly name: string } = { f
 
 export const nftTableKind: FactKind<NftTableFact> = {
   key: (fact) => tableKey(fact.ns),
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableAdd(OUR_TABLE)] }),
+  // exclusive: what was there already must not go when a later fact is refused
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableAdd(OUR_TABLE, { exclusive: true })] }),
   change: () => undefined,
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableDelete(OUR_TABLE)] }),
   async read(kernel, ns) {

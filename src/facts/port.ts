@@ -1,4 +1,4 @@
-import { linkDump, linkSetPort, parseLink } from '../rtnetlink/index.ts';
+import { linkDump, linkSet, parseLink } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, quote } from './command.ts';
 import { isOurs } from './link.ts';
@@ -19,8 +19,8 @@ export const portKind: FactKind<PortFact> = {
   add: (fact) => ({
     via: 'rtnetlink',
     ns: fact.ns,
-    needs: [fact.dev],
-    requests: (index) => [linkSetPort({ index: index(fact.dev) }, { hairpin: fact.hairpin, isolated: fact.isolated })],
+    needs: [],
+    requests: () => [linkSet({ name: fact.dev }, { port: { hairpin: fact.hairpin, isolated: fact.isolated } })],
   }),
   change: (want) => portKind.add(want),
   delete: (fact) => portKind.add({ ...fact, hairpin: false, isolated: false }),

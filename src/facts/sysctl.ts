@@ -1,4 +1,5 @@
-import { readSysctl, writeSysctl } from '../kernel/index.ts';
+import { hasCode } from '../errors.ts';
+import { type Netns, readSysctl, writeSysctl } from '../kernel/index.ts';
 import { placeOf, quote, runIn } from './command.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -30,10 +31,24 @@ export const sysctlKind: FactKind<SysctlFact> = {
   delete: () => undefined,
   read: (kernel, ns, wanted) =>
     Promise.resolve(
-      wanted.filter((fact) => fact.ns === ns).map((fact) => ({ ...fact, value: readSysctl(kernel.netns(ns), fact.name) })),
+      wanted.flatMap((fact) => {
+        if (fact.ns !== ns) return [];
+        const value = valueOf(kernel.netns(ns), fact);
+        return value === undefined ? [] : [{ ...fact, value }];
+      }),
     ),
   differences: (want, have) => (want.value === have.value ? [] : ['value']),
   describe: (fact) => `the sysctl ${fact.name}${placeOf(fact.ns)}`,
   command: (fact) => runIn(fact.ns, `sysctl -q -w ${quote(`${fact.name}=${fact.value}`)}`),
   within: (fact) => (fact.dev === '' ? [] : [`link ${fact.ns} ${fact.dev}`]),
 };
+
+/** Undefined where the interface that it belongs to is not there. @throws UnsupportedError for one that no kernel has */
+function valueOf(netns: Netns, fact: SysctlFact): string | undefined {
+  try {
+    return readSysctl(netns, fact.name);
+  } catch (error) {
+    if (fact.dev !== '' && hasCode(error, 'EUNSUPPORTED')) return undefined;
+    throw error;
+  }
+}

@@ -22,6 +22,8 @@ export interface LinkSpec extends LinkAttributes {
 /** What to change of a link; with `info`, also settings of its kind. */
 export interface LinkChange extends Omit<LinkAttributes, 'index'>, LinkLater {
   readonly info?: LinkKind;
+  /** Settings of a bridge's port, as `ip link set type bridge_slave`: unlike `linkSetPort`, by name, too. Not with `info`. */
+  readonly port?: BridgePort;
 }
 /** Which link. An index is found faster; a name is right even where the link was made in the same burst. */
 export type LinkSelector = { readonly index: number } | { readonly name: string };
@@ -103,6 +105,12 @@ export function linkSet(link: LinkSelector, change: LinkChange): Request {
   return request(RTM.NEWLINK, 0, `RTM_NEWLINK ${selectorText(link)}`, (w) => {
     writeLinkBody(w, { ...change, ...link });
     if (change.info) writeInfo(w, change.info);
+    const { port } = change;
+    if (port) {
+      w.nest(IFLA.LINKINFO, () => {
+        w.string(IFLA_INFO.SLAVE_KIND, 'bridge').nest(IFLA_INFO.SLAVE_DATA, () => writeBridgePort(w, port));
+      });
+    }
   });
 }
 

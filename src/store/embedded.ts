@@ -68,7 +68,7 @@ class EmbeddedStore implements Store {
   readonly #joined: StatementSync;
   readonly #setJoined: StatementSync;
   readonly #lastRevision: StatementSync;
-  readonly #addChange: StatementSync;
+  readonly #addChanges: StatementSync;
   readonly #trim: StatementSync;
   #held = false;
   #closed = false;
@@ -97,7 +97,9 @@ class EmbeddedStore implements Store {
     this.#lastRevision = runtime.prepare(
       'SELECT coalesce((SELECT max(rev) FROM changes), (SELECT rev FROM joined)) AS rev',
     );
-    this.#addChange = runtime.prepare('INSERT INTO changes VALUES (?, ?, ?)');
+    this.#addChanges = runtime.prepare(
+      'INSERT INTO changes SELECT ? + key + 1, value ->> 0, value ->> 1 FROM json_each(?)',
+    );
     this.#trim = runtime.prepare('DELETE FROM changes WHERE rev <= ?');
   }
 
@@ -253,8 +255,8 @@ class EmbeddedStore implements Store {
   /** Each change gets the next revision; returns the last. */
   #appendChanges(ops: readonly Op[]): number {
     const before = this.#revision();
-    let revision = before;
-    for (const [key, json] of ops) this.#addChange.run(++revision, key, json);
+    const revision = before + ops.length;
+    this.#addChanges.run(before, JSON.stringify(ops));
     // In steps, so that it costs nothing most of the time.
     if (Math.floor(before / 1000) !== Math.floor(revision / 1000)) this.#trim.run(revision - CHANGES_KEPT);
     return revision;

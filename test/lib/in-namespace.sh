@@ -60,7 +60,9 @@ esac
 [ $# -gt 0 ] || die "no command given"
 
 # ---- inside ----
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+# The caller's own settings stay outside: its PATH may lead through directories that are closed to this user.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$(readlink -f "$(dirname "$self")/../..")/node_modules/.bin
+unset XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_CONFIG_HOME NETLOOM_SOCKET NETLOOM_STATE_DIR NETLOOM_RUN_DIR NETLOOM_DEBUG
 resolv=$(cat /etc/resolv.conf 2>/dev/null || true) # often a link into the /run that is about to be covered
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock /run/home /run/.layers
@@ -86,7 +88,7 @@ private() {
 private /etc
 private /var/lib
 for dir in /etc/netns /var/lib/netloom; do # the machine's own must not be seen, and may not be ours to remove
-  rm -rf "$dir" 2>/dev/null || mount -t tmpfs -o mode=755 tmpfs "$dir"
+  [ ! -d "$dir" ] || mount -t tmpfs -o mode=755 tmpfs "$dir"
 done
 ip link set lo up
 

@@ -26,7 +26,8 @@ export async function makeContainerBed(hostOptions: HostOptions = {}): Promise<C
   const telling = undo.use(await bed.open({ exitCommand: [process.execPath, '--no-warnings', exited, options] }));
   // a test that failed may have left commands running
   undo.defer(async () => {
-    for (const { id } of await bed.engine.containerList({ all: true })) await bed.engine.containerRemove(id, { force: true });
+    for (const { id } of await bed.engine.containerList({ all: true }))
+      await bed.engine.containerRemove(id, { force: true });
   });
   const kept = undo.move();
   return { ...bed, telling, options, [Symbol.asyncDispose]: () => kept.disposeAsync() };
@@ -46,8 +47,15 @@ export async function traces(bed: EngineBed): Promise<unknown> {
 }
 
 /** Runs a plan as a door does: status and output. */
-export async function runPlan(plan: SpawnPlan, input = ''): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(plan.file, [...plan.args], { env: { ...plan.env }, cwd: plan.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+export async function runPlan(
+  plan: SpawnPlan,
+  input = '',
+): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(plan.file, [...plan.args], {
+    env: { ...plan.env },
+    cwd: plan.cwd,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -65,7 +73,11 @@ export async function execIn(engine: Engine, ref: string, command: readonly stri
   return stdout;
 }
 
-export async function logOf(engine: Engine, ref: string, options: { readonly follow?: boolean; readonly tail?: number } = {}): Promise<string> {
+export async function logOf(
+  engine: Engine,
+  ref: string,
+  options: { readonly follow?: boolean; readonly tail?: number } = {},
+): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of engine.containerLogs(ref, options)) chunks.push(chunk);
   return Buffer.concat(chunks).toString();

@@ -27,7 +27,9 @@ test('fifty containers at once through the engines of two processes on one store
   await bed.engine.networkCreate({ name: 'other' });
   const before = await traces(bed);
   const results = await Promise.all(
-    ['left', 'right'].map((name) => run([process.execPath, '--no-warnings', WORKER, bed.options, 'many', name, '25'], { timeout: 50_000 })),
+    ['left', 'right'].map((name) =>
+      run([process.execPath, '--no-warnings', WORKER, bed.options, 'many', name, '25'], { timeout: 50_000 }),
+    ),
   );
   for (const { status, stderr } of results) assert.equal(status, 0, stderr);
   const addresses = results.map(({ stdout }) => JSON.parse(stdout) as string[]);
@@ -53,12 +55,15 @@ test('two processes that start, stop and remove one container take turns', async
       e.containerRemove('box', { force: round % 2 === 0 }),
     ]);
     for (const result of await Promise.allSettled(asked)) {
-      if (result.status === 'rejected') assert.ok(fine.has((result.reason as { code: string }).code), String(result.reason));
+      if (result.status === 'rejected')
+        assert.ok(fine.has((result.reason as { code: string }).code), String(result.reason));
     }
     for (const { state, endpoints } of await engine.containerList()) {
       assert.deepEqual([state.status, endpoints.length], ['running', 1], 'what runs has its network');
     }
-    await engine.containerRemove('box', { force: true }).catch((error: { code?: string }) => assert.equal(error.code, 'ECONTAINERNOTFOUND'));
+    await engine
+      .containerRemove('box', { force: true })
+      .catch((error: { code?: string }) => assert.equal(error.code, 'ECONTAINERNOTFOUND'));
     assert.deepEqual(await traces(bed), before);
   }
 });

@@ -9,9 +9,24 @@ import { etcOf, makeContainerBed } from './containers-bed.ts';
 const WORKER = fileURLToPath(new URL('containers-worker.ts', import.meta.url));
 
 for (const [what, text, upstreams, expected] of [
-  ['one that containers can reach', 'nameserver 192.0.2.53\nnameserver 127.0.0.1\nsearch a.example\nsearch b.example c.example\noptions edns0 trust-ad\n', '', 'nameserver 192.0.2.53\nsearch b.example c.example\noptions edns0 trust-ad\n'],
-  ['only the stub of systemd-resolved', 'nameserver 127.0.0.53\noptions edns0\n', 'nameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch lan\n', 'nameserver 192.0.2.1\nsearch lan\n'],
-  ['only one on loopback', 'nameserver 127.0.0.1\n', 'nameserver 192.0.2.1\n', '# every name server of the host is on its own loopback interface; --dns gives others\n'],
+  [
+    'one that containers can reach',
+    'nameserver 192.0.2.53\nnameserver 127.0.0.1\nsearch a.example\nsearch b.example c.example\noptions edns0 trust-ad\n',
+    '',
+    'nameserver 192.0.2.53\nsearch b.example c.example\noptions edns0 trust-ad\n',
+  ],
+  [
+    'only the stub of systemd-resolved',
+    'nameserver 127.0.0.53\noptions edns0\n',
+    'nameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch lan\n',
+    'nameserver 192.0.2.1\nsearch lan\n',
+  ],
+  [
+    'only one on loopback',
+    'nameserver 127.0.0.1\n',
+    'nameserver 192.0.2.1\n',
+    '# every name server of the host is on its own loopback interface; --dns gives others\n',
+  ],
   ['none at all', '', '', '# every name server of the host is on its own loopback interface; --dns gives others\n'],
 ] as const) {
   test(`resolv.conf of a host with ${what}`, async () => {
@@ -27,7 +42,19 @@ for (const [what, text, upstreams, expected] of [
       `mount --bind ${root}/resolve /run/systemd/resolve`,
       'exec "$@"',
     ].join(' && ');
-    const { status, stderr } = await run(['unshare', '-m', 'sh', '-c', script, 'sh', process.execPath, '--no-warnings', WORKER, bed.options, 'resolv']);
+    const { status, stderr } = await run([
+      'unshare',
+      '-m',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      process.execPath,
+      '--no-warnings',
+      WORKER,
+      bed.options,
+      'resolv',
+    ]);
     assert.equal(status, 0, stderr);
     assert.equal(etcOf(bed, 'box', 'resolv.conf').split('\n').slice(1).join('\n'), expected);
   });

@@ -31,7 +31,12 @@ test('a container lives: created, running, exited, removed, and leaves nothing',
   const before = await traces(bed);
   const { value: made } = await engine.containerCreate({
     name: 'box',
-    command: ['sh', '-c', 'echo begun; echo "$0 $HOSTNAME $GREETING" >&2; pwd; cat; ls /proc/self/fd | wc -l; exec sleep 300', 'zero'],
+    command: [
+      'sh',
+      '-c',
+      'echo begun; echo "$0 $HOSTNAME $GREETING" >&2; pwd; cat; ls /proc/self/fd | wc -l; exec sleep 300',
+      'zero',
+    ],
     env: { GREETING: 'hello' },
     workingDir: '/proc',
     networks: [{ network: 'web' }],
@@ -42,13 +47,19 @@ test('a container lives: created, running, exited, removed, and leaves nothing',
   assert.equal(running.state.status, 'running');
   assert.ok(isAlive(running.state.pid));
   assert.ok(Date.parse(running.state.startedAt) > Date.now() - 60_000);
-  assert.deepEqual((await engine.containerList()).map((c) => c.name), ['box']);
+  assert.deepEqual(
+    (await engine.containerList()).map((c) => c.name),
+    ['box'],
+  );
   // standard input is empty; of our descriptors none is inherited: ls has its own fourth
   const expected = `begun\nzero ${made.hostname} hello\n/proc\n4\n`;
   await until('the log', async () => (await logOf(engine, 'box')).split('\n').length > 4);
   assert.equal(await logOf(engine, 'box'), expected);
   assert.equal((await execIn(engine, 'box', ['hostname'])).trim(), made.hostname);
-  assert.match(await execIn(engine, 'box', ['ip', '-o', 'addr', 'show', 'eth0']), new RegExp(made.endpoints[0]!.addresses[0]!));
+  assert.match(
+    await execIn(engine, 'box', ['ip', '-o', 'addr', 'show', 'eth0']),
+    new RegExp(made.endpoints[0]!.addresses[0]!),
+  );
 
   const waiting = engine.containerWait('box');
   await engine.containerKill(made.id.slice(0, 12), 'term');
@@ -70,7 +81,11 @@ test('a container lives: created, running, exited, removed, and leaves nothing',
 test('exit statuses, in the background and in the foreground, with standard input', async () => {
   await using bed = await makeContainerBed();
   const { engine } = bed;
-  for (const [script, status] of [['exit 0', 0], ['exit 7', 7], ['kill -KILL $$', 137]] as const) {
+  for (const [script, status] of [
+    ['exit 0', 0],
+    ['exit 7', 7],
+    ['kill -KILL $$', 137],
+  ] as const) {
     const { value } = await engine.containerCreate({ command: ['sh', '-c', script], networkMode: 'none' });
     await engine.containerStart(value.id);
     assert.equal(await within(script, engine.containerWait(value.id)), status);
@@ -91,11 +106,29 @@ test('a command that cannot be run: the reason, 126 or 127, exited, and its netw
   await engine.networkCreate({ name: 'web' });
   const idle = await traces(bed);
   for (const [command, workingDir, code, status, reason] of [
-    [['no-such-command'], '/', 'ECOMMANDNOTFOUND', 127, /^container "box": no-such-command: No such file or directory$/],
+    [
+      ['no-such-command'],
+      '/',
+      'ECOMMANDNOTFOUND',
+      127,
+      /^container "box": no-such-command: No such file or directory$/,
+    ],
     [['/etc/passwd'], '/', 'ECOMMAND', 126, /^container "box": \/etc\/passwd: Permission denied$/],
-    [['true'], '/no/such/place', 'ECOMMAND', 125, /^container "box": working directory \/no\/such\/place: No such file or directory$/],
+    [
+      ['true'],
+      '/no/such/place',
+      'ECOMMAND',
+      125,
+      /^container "box": working directory \/no\/such\/place: No such file or directory$/,
+    ],
   ] as const) {
-    await engine.containerCreate({ name: 'box', command, workingDir, networks: [{ network: 'web' }], ports: [parsePublish('8080:80')] });
+    await engine.containerCreate({
+      name: 'box',
+      command,
+      workingDir,
+      networks: [{ network: 'web' }],
+      ports: [parsePublish('8080:80')],
+    });
     await refused(engine.containerStart('box'), code, reason);
     const { state, endpoints } = await engine.containerInspect('box');
     assert.deepEqual([state.status, state.exitCode, endpoints.length], ['exited', status, 0]);
@@ -106,7 +139,12 @@ test('a command that cannot be run: the reason, 126 or 127, exited, and its netw
     await engine.containerRemove('box');
     assert.deepEqual(await traces(bed), idle);
   }
-  await engine.containerCreate({ name: 'box', command: ['no-such-command'], networks: [{ network: 'web' }], autoRemove: true });
+  await engine.containerCreate({
+    name: 'box',
+    command: ['no-such-command'],
+    networks: [{ network: 'web' }],
+    autoRemove: true,
+  });
   await refused(engine.containerStart('box'), 'ECOMMANDNOTFOUND', /no-such-command/);
   assert.deepEqual(await traces(bed), idle, 'one that asked to be removed at its end is');
 });
@@ -117,7 +155,11 @@ test('--rm removes everything at the end, told by the shim or by a stop', async 
   await engine.networkCreate({ name: 'web' });
   const before = await traces(bed);
   const spec = { name: 'box', command: ['sleep', '300'], networks: [{ network: 'web' }], autoRemove: true };
-  const gone = (): Promise<boolean> => engine.containerInspect('box').then(() => false, (error: { code?: string }) => error.code === 'ECONTAINERNOTFOUND');
+  const gone = (): Promise<boolean> =>
+    engine.containerInspect('box').then(
+      () => false,
+      (error: { code?: string }) => error.code === 'ECONTAINERNOTFOUND',
+    );
 
   await engine.containerCreate({ ...spec, command: ['true'] });
   await engine.containerStart('box');
@@ -139,7 +181,9 @@ test('--rm removes everything at the end, told by the shim or by a stop', async 
     assert.equal((await engine.containerRemove('box', { force: true })).value.name, 'box');
     assert.ok(await gone());
   }
-  await until('exit commands ended', async () => assert.deepEqual(await traces(bed), before) ?? true, { timeout: 10_000 });
+  await until('exit commands ended', async () => assert.deepEqual(await traces(bed), before) ?? true, {
+    timeout: 10_000,
+  });
 });
 
 test('stop asks, then kills; a stopped container starts again with namespace, address and ports', async () => {
@@ -166,7 +210,11 @@ test('stop asks, then kills; a stopped container starts again with namespace, ad
       assert.ok((await tcpConnect(host.outside, ADDRESS.host, 8888)).ok, `round ${round}`);
       assert.ok((await tcpConnect(host.outside, ADDRESS.host, random.hostPort)).ok);
     }
-    await until('the trap', async () => (await logOf(engine, 'box', { tail: 1 })) === 'up\n' && (await logOf(engine, 'box')).length === 3 * round);
+    await until(
+      'the trap',
+      async () =>
+        (await logOf(engine, 'box', { tail: 1 })) === 'up\n' && (await logOf(engine, 'box')).length === 3 * round,
+    );
     const began = performance.now();
     const { state, endpoints: left } = await engine.containerStop('box', { timeoutSeconds: 0.3 });
     assert.ok(performance.now() - began > 280, 'it had its time');
@@ -182,7 +230,12 @@ test('a start that the network refuses leaves the container as it was', async ()
   await using bed = await makeContainerBed();
   const { engine, host } = bed;
   await engine.networkCreate({ name: 'web' });
-  await engine.containerCreate({ name: 'box', command: ['true'], networks: [{ network: 'web' }], ports: [parsePublish('8888:80')] });
+  await engine.containerCreate({
+    name: 'box',
+    command: ['true'],
+    networks: [{ network: 'web' }],
+    ports: [parsePublish('8888:80')],
+  });
   await engine.containerStart('box');
   assert.equal(await engine.containerWait('box'), 0);
   await engine.containerExited('box');
@@ -195,7 +248,11 @@ test('a start that the network refuses leaves the container as it was', async ()
   assert.deepEqual((await engine.containerInspect('box')).state.status, 'exited');
   // a namespace that somebody else made in between is not ours to use, or to remove
   using foreign = namespaceMade(bed.paths.netnsDir);
-  await refused(engine.containerStart('box'), 'ENAMETAKEN', /network namespace "box" exists already, and is not netloom's/);
+  await refused(
+    engine.containerStart('box'),
+    'ENAMETAKEN',
+    /network namespace "box" exists already, and is not netloom's/,
+  );
   await engine.containerRemove('box');
   assert.ok(existsSync(join(bed.paths.netnsDir, 'box')));
   await refused(engine.containerCreate({ name: 'box', command: ['true'] }), 'ENAMETAKEN', /namespace "box"/);
@@ -286,7 +343,11 @@ test('what a command leaves running in the background ends with it', async () =>
   await using bed = await makeContainerBed();
   const { engine } = bed;
   const file = join(bed.dirs.root, 'pid');
-  await engine.containerCreate({ name: 'box', command: ['sh', '-c', `setsid sleep 300 & echo $! > ${file}; exit 5`], networkMode: 'none' });
+  await engine.containerCreate({
+    name: 'box',
+    command: ['sh', '-c', `setsid sleep 300 & echo $! > ${file}; exit 5`],
+    networkMode: 'none',
+  });
   await engine.containerStart('box');
   assert.equal(await within('the command', engine.containerWait('box')), 5);
   const daemon = Number(readFileSync(file, 'utf8'));
@@ -300,13 +361,25 @@ test('one clear line for everything that cannot be', async () => {
   const { engine } = bed;
   await engine.containerCreate({ name: 'box', command: ['sleep', '300'], networkMode: 'none' });
   const before = await traces(bed);
-  await refused(engine.containerCreate({ name: 'box', command: ['true'] }), 'ENAMETAKEN', /container "box" exists already/);
-  await refused(engine.containerCreate({ name: 'other', command: ['true'], networks: [{ network: 'no' }] }), 'ENETWORKNOTFOUND', /no network "no"/);
+  await refused(
+    engine.containerCreate({ name: 'box', command: ['true'] }),
+    'ENAMETAKEN',
+    /container "box" exists already/,
+  );
+  await refused(
+    engine.containerCreate({ name: 'other', command: ['true'], networks: [{ network: 'no' }] }),
+    'ENETWORKNOTFOUND',
+    /no network "no"/,
+  );
   await refused(engine.containerKill('box', 'TERM'), 'ECONTAINERNOTRUNNING', /"box" is not running/);
   await refused(engine.containerExecPlan('box', ['true']), 'ECONTAINERNOTRUNNING', /"box" is not running/);
   await engine.containerStart('box');
   await refused(engine.containerStart('box'), 'ECONTAINERRUNNING', /"box" is running already/);
-  await refused(engine.containerSpawnPlan('box', { foreground: true }), 'ECONTAINERRUNNING', /"box" is running already/);
+  await refused(
+    engine.containerSpawnPlan('box', { foreground: true }),
+    'ECONTAINERRUNNING',
+    /"box" is running already/,
+  );
   await refused(engine.containerRemove('box'), 'ECONTAINERRUNNING', /"box" is running/);
   await refused(engine.containerKill('box', 'NOPE'), 'EBADSIGNAL', /no signal "NOPE"/);
   await refused(engine.containerKill('box', '65'), 'EBADSIGNAL', /no signal "65"/);
@@ -327,13 +400,20 @@ test('one clear line for everything that cannot be', async () => {
   await engine.containerStart('box');
   await engine.containerKill('box', '9');
   await engine.containerWait('box');
-  assert.deepEqual({ ...(await traces(bed) as object), netns: 0, etc: 0 }, { ...(before as object), netns: 0, etc: 0 });
+  assert.deepEqual(
+    { ...((await traces(bed)) as object), netns: 0, etc: 0 },
+    { ...(before as object), netns: 0, etc: 0 },
+  );
 });
 
 test('a namespace without a bed is one clear line, too', async () => {
   await using bed = await makeEngineBed();
   mkdirSync(bed.paths.netnsDir, { recursive: true });
   writeFileSync(join(bed.paths.netnsDir, 'box'), '');
-  await refused(bed.engine.containerCreate({ name: 'box', command: ['true'], networkMode: 'none' }), 'ENAMETAKEN', /namespace "box" exists already/);
+  await refused(
+    bed.engine.containerCreate({ name: 'box', command: ['true'], networkMode: 'none' }),
+    'ENAMETAKEN',
+    /namespace "box" exists already/,
+  );
   assert.equal((await okIn(bed.host.netns, ['nft', 'list', 'ruleset'])).trim(), '');
 });

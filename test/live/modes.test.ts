@@ -23,7 +23,10 @@ test('none: a namespace with lo and nothing else', async () => {
   await engine.containerStart('box');
   using inside = namespaceOf(bed, 'box');
   const links = await jsonIn<{ ifname: string; flags: string[] }[]>(inside, ['ip', '-j', 'link']);
-  assert.deepEqual(links.map((l) => l.ifname), ['lo']);
+  assert.deepEqual(
+    links.map((l) => l.ifname),
+    ['lo'],
+  );
   assert.ok(links[0]?.flags.includes('UP'));
   assert.deepEqual(await jsonIn(inside, ['ip', '-j', 'route']), []);
   assert.ok(await ping(inside, '127.0.0.1'));
@@ -38,7 +41,11 @@ test('host: the namespace, names and files of the host, but for what was asked',
   await using bed = await makeContainerBed();
   const { engine } = bed;
   const before = await traces(bed);
-  await engine.containerCreate({ name: 'plain', command: ['sh', '-c', 'readlink /proc/self/ns/net; hostname; cat /etc/hosts /etc/resolv.conf'], networkMode: 'host' });
+  await engine.containerCreate({
+    name: 'plain',
+    command: ['sh', '-c', 'readlink /proc/self/ns/net; hostname; cat /etc/hosts /etc/resolv.conf'],
+    networkMode: 'host',
+  });
   assert.deepEqual((await engine.containerInspect('plain')).endpoints, []);
   await engine.containerStart('plain');
   assert.equal(await engine.containerWait('plain'), 0);
@@ -46,7 +53,10 @@ test('host: the namespace, names and files of the host, but for what was asked',
   // a door starts the shim, in the host's own namespace: here that is the test's
   assert.equal(lines[0], readlinkSync('/proc/self/ns/net'));
   assert.equal(lines[1], hostname());
-  assert.equal(lines.slice(2).join('\n'), readFileSync('/etc/hosts', 'utf8') + readFileSync('/etc/resolv.conf', 'utf8'));
+  assert.equal(
+    lines.slice(2).join('\n'),
+    readFileSync('/etc/hosts', 'utf8') + readFileSync('/etc/resolv.conf', 'utf8'),
+  );
   await engine.containerRemove('plain');
 
   await engine.containerCreate({
@@ -88,11 +98,21 @@ test('container:NAME shares namespace, hostname, hosts and resolv.conf', async (
   await engine.containerCreate({ name: 'sharer', command: SLEEP, networkMode: 'container:target' });
   await engine.containerStart('target');
   await engine.containerStart('sharer');
-  for (const command of [['readlink', '/proc/self/ns/net'], ['hostname'], ['cat', '/etc/hosts'], ['cat', '/etc/resolv.conf'], ['cat', '/etc/hostname'], ['ip', 'addr']]) {
+  for (const command of [
+    ['readlink', '/proc/self/ns/net'],
+    ['hostname'],
+    ['cat', '/etc/hosts'],
+    ['cat', '/etc/resolv.conf'],
+    ['cat', '/etc/hostname'],
+    ['ip', 'addr'],
+  ]) {
     assert.equal(await execIn(engine, 'sharer', command), await execIn(engine, 'target', command), command.join(' '));
   }
   assert.equal(await execIn(engine, 'sharer', ['hostname']), 'shared\n');
-  assert.match(await execIn(engine, 'sharer', ['cat', '/etc/resolv.conf']), /^nameserver 192\.0\.2\.53\nsearch example\.org$/m);
+  assert.match(
+    await execIn(engine, 'sharer', ['cat', '/etc/resolv.conf']),
+    /^nameserver 192\.0\.2\.53\nsearch example\.org$/m,
+  );
   assert.deepEqual((await engine.containerInspect('sharer')).endpoints, []);
   await assert.rejects(engine.networkConnect('sharer', { network: 'web' }), { code: 'EBADMODE' });
   using inside = namespaceOf(bed, 'target');
@@ -137,7 +157,10 @@ test('a target that stops or goes takes the network along, not the sharers; they
   assert.match(left[0]!, /lo/);
   assert.equal(await execIn(engine, 'sharer', ['readlink', '/proc/self/ns/net']), namespace);
   await engine.containerStop('sharer', { timeoutSeconds: 1 });
-  await assert.rejects(engine.containerStart('sharer'), { code: 'ECONTAINERNOTFOUND', message: 'no container "target"' });
+  await assert.rejects(engine.containerStart('sharer'), {
+    code: 'ECONTAINERNOTFOUND',
+    message: 'no container "target"',
+  });
 
   await engine.containerCreate(target);
   await engine.containerStart('target');
@@ -145,9 +168,16 @@ test('a target that stops or goes takes the network along, not the sharers; they
   assert.match(await execIn(engine, 'sharer', ['ip', '-o', 'addr', 'show', 'eth0']), /inet /);
   await engine.containerStop('sharer', { timeoutSeconds: 1 });
   await engine.containerStop('target', { timeoutSeconds: 1 });
-  await assert.rejects(engine.containerStart('sharer'), { code: 'ECONTAINERNOTRUNNING', message: /"target" has no network namespace now, for "sharer" to share/ });
-  await assert.rejects(engine.containerCreate({ name: 'third', command: SLEEP, networkMode: 'container:target' }), { code: 'ECONTAINERNOTRUNNING' });
-  await assert.rejects(engine.containerCreate({ name: 'third', command: SLEEP, networkMode: 'container:nobody' }), { code: 'ECONTAINERNOTFOUND' });
+  await assert.rejects(engine.containerStart('sharer'), {
+    code: 'ECONTAINERNOTRUNNING',
+    message: /"target" has no network namespace now, for "sharer" to share/,
+  });
+  await assert.rejects(engine.containerCreate({ name: 'third', command: SLEEP, networkMode: 'container:target' }), {
+    code: 'ECONTAINERNOTRUNNING',
+  });
+  await assert.rejects(engine.containerCreate({ name: 'third', command: SLEEP, networkMode: 'container:nobody' }), {
+    code: 'ECONTAINERNOTFOUND',
+  });
   for (const name of ['second', 'sharer', 'target']) await engine.containerRemove(name, { force: true });
   assert.deepEqual(await traces(bed), before);
 });

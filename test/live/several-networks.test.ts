@@ -18,7 +18,14 @@ const SLEEP = ['sleep', '300'];
 async function defaults(netns: Netns): Promise<string[]> {
   const found: string[] = [];
   for (const family of ['-4', '-6']) {
-    const routes = await jsonIn<{ dst: string; dev: string }[]>(netns, ['ip', '-j', family, 'route', 'show', 'default']);
+    const routes = await jsonIn<{ dst: string; dev: string }[]>(netns, [
+      'ip',
+      '-j',
+      family,
+      'route',
+      'show',
+      'default',
+    ]);
     found.push(...routes.map((r) => `${family} ${r.dev}`));
   }
   return found;
@@ -34,11 +41,22 @@ test('interfaces come in the order asked, the default route goes to the first op
   const { value } = await engine.containerCreate({
     name: 'box',
     command: SLEEP,
-    networks: [{ network: 'closed' }, { network: 'four', mac: '02:11:22:33:44:55' }, { network: 'dual', ifname: 'up0' }],
+    networks: [
+      { network: 'closed' },
+      { network: 'four', mac: '02:11:22:33:44:55' },
+      { network: 'dual', ifname: 'up0' },
+    ],
     ports: [parsePublish('8888:80')],
   });
-  assert.deepEqual(value.endpoints.map((e) => e.ifname), ['eth0', 'eth1', 'up0']);
-  assert.deepEqual(value.endpoints.map((e) => e.ports.length), [0, 1, 0], 'ports go to the first network that is not internal');
+  assert.deepEqual(
+    value.endpoints.map((e) => e.ifname),
+    ['eth0', 'eth1', 'up0'],
+  );
+  assert.deepEqual(
+    value.endpoints.map((e) => e.ports.length),
+    [0, 1, 0],
+    'ports go to the first network that is not internal',
+  );
   using inside = namespaceOf(bed, 'box');
   assert.deepEqual(await defaults(inside), ['-4 eth1', '-6 up0']);
   const links = await jsonIn<{ ifname: string; address: string }[]>(inside, ['ip', '-j', 'link']);
@@ -60,7 +78,10 @@ test('interfaces come in the order asked, the default route goes to the first op
     command: SLEEP,
     networks: names.map((network, i) => (i === 0 ? { network, ifname: 'zz0' } : { network })),
   });
-  assert.deepEqual(many.endpoints.map((e) => e.ifname), ['zz0', ...Array.from({ length: 11 }, (_, i) => `eth${i}`)]);
+  assert.deepEqual(
+    many.endpoints.map((e) => e.ifname),
+    ['zz0', ...Array.from({ length: 11 }, (_, i) => `eth${i}`)],
+  );
   using crowded = namespaceOf(bed, 'many');
   assert.deepEqual(await defaults(crowded), ['-4 zz0']);
 });
@@ -70,7 +91,11 @@ test('the default route follows gateway priority, and moves as networks come and
   const { engine } = bed;
   for (const name of ['a', 'b', 'c', 'd']) await engine.networkCreate({ name, ipv6: name !== 'c' });
   const before = await traces(bed);
-  await engine.containerCreate({ name: 'box', command: SLEEP, networks: [{ network: 'a' }, { network: 'b', gatewayPriority: 5 }] });
+  await engine.containerCreate({
+    name: 'box',
+    command: SLEEP,
+    networks: [{ network: 'a' }, { network: 'b', gatewayPriority: 5 }],
+  });
   await engine.containerStart('box');
   using inside = namespaceOf(bed, 'box');
   assert.deepEqual(await defaults(inside), ['-4 eth1', '-6 eth1']);
@@ -97,7 +122,10 @@ test('the default route follows gateway priority, and moves as networks come and
   await engine.containerStop('box', { timeoutSeconds: 1 });
   const again = await engine.containerStart('box');
   const b = await engine.networkInspect('b');
-  assert.deepEqual(again.endpoints.map((e) => e.network), [b.id]);
+  assert.deepEqual(
+    again.endpoints.map((e) => e.network),
+    [b.id],
+  );
   await engine.containerRemove('box', { force: true });
   assert.deepEqual(await traces(bed), before);
 });
@@ -106,21 +134,41 @@ test('a stopped container is connected and disconnected, too: from its next star
   await using bed = await makeContainerBed();
   const { engine } = bed;
   // names that are the beginnings of each other, and of ids
-  for (const name of ['a', 'b', 'ab']) await engine.networkCreate({ name, subnets: [{ subnet: `10.9.${name.length}${name.charCodeAt(0) - 96}.0/24` }] });
-  await engine.containerCreate({ name: 'box', command: SLEEP, networks: ['a', 'b', 'ab'].map((network) => ({ network })) });
+  for (const name of ['a', 'b', 'ab'])
+    await engine.networkCreate({ name, subnets: [{ subnet: `10.9.${name.length}${name.charCodeAt(0) - 96}.0/24` }] });
+  await engine.containerCreate({
+    name: 'box',
+    command: SLEEP,
+    networks: ['a', 'b', 'ab'].map((network) => ({ network })),
+  });
   await engine.containerStart('box');
   await engine.containerStop('box', { timeoutSeconds: 1 });
   const idle = await traces(bed);
   const ids = new Map((await engine.networkList()).map((n) => [n.name, n.id]));
   await engine.networkDisconnect('box', ids.get('a')!);
-  assert.deepEqual((await engine.containerInspect('box')).networks.map((n) => n.network), ['b', 'ab'], 'only the one');
-  await assert.rejects(engine.networkDisconnect('box', 'a'), { code: 'ENOTCONNECTED', message: 'container "box" is not connected to network "a"' });
-  await assert.rejects(engine.networkConnect('box', { network: ids.get('b')!.slice(0, 12) }), { code: 'EALREADYCONNECTED', message: /connected to network "b" already/ });
-  await assert.rejects(engine.networkConnect('box', { network: 'a', addresses: ['192.0.2.77'] }), { code: 'EADDROUTSIDE' });
+  assert.deepEqual(
+    (await engine.containerInspect('box')).networks.map((n) => n.network),
+    ['b', 'ab'],
+    'only the one',
+  );
+  await assert.rejects(engine.networkDisconnect('box', 'a'), {
+    code: 'ENOTCONNECTED',
+    message: 'container "box" is not connected to network "a"',
+  });
+  await assert.rejects(engine.networkConnect('box', { network: ids.get('b')!.slice(0, 12) }), {
+    code: 'EALREADYCONNECTED',
+    message: /connected to network "b" already/,
+  });
+  await assert.rejects(engine.networkConnect('box', { network: 'a', addresses: ['192.0.2.77'] }), {
+    code: 'EADDROUTSIDE',
+  });
   await engine.networkConnect('box', { network: 'a', addresses: ['10.9.11.77'] });
   assert.deepEqual(await traces(bed), idle, 'nothing is taken meanwhile');
   const { endpoints } = await engine.containerStart('box');
-  assert.deepEqual(endpoints.map((e) => e.network), [ids.get('b'), ids.get('ab'), ids.get('a')]);
+  assert.deepEqual(
+    endpoints.map((e) => e.network),
+    [ids.get('b'), ids.get('ab'), ids.get('a')],
+  );
   assert.equal(endpoints[2]?.addresses[0], '10.9.11.77/24');
   await assert.rejects(engine.networkConnect('box', { network: 'a' }), { code: 'EALREADYCONNECTED' });
   await assert.rejects(engine.networkConnect('box', { network: 'nowhere' }), { code: 'ENETWORKNOTFOUND' });
@@ -135,9 +183,12 @@ test('two that connect the same network at once: one does, the other is told', a
   await engine.networkCreate({ name: 'b' });
   await engine.containerCreate({ name: 'box', command: SLEEP, networks: [{ network: 'a' }] });
   for (let i = 0; i < 5; i++) {
-    const results = await Promise.allSettled([engine, other, engine, other].map((e) => e.networkConnect('box', { network: 'b' })));
+    const results = await Promise.allSettled(
+      [engine, other, engine, other].map((e) => e.networkConnect('box', { network: 'b' })),
+    );
     assert.equal(results.filter((r) => r.status === 'fulfilled').length, 1);
-    for (const r of results) if (r.status === 'rejected') assert.equal((r.reason as { code: string }).code, 'EALREADYCONNECTED');
+    for (const r of results)
+      if (r.status === 'rejected') assert.equal((r.reason as { code: string }).code, 'EALREADYCONNECTED');
     assert.equal((await engine.endpointList()).length, 2);
     const left = await Promise.allSettled([engine, other].map((e) => e.networkDisconnect('box', 'b')));
     assert.deepEqual(left.map((r) => r.status).sort(), ['fulfilled', 'rejected']);
@@ -150,7 +201,12 @@ test('a port that lost its network is published again by the next that is open',
   await using bed = await makeContainerBed();
   const { engine, host } = bed;
   for (const name of ['a', 'b']) await engine.networkCreate({ name });
-  await engine.containerCreate({ name: 'box', command: SLEEP, networks: [{ network: 'a' }], ports: [parsePublish('8888:80')] });
+  await engine.containerCreate({
+    name: 'box',
+    command: SLEEP,
+    networks: [{ network: 'a' }],
+    ports: [parsePublish('8888:80')],
+  });
   await engine.containerStart('box');
   await engine.networkDisconnect('box', 'a');
   const { value } = await engine.networkConnect('box', { network: 'b' });
@@ -199,13 +255,23 @@ test('hosts files follow the neighbours in place: names, hostnames and aliases, 
     name: 'app',
     hostname: 'app.example.org',
     command: SLEEP,
-    networks: [{ network: 'front', aliases: ['service'] }, { network: 'back', aliases: ['hidden'] }],
+    networks: [
+      { network: 'front', aliases: ['service'] },
+      { network: 'back', aliases: ['hidden'] },
+    ],
   });
   const seen = app.endpoints[0]!.addresses.map((a) => `${plain(a)}\tapp app.example.org service`);
   assert.deepEqual(entries('web'), [...base, ...seen]);
-  assert.equal(await execIn(engine, 'web', ['cat', '/etc/hosts']), readFileSync(file, 'utf8'), 'the running command sees it');
+  assert.equal(
+    await execIn(engine, 'web', ['cat', '/etc/hosts']),
+    readFileSync(file, 'utf8'),
+    'the running command sees it',
+  );
   assert.equal(statSync(file).ino, ino, 'the same file');
-  assert.match(await execIn(engine, 'web', ['getent', 'hosts', 'service']), new RegExp(plain(app.endpoints[0]!.addresses[1])));
+  assert.match(
+    await execIn(engine, 'web', ['getent', 'hosts', 'service']),
+    new RegExp(plain(app.endpoints[0]!.addresses[1])),
+  );
   assert.ok(entries('app').includes(`${own4}\tweb ${web.hostname}`));
 
   await engine.networkDisconnect('app', 'front');
@@ -222,16 +288,29 @@ test('ip netns exec works on a container, with its names', async () => {
   await using bed = await makeContainerBed();
   // the places that ip netns knows: private to the wrapper that tests run in
   const { netnsDir, etcNetnsDir } = DEFAULT_PATHS;
-  await using engine = await bed.open({ netnsDir, etcNetnsDir, stateDir: `${bed.dirs.root}/state2`, runDir: `${bed.dirs.root}/run2` });
+  await using engine = await bed.open({
+    netnsDir,
+    etcNetnsDir,
+    stateDir: `${bed.dirs.root}/state2`,
+    runDir: `${bed.dirs.root}/run2`,
+  });
   await engine.networkCreate({ name: 'web' });
-  const { value } = await engine.containerCreate({ name: 'box', command: SLEEP, networks: [{ network: 'web' }], dns: { servers: ['192.0.2.53'] } });
+  const { value } = await engine.containerCreate({
+    name: 'box',
+    command: SLEEP,
+    networks: [{ network: 'web' }],
+    dns: { servers: ['192.0.2.53'] },
+  });
   try {
     const exec = async (...command: string[]): Promise<string> => {
       const { status, stdout, stderr } = await run(['ip', 'netns', 'exec', 'box', ...command]);
       assert.equal(status, 0, stderr);
       return stdout;
     };
-    assert.match(await exec('cat', '/etc/hosts'), new RegExp(`^${plain(value.endpoints[0]!.addresses[0])}\t${value.hostname} box$`, 'm'));
+    assert.match(
+      await exec('cat', '/etc/hosts'),
+      new RegExp(`^${plain(value.endpoints[0]!.addresses[0])}\t${value.hostname} box$`, 'm'),
+    );
     assert.match(await exec('cat', '/etc/resolv.conf'), /^nameserver 192\.0\.2\.53$/m);
     assert.match(await exec('ip', '-o', 'addr', 'show', 'eth0'), new RegExp(value.endpoints[0]!.addresses[0]!));
     assert.match((await run(['ip', 'netns'])).stdout, /^box\b/m);

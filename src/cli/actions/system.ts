@@ -60,14 +60,19 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
     socketPath: socketPath(flags, this.io.env),
     ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),
     ...(flags.group === undefined ? {} : { group: flags.group }),
-    engine: async () => {
+    engine: async (log) => {
       const { openEngine } = await import('../../engine/index.ts');
-      return await openEngine({
+      const engine = await openEngine({
         ...directories(flags, this.io.env),
         exitCommand: exitCommand(flags, this.io.env),
         mode: 'daemon',
         reconcile: true,
       });
+      const { finished, failed, repaired } = engine.recovery;
+      for (const what of finished) log.warn({ what }, 'put an end to what an engine that died had begun');
+      for (const what of failed) log.error({ what }, 'could not be put right');
+      for (const { verb, fact } of repaired) log.warn({ verb, kind: fact.kind, object: fact.object }, 'repaired');
+      return engine;
     },
   });
 }
