@@ -9,7 +9,7 @@ tap=$(mktemp)
 trap 'rm -f "$tap"' EXIT
 status=0
 timeout --foreground --signal=INT --kill-after=10 420 "$node" --import ./test/lib/deadline.ts --test \
-  --test-concurrency=4 --test-timeout=60000 \
+  --test-concurrency=2 --test-timeout=60000 \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?
 for key in skipped todo cancelled; do

@@ -21,18 +21,23 @@ const FROM_TERMINAL: readonly string[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH', 'SIGC
  */
 export async function foreground(plan: SpawnPlan, options: ForegroundOptions): Promise<number> {
   const output = options.detach === true ? 'ignore' : 'inherit';
+  const early: NodeJS.Signals[] = [];
+  let send = (signal: NodeJS.Signals): unknown => early.push(signal);
+  const forward = (signal: NodeJS.Signals): void => {
+    // One ^C must not arrive twice: the terminal has sent it to the whole foreground process group.
+    if (options.terminal && FROM_TERMINAL.includes(signal)) return;
+    send(signal);
+  };
+  // before the command is there: a signal that came in between would end us and leave it running
+  for (const signal of FORWARDED) process.on(signal, forward);
   const child = spawn(plan.file, [...plan.args], {
     env: { ...plan.env },
     ...(plan.cwd === '' ? {} : { cwd: plan.cwd }),
     stdio: [options.stdin && options.detach !== true ? 'inherit' : 'ignore', output, output],
     detached: options.detach ?? false,
   });
-  const forward = (signal: NodeJS.Signals): void => {
-    // One ^C must not arrive twice: the terminal has sent it to the whole foreground process group.
-    if (options.terminal && FROM_TERMINAL.includes(signal)) return;
-    child.kill(signal);
-  };
-  for (const signal of FORWARDED) process.on(signal, forward);
+  send = (signal) => child.kill(signal);
+  for (const signal of early) send(signal);
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error) => {

@@ -19,7 +19,7 @@ export function openLog(options?: {
   if (!LEVELS.includes(level)) {
     throw new NetloomError('EINVAL', `no log level '${level}'`, { hint: `one of ${LEVELS.join(', ')}` });
   }
-  const human = options?.human ?? process.stderr.isTTY === true;
+  const human = options?.human ?? process.stderr.isTTY;
   const to = options?.to ?? pino.destination({ fd: 2, sync: true });
   return pino({ level, base: { pid: process.pid } }, human ? humanLines(to) : to);
 }

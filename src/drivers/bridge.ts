@@ -1,5 +1,12 @@
 import { macFor, parseIp, parsePrefix } from '../addr/index.ts';
-import { type AddressFact, type Fact, type LinkFact, type PortFact, type RouteFact, type SysctlFact } from '../facts/index.ts';
+import {
+  type AddressFact,
+  type Fact,
+  type LinkFact,
+  type PortFact,
+  type RouteFact,
+  type SysctlFact,
+} from '../facts/index.ts';
 import type { BridgeOptions, Endpoint, Network } from '../model/index.ts';
 import type { Driver, PlanContext } from './driver.ts';
 
@@ -61,7 +68,14 @@ export const bridgeDriver: Driver = {
       addrGenMode: 'none',
     };
     const inside = { kind: 'link', ns, object, master: '', up: true, alias: '' } as const;
-    const lo: LinkFact = { ...inside, name: 'lo', origin: { type: 'there', by: '' }, mac: '', mtu: 0, addrGenMode: 'eui64' };
+    const lo: LinkFact = {
+      ...inside,
+      name: 'lo',
+      origin: { type: 'there', by: '' },
+      mac: '',
+      mtu: 0,
+      addrGenMode: 'eui64',
+    };
     const eth: LinkFact = {
       ...inside,
       name: dev,
@@ -114,10 +128,7 @@ function sysctls(network: Network, dev: string, v4: boolean, v6: boolean): Fact[
   if (network.internal) return [];
   const object = `network ${network.name}`;
   const global = (name: string): SysctlFact => ({ kind: 'sysctl', ns: '', object, name, value: '1', dev: '' });
-  return [
-    ...(v4 ? [global('net.ipv4.ip_forward')] : []),
-    ...(v6 ? [global('net.ipv6.conf.all.forwarding')] : []),
-  ];
+  return [...(v4 ? [global('net.ipv4.ip_forward')] : []), ...(v6 ? [global('net.ipv6.conf.all.forwarding')] : [])];
 }
 
 /** Lets a port published on 127.0.0.1 be reached through the bridge; the rule set keeps everyone else from using it. */

@@ -41,14 +41,22 @@ export async function apply(kernel: KernelView, changes: readonly Change[], opti
   } catch (error) {
     const failures = await undo(kernel, [...done]);
     if (failures.length === 0) throw error;
-    throw new AggregateError([error, ...failures], `${message(error)}; and undoing it failed: ${failures.map(message).join('; ')}`, {
-      cause: error,
-    });
+    throw new AggregateError(
+      [error, ...failures],
+      `${message(error)}; and undoing it failed: ${failures.map(message).join('; ')}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
 /** Does deletions, as `removalOf` orders them, all of them whatever fails on the way. */
-export async function remove(kernel: KernelView, deletions: readonly Change[], options: ApplyOptions = {}): Promise<void> {
+export async function remove(
+  kernel: KernelView,
+  deletions: readonly Change[],
+  options: ApplyOptions = {},
+): Promise<void> {
   const failures: unknown[] = [];
   for (const run of runsOf(deletions, options.onFact !== undefined)) {
     try {
@@ -66,7 +74,13 @@ export async function remove(kernel: KernelView, deletions: readonly Change[], o
 export function removalOf(facts: readonly Fact[]): Change[] {
   const keys = new Set(facts.map(factKey));
   return facts
-    .filter((fact) => kindOf(fact).delete(fact) && !kindOf(fact).within(fact).some((key) => keys.has(key)))
+    .filter(
+      (fact) =>
+        kindOf(fact).delete(fact) &&
+        !kindOf(fact)
+          .within(fact)
+          .some((key) => keys.has(key)),
+    )
     .toReversed()
     .map((fact) => ({ verb: 'delete', fact }));
 }
@@ -209,8 +223,7 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     else if (!(await excused(kernel, change, error))) {
       untouched.add(change);
       refused ??= explainRefusal(change, error);
-    }
-    else if (change.verb === 'add') step.learn?.(own, kernel.indices);
+    } else if (change.verb === 'add') step.learn?.(own, kernel.indices);
   }
   if (refused) throw refused;
 }

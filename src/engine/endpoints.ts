@@ -22,9 +22,22 @@ import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
 import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady } from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
-import { deleteEndpoint, endpointsOf, findEndpoint, findNetwork, KEYS, putEndpoint, type Workload, workloadOf } from './records.ts';
+import {
+  deleteEndpoint,
+  endpointsOf,
+  findEndpoint,
+  findNetwork,
+  KEYS,
+  putEndpoint,
+  type Workload,
+  workloadOf,
+} from './records.ts';
 
-export async function endpointAttach(core: Core, spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+export async function endpointAttach(
+  core: Core,
+  spec: AttachSpec,
+  options?: ChangeOptions,
+): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
   const plant = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
@@ -55,7 +68,10 @@ export async function endpointList(core: Core): Promise<readonly Endpoint[]> {
 /** Everything that one endpoint wants of the kernel. */
 export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
   const context = { workload: workload.name };
-  return [...bridgeDriver.endpointFacts(network, endpoint, context), ...portElements(endpoint, objectOf(endpoint, context))];
+  return [
+    ...bridgeDriver.endpointFacts(network, endpoint, context),
+    ...portElements(endpoint, objectOf(endpoint, context)),
+  ];
 }
 
 /** An attachment decided: the endpoint as it will be, what else of the workload changes, and what the kernel must do. */
@@ -90,9 +106,13 @@ export async function planAttach(
   });
   const families = { v4: leases.some((l) => l.family === 4), v6: leases.some((l) => l.family === 6) };
   if (ports.length > 0 && network.internal) {
-    throw new NetloomError('EINTERNAL_NETWORK', `network "${network.name}" is internal: nothing outside can reach a port published on it`, {
-      hint: 'connect the workload to another network too, or create the network without --internal',
-    });
+    throw new NetloomError(
+      'EINTERNAL_NETWORK',
+      `network "${network.name}" is internal: nothing outside can reach a port published on it`,
+      {
+        hint: 'connect the workload to another network too, or create the network without --internal',
+      },
+    );
   }
   const draft: Endpoint = {
     id,
@@ -106,7 +126,15 @@ export async function planAttach(
     gateways: [],
     aliases: spec.aliases ?? [],
     gatewayPriority: spec.gatewayPriority ?? 0,
-    ports: await claimPorts(tx, core.kernel.host, { endpoint: id, workload: workload.name }, ports, families, bridgeOptions(network).hostBinding, core.random),
+    ports: await claimPorts(
+      tx,
+      core.kernel.host,
+      { endpoint: id, workload: workload.name },
+      ports,
+      families,
+      bridgeOptions(network).hostBinding,
+      core.random,
+    ),
     created: core.now().toISOString(),
     phase: 'creating',
     owner: core.id,
@@ -152,7 +180,12 @@ export async function revertAttach(tx: Tx, plan: AttachPlan, workload: Workload)
 }
 
 /** Gives back addresses, ports and the record. */
-export async function forgetEndpoint(tx: Tx, network: Network | undefined, endpoint: Endpoint, workload: Workload): Promise<void> {
+export async function forgetEndpoint(
+  tx: Tx,
+  network: Network | undefined,
+  endpoint: Endpoint,
+  workload: Workload,
+): Promise<void> {
   if (network) for (const address of endpoint.addresses) await releaseAddress(tx, network, address, endpoint.id);
   await releasePorts(tx, endpoint.ports, endpoint.id);
   await deleteEndpoint(tx, endpoint, workload);
@@ -169,7 +202,12 @@ function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint
 }
 
 /** Marks an endpoint as going and says what must happen; its siblings take over the default route. */
-export async function planDetach(core: Core, tx: Tx, endpoint: Endpoint, workload: Workload): Promise<Decision<Endpoint>> {
+export async function planDetach(
+  core: Core,
+  tx: Tx,
+  endpoint: Endpoint,
+  workload: Workload,
+): Promise<Decision<Endpoint>> {
   const network = await tx.get<Network>(KEYS.networks + endpoint.network);
   const removing: Endpoint = { ...endpoint, phase: 'removing', owner: core.id };
   await putEndpoint(tx, removing, workload);
@@ -207,14 +245,20 @@ export async function resettleGateways(core: Core, workload: Workload): Promise<
  * Which endpoint of a workload has the default route, per family: the highest gateway priority, then the oldest. Pure
  * but for looking up networks; returns the endpoints with their gateways, and the routes that move.
  */
-async function settleGateways(tx: ReadTx, endpoints: readonly Endpoint[], workload: Workload): Promise<{ endpoints: Endpoint[]; moves: Change[] }> {
+async function settleGateways(
+  tx: ReadTx,
+  endpoints: readonly Endpoint[],
+  workload: Workload,
+): Promise<{ endpoints: Endpoint[]; moves: Change[] }> {
   const candidates = new Map<string, readonly string[]>();
   for (const endpoint of endpoints) {
     const network = await tx.get<Network>(KEYS.networks + endpoint.network);
     const open = network && !network.internal && endpoint.phase !== 'removing';
     candidates.set(endpoint.id, open ? network.subnets.map((s) => s.gateway).filter((gateway) => gateway !== '') : []);
   }
-  const order = endpoints.toSorted((a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created));
+  const order = endpoints.toSorted(
+    (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
+  );
   const winners = new Map<number, Endpoint>();
   for (const endpoint of order) {
     for (const gateway of candidates.get(endpoint.id) ?? []) {

@@ -163,7 +163,10 @@ export class Engine implements EngineApi {
   containerExited(ref: string): Promise<void> {
     return containers.containerExited(this.#core, ref);
   }
-  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array> {
+  containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncIterable<Uint8Array> {
     return readLog(this.#core, ref, options ?? {});
   }
 

@@ -4,7 +4,15 @@ import { LINK_GROUP, type SysctlFact } from '../facts/index.ts';
 import { type Netns, readSysctl } from '../kernel/index.ts';
 import type { Occupied } from '../model/index.ts';
 import type { NetlinkConn } from '../netlink/index.ts';
-import { addressDump, ipMessages, linkDump, parseAddress, parseLink, parseRoute, routeDump } from '../rtnetlink/index.ts';
+import {
+  addressDump,
+  ipMessages,
+  linkDump,
+  parseAddress,
+  parseLink,
+  parseRoute,
+  routeDump,
+} from '../rtnetlink/index.ts';
 
 /** What of the host matters to a new network. */
 export interface HostView {
@@ -35,20 +43,28 @@ export async function viewHost(host: Netns, conn: NetlinkConn): Promise<HostView
     const prefix = parsePrefix(route.dst);
     if (route.table === RT_TABLE_LOCAL || prefix.length === 0 || isLinkLocal(prefix) || !foreign(route.oif)) continue;
     const way = route.gateway === '' ? '' : ` via ${route.gateway}`;
-    used.push({ kind: 'route', label: `the route to ${route.dst}${way}${route.oif === 0 ? '' : ` dev ${nameOf(route.oif)}`}`, prefix });
+    used.push({
+      kind: 'route',
+      label: `the route to ${route.dst}${way}${route.oif === 0 ? '' : ` dev ${nameOf(route.oif)}`}`,
+      prefix,
+    });
   }
   for (const address of addresses) {
     const prefix = parsePrefix(address.address);
     if (isLinkLocal(prefix) || !foreign(address.index)) continue;
     used.push({ kind: 'route', label: `the address ${address.address} on ${nameOf(address.index)}`, prefix });
   }
-  const defaults = routes.filter((route) => parsePrefix(route.dst).length === 0 && route.oif !== 0 && route.type === 'unicast');
+  const defaults = routes.filter(
+    (route) => parsePrefix(route.dst).length === 0 && route.oif !== 0 && route.type === 'unicast',
+  );
   const uplink = defaults.toSorted((a, b) => a.family - b.family || a.metric - b.metric)[0];
   return {
     used,
     uplinkMtu: (uplink && links.get(uplink.oif)?.mtu) || DEFAULT_MTU,
     bridgeNetfilter: bridgeNetfilter(host),
-    advertised: [...new Set(defaults.filter((r) => r.family === 6 && r.protocol === RTPROT_RA).map((r) => nameOf(r.oif)))],
+    advertised: [
+      ...new Set(defaults.filter((r) => r.family === 6 && r.protocol === RTPROT_RA).map((r) => nameOf(r.oif))),
+    ],
   };
 }
 
@@ -77,5 +93,7 @@ function bridgeNetfilter(host: Netns): boolean {
 function isLinkLocal(prefix: Prefix): boolean {
   const { family, bytes } = prefix.address;
   const [a = 0, b = 0] = bytes;
-  return family === 4 ? a === 127 || a >= 224 : a === 0xff || (a === 0xfe && (b & 0xc0) === 0x80) || prefix.address.text === '::1';
+  return family === 4
+    ? a === 127 || a >= 224
+    : a === 0xff || (a === 0xfe && (b & 0xc0) === 0x80) || prefix.address.text === '::1';
 }

@@ -51,7 +51,12 @@ export async function networkCreate(core: Core, spec: NetworkSpec, options?: Cha
   return await create(core, spec, { id: newId(core.random) }, options);
 }
 
-async function create(core: Core, spec: NetworkSpec, context: NetworkContext, options?: ChangeOptions): Promise<Outcome<Network>> {
+async function create(
+  core: Core,
+  spec: NetworkSpec,
+  context: NetworkContext,
+  options?: ChangeOptions,
+): Promise<Outcome<Network>> {
   const parts = parseNetworkSpec(spec, context);
   return await core.turns.run(DEFINITIONS, async () => {
     using kernel = core.kernel.scope();
@@ -93,7 +98,8 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
       plan.push(...(outcome.plan ?? []));
     } catch (error) {
       // somebody began to use it, or removed it, since we looked
-      if (!(error instanceof NetloomError && (error.code === 'ENETWORKINUSE' || error.code === 'ENETWORKNOTFOUND'))) throw error;
+      if (!(error instanceof NetloomError && (error.code === 'ENETWORKINUSE' || error.code === 'ENETWORKNOTFOUND')))
+        throw error;
     }
   }
   return { value: removed, ...(options?.dryRun || options?.explain ? { plan } : {}) };
@@ -103,7 +109,10 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
  * The default network, made when it is first needed. In a dry run it is only planned: what is returned puts its record
  * into the transaction that will be rolled back, so that whoever attaches to it finds it and plans its facts.
  */
-export async function ensureDefaultNetwork(core: Core, options: ChangeOptions | undefined): Promise<(tx: Tx) => Promise<void>> {
+export async function ensureDefaultNetwork(
+  core: Core,
+  options: ChangeOptions | undefined,
+): Promise<(tx: Tx) => Promise<void>> {
   const nothing = (): Promise<void> => Promise.resolve();
   if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return nothing;
   const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
@@ -145,22 +154,33 @@ export function appliedKey(network: Network): string {
 /** A network that can be attached to. @throws NetloomError ENETWORKBUSY */
 export function requireReady(network: Network): Network {
   if (network.phase === 'ready') return network;
-  throw new NetloomError('ENETWORKBUSY', `network "${network.name}" is being ${network.phase === 'creating' ? 'created' : 'removed'}`, {
-    hint: 'try again in a moment',
-  });
+  throw new NetloomError(
+    'ENETWORKBUSY',
+    `network "${network.name}" is being ${network.phase === 'creating' ? 'created' : 'removed'}`,
+    {
+      hint: 'try again in a moment',
+    },
+  );
 }
 
 async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts, host: HostView): Promise<Network> {
   if ((await tx.get(KEYS.networkNames + parts.name)) !== undefined) {
-    throw new NetloomError('ENAMETAKEN', `network "${parts.name}" exists already`, { hint: 'choose another name, or remove it first' });
+    throw new NetloomError('ENAMETAKEN', `network "${parts.name}" exists already`, {
+      hint: 'choose another name, or remove it first',
+    });
   }
   const others = (await tx.list<Network>(KEYS.networks)).map((entry) => entry.value);
   const taken: Occupied[] = [
-    ...others.flatMap((n) => n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) }))),
+    ...others.flatMap((n) =>
+      n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) })),
+    ),
     ...host.used,
   ];
   for (const { subnet } of parts.subnets) overlapCheck(parsePrefix(subnet), taken);
-  const subnets = [...parts.subnets, ...parts.automatic.map((family) => subnetOf(chooseSubnet(core.pools, family, taken)))];
+  const subnets = [
+    ...parts.subnets,
+    ...parts.automatic.map((family) => subnetOf(chooseSubnet(core.pools, family, taken))),
+  ];
   const given = bridgeOptions(parts);
   const options: BridgeOptions = {
     ...given,
@@ -215,9 +235,13 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
   if (network.phase === 'creating') requireReady(network);
   const count = await users(tx, network.id);
   if (count > 0) {
-    throw new NetloomError('ENETWORKINUSE', `network "${network.name}" has ${count} endpoint${count === 1 ? '' : 's'}`, {
-      hint: `netloom network inspect ${network.name} shows them; disconnect or remove them first`,
-    });
+    throw new NetloomError(
+      'ENETWORKINUSE',
+      `network "${network.name}" has ${count} endpoint${count === 1 ? '' : 's'}`,
+      {
+        hint: `netloom network inspect ${network.name} shows them; disconnect or remove them first`,
+      },
+    );
   }
   const removing: Network = { ...network, phase: 'removing', owner: core.id };
   await tx.put(KEYS.networks + network.id, removing);
@@ -248,5 +272,6 @@ async function users(tx: ReadTx, network: string): Promise<number> {
 }
 
 function refuseBuiltIn(ref: string): void {
-  if (BUILT_IN.some((n) => n.name === ref)) throw new NetloomError('EBUILTIN', `network "${ref}" is built in and cannot be removed`);
+  if (BUILT_IN.some((n) => n.name === ref))
+    throw new NetloomError('EBUILTIN', `network "${ref}" is built in and cannot be removed`);
 }

@@ -69,7 +69,10 @@ async function choose(tx: ReadTx, host: Netns, group: Group, random: RandomSourc
     const ports = at(spec.hostPort);
     for (const port of ports) {
       const reason = await taken(tx, host, port);
-      if (reason !== '') throw new NetloomError('EPORTTAKEN', reason, { hint: 'choose another host port, or leave it out to get a free one' });
+      if (reason !== '')
+        throw new NetloomError('EPORTTAKEN', reason, {
+          hint: 'choose another host port, or leave it out to get a free one',
+        });
     }
     return ports;
   }
@@ -119,12 +122,20 @@ async function claimant(tx: ReadTx, port: PublishedPort): Promise<Claim | undefi
   const singles =
     port.count === 1
       ? await tx.list<Claim>(`${one}${digits(port.hostPort)}/`)
-      : (await tx.list<Claim>(one, { start: one + digits(port.hostPort) })).filter((e) => Number(e.key.split('/')[3]) <= last);
+      : (await tx.list<Claim>(one, { start: one + digits(port.hostPort) })).filter(
+          (e) => Number(e.key.split('/')[3]) <= last,
+        );
   for (const { key, value } of singles) if (clash(key.slice(key.lastIndexOf('/') + 1), port.hostAddress)) return value;
   for (const { key, value } of await tx.list<Claim>(`${KEYS.ports}${port.protocol}/range/`)) {
     const [, , , span = '', address = ''] = key.split('/');
     const [from, to] = span.split('-').map(Number);
-    if (from !== undefined && to !== undefined && from <= last && port.hostPort <= to && clash(address, port.hostAddress)) {
+    if (
+      from !== undefined &&
+      to !== undefined &&
+      from <= last &&
+      port.hostPort <= to &&
+      clash(address, port.hostAddress)
+    ) {
       return value;
     }
   }
@@ -141,15 +152,20 @@ function addressesOf(spec: PortSpec, families: Families, hostBinding: string): s
   if (spec.hostAddress !== undefined && spec.hostAddress !== '') {
     const { family, text } = parseIp(spec.hostAddress);
     if (family === 4 ? families.v4 : families.v6) return [text];
-    throw new NetloomError('EBADPORT', `${text}:${spec.hostPort}: the container has no IPv${family} address to forward to`, {
-      hint: family === 6 ? 'create the network with --ipv6' : 'publish on an IPv6 address',
-    });
+    throw new NetloomError(
+      'EBADPORT',
+      `${text}:${spec.hostPort}: the container has no IPv${family} address to forward to`,
+      {
+        hint: family === 6 ? 'create the network with --ipv6' : 'publish on an IPv6 address',
+      },
+    );
   }
   const binding = parseIp(hostBinding === '' ? '0.0.0.0' : hostBinding);
   const addresses: string[] = [];
   if (families.v4) addresses.push(binding.family === 4 ? binding.text : '0.0.0.0');
   // a network bound to one IPv4 address means just that one
-  if (families.v6 && (binding.family === 6 || binding.text === '0.0.0.0')) addresses.push(binding.family === 6 ? binding.text : '::');
+  if (families.v6 && (binding.family === 6 || binding.text === '0.0.0.0'))
+    addresses.push(binding.family === 6 ? binding.text : '::');
   return addresses;
 }
 

@@ -22,30 +22,48 @@ export const KEYS = {
 
 export async function findNetwork(tx: ReadTx, ref: string): Promise<Network> {
   const network = await find<Network>(tx, ref, KEYS.networks, KEYS.networkNames, 'network');
-  if (!network) throw new NetloomError('ENETWORKNOTFOUND', `no network "${ref}"`, { hint: 'netloom network ls shows those there are' });
+  if (!network)
+    throw new NetloomError('ENETWORKNOTFOUND', `no network "${ref}"`, {
+      hint: 'netloom network ls shows those there are',
+    });
   return network;
 }
 
 export async function findContainer(tx: ReadTx, ref: string): Promise<Container> {
   const container = await find<Container>(tx, ref, KEYS.containers, KEYS.containerNames, 'container');
-  if (!container) throw new NetloomError('ECONTAINERNOTFOUND', `no container "${ref}"`, { hint: 'netloom ps -a shows those there are' });
+  if (!container)
+    throw new NetloomError('ECONTAINERNOTFOUND', `no container "${ref}"`, {
+      hint: 'netloom ps -a shows those there are',
+    });
   return container;
 }
 
 export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
   const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, undefined, 'endpoint');
-  if (!endpoint) throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, { hint: 'netloom endpoint ls shows those there are' });
+  if (!endpoint)
+    throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
+      hint: 'netloom endpoint ls shows those there are',
+    });
   return endpoint;
 }
 
 /** By exact name, exact id, or a beginning of an id that only one object has. */
-async function find<T>(tx: ReadTx, ref: string, byId: string, byName: string | undefined, noun: string): Promise<T | undefined> {
+async function find<T>(
+  tx: ReadTx,
+  ref: string,
+  byId: string,
+  byName: string | undefined,
+  noun: string,
+): Promise<T | undefined> {
   if (ref === '') return undefined;
   const id = byName === undefined ? undefined : await tx.get<string>(byName + ref);
   const exact = await tx.get<T>(byId + (id ?? ref));
   if (exact !== undefined || !/^[0-9a-f]{1,64}$/.test(ref)) return exact;
   const [first, second] = await tx.list<T>(byId + ref, { limit: 2 });
-  if (first && second) throw new NetloomError('EAMBIGUOUS', `more than one ${noun} id begins with "${ref}"`, { hint: 'give more of it, or the name' });
+  if (first && second)
+    throw new NetloomError('EAMBIGUOUS', `more than one ${noun} id begins with "${ref}"`, {
+      hint: 'give more of it, or the name',
+    });
   return first?.value;
 }
 
@@ -72,7 +90,8 @@ export async function deleteEndpoint(tx: Tx, endpoint: Endpoint, workload: Workl
 
 /** The workload that an endpoint is part of. */
 export async function workloadOf(tx: ReadTx, endpoint: Endpoint): Promise<Workload> {
-  const container = endpoint.container === '' ? undefined : await tx.get<Container>(KEYS.containers + endpoint.container);
+  const container =
+    endpoint.container === '' ? undefined : await tx.get<Container>(KEYS.containers + endpoint.container);
   return { container: endpoint.container, name: container?.name ?? endpoint.netns, netns: endpoint.netns };
 }
 
@@ -94,5 +113,7 @@ async function endpointsUnder(tx: ReadTx, prefix: string): Promise<Endpoint[]> {
     const endpoint = await tx.get<Endpoint>(KEYS.endpoints + key.slice(prefix.length));
     if (endpoint) endpoints.push(endpoint);
   }
-  return endpoints.sort((a, b) => a.created.localeCompare(b.created) || a.ifname.localeCompare(b.ifname, 'en', { numeric: true }));
+  return endpoints.sort(
+    (a, b) => a.created.localeCompare(b.created) || a.ifname.localeCompare(b.ifname, 'en', { numeric: true }),
+  );
 }

@@ -180,4 +180,3 @@ function engineDir(core: Core): string {
 function isAlive(core: Core, owner: string): boolean {
   return owner === core.id || FileLock.isHeld(join(engineDir(core), `${owner}.lock`));
 }
-

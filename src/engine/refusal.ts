@@ -22,16 +22,29 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
         hint: 'choose another name, or remove the one that is in the way',
       });
     case 'EXFULL':
-      return new NetloomError('EBRIDGEFULL', `${what}: the bridge has 1,023 ports, which is all that the kernel gives one`, {
-        ...options,
-        hint: 'use a second network',
-      });
+      return new NetloomError(
+        'EBRIDGEFULL',
+        `${what}: the bridge has 1,023 ports, which is all that the kernel gives one`,
+        {
+          ...options,
+          hint: 'use a second network',
+        },
+      );
     case 'EOPNOTSUPP':
-      if (verb === 'add' && fact.kind === 'link') return new UnsupportedError(`links of type ${fact.origin.type}`, 'load its module, or use a kernel that has it', options);
+      if (verb === 'add' && fact.kind === 'link')
+        return new UnsupportedError(
+          `links of type ${fact.origin.type}`,
+          'load its module, or use a kernel that has it',
+          options,
+        );
       break;
     case 'ENOENT':
       if (verb === 'add' && fact.kind === 'nft-chain') {
-        return new UnsupportedError('nftables expression that the rule set needs (fib, nat or ct)', 'load nft_fib_inet, nft_chain_nat, nft_masq and nft_ct', options);
+        return new UnsupportedError(
+          'nftables expression that the rule set needs (fib, nat or ct)',
+          'load nft_fib_inet, nft_chain_nat, nft_masq and nft_ct',
+          options,
+        );
       }
       break;
   }

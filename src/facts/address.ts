@@ -1,5 +1,14 @@
 import { parsePrefix } from '../addr/index.ts';
-import { type Address, addressAdd, addressDelete, addressDump, ipMessages, linkDump, parseAddress, parseLink } from '../rtnetlink/index.ts';
+import {
+  type Address,
+  addressAdd,
+  addressDelete,
+  addressDump,
+  ipMessages,
+  linkDump,
+  parseAddress,
+  parseLink,
+} from '../rtnetlink/index.ts';
 import { ipIn, placeOf, quote } from './command.ts';
 import { PROTOCOL } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
@@ -19,7 +28,12 @@ export const addressKind: FactKind<AddressFact> = {
     ns: fact.ns,
     needs: [fact.dev],
     requests: (index) => [
-      addressAdd({ index: index(fact.dev), address: fact.address, proto: PROTOCOL, ...(isV6(fact) ? { flags: ['nodad'] } : {}) }),
+      addressAdd({
+        index: index(fact.dev),
+        address: fact.address,
+        proto: PROTOCOL,
+        ...(isV6(fact) ? { flags: ['nodad'] } : {}),
+      }),
     ],
   }),
   change: () => undefined,
@@ -40,7 +54,14 @@ export const addressKind: FactKind<AddressFact> = {
   differences: () => [],
   describe: (fact) => `the address ${fact.address} on ${fact.dev}${placeOf(fact.ns)}`,
   command(fact, verb) {
-    const words = [ipIn(fact.ns), 'address', verb === 'delete' ? 'delete' : 'add', fact.address, 'dev', quote(fact.dev)];
+    const words = [
+      ipIn(fact.ns),
+      'address',
+      verb === 'delete' ? 'delete' : 'add',
+      fact.address,
+      'dev',
+      quote(fact.dev),
+    ];
     // `proto` is left out: iproute2 learned it after 6.1, and a command must run where netloom runs
     if (verb !== 'delete' && isV6(fact)) words.push('nodad');
     return words.join(' ');

@@ -44,7 +44,12 @@ const ports: NftSet = { ...OUR_TABLE, table: OUR_TABLE.name, name: 'ports', type
 const chain: NftChainFact = {
   ...at(''),
   kind: 'nft-chain',
-  chain: { family: 'inet', table: OUR_TABLE.name, name: 'in', base: { type: 'filter', hook: 'input', priority: 0, policy: 'accept' } },
+  chain: {
+    family: 'inet',
+    table: OUR_TABLE.name,
+    name: 'in',
+    base: { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },
+  },
   rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ counter: null }, { accept: null }] }],
   sets: [],
 };
@@ -150,11 +155,19 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     delete: 'goes',
     within: [],
     called: 'the nftables table netloom',
-    commands: { add: 'nft add table inet netloom', change: 'nft add table inet netloom', delete: 'nft delete table inet netloom' },
+    commands: {
+      add: 'nft add table inet netloom',
+      change: 'nft add table inet netloom',
+      delete: 'nft delete table inet netloom',
+    },
   },
   'nft-set': {
     fact: { ...at(''), kind: 'nft-set', set: ports },
-    changed: { ...at(''), kind: 'nft-set', set: { ...ports, type: ['ipv4_addr', 'inet_service'], flags: ['interval'] } },
+    changed: {
+      ...at(''),
+      kind: 'nft-set',
+      set: { ...ports, type: ['ipv4_addr', 'inet_service'], flags: ['interval'] },
+    },
     differences: ['type', 'flags'],
     key: 'nft-set  ports',
     via: 'nftables',
@@ -170,7 +183,10 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
   },
   'nft-chain': {
     fact: chain,
-    changed: { ...chain, rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ drop: null }] }] },
+    changed: {
+      ...chain,
+      rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ drop: null }] }],
+    },
     differences: ['rules'],
     key: 'nft-chain  in',
     via: 'nftables',
@@ -202,7 +218,17 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
   },
 };
 
-const VERBS: readonly (keyof FactKind)[] = ['key', 'add', 'change', 'delete', 'read', 'differences', 'describe', 'command', 'within'];
+const VERBS: readonly (keyof FactKind)[] = [
+  'key',
+  'add',
+  'change',
+  'delete',
+  'read',
+  'differences',
+  'describe',
+  'command',
+  'within',
+];
 
 test('every kind is in the table, with every verb and no other', () => {
   assert.deepEqual(Object.keys(KINDS).sort(), Object.keys(TABLE).sort());
@@ -249,17 +275,42 @@ for (const [name, row] of Object.entries(TABLE)) {
 }
 
 test('commands reach any namespace', () => {
-  const route = (space: string): Fact => ({ ...at(space), kind: 'route', family: 6, dst: '2001:db8::/32', via: '', dev: 'eth0' });
+  const route = (space: string): Fact => ({
+    ...at(space),
+    kind: 'route',
+    family: 6,
+    dst: '2001:db8::/32',
+    via: '',
+    dev: 'eth0',
+  });
   const command = (fact: Fact): string => (KINDS[fact.kind] as unknown as FactKind<Fact>).command(fact, 'add');
   assert.equal(command(route('')), 'ip -6 route add 2001:db8::/32 dev eth0 proto 110');
   assert.equal(command(route('/run/netns/a b')), "ip -n 'a b' -6 route add 2001:db8::/32 dev eth0 proto 110");
-  assert.equal(command(route("/tmp/it's")), "nsenter --net='/tmp/it'\\''s' ip -6 route add 2001:db8::/32 dev eth0 proto 110");
   assert.equal(
-    command({ ...bridge, ...at('/run/netns/web'), origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } }, mac: '', mtu: 0, alias: '', addrGenMode: 'eui64' }),
+    command(route("/tmp/it's")),
+    "nsenter --net='/tmp/it'\\''s' ip -6 route add 2001:db8::/32 dev eth0 proto 110",
+  );
+  assert.equal(
+    command({
+      ...bridge,
+      ...at('/run/netns/web'),
+      origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } },
+      mac: '',
+      mtu: 0,
+      alias: '',
+      addrGenMode: 'eui64',
+    }),
     'ip -n web link add br0 group 28268 type veth peer name eth0 netns $$ && ip -n web link set dev br0 up',
   );
   assert.equal(
-    command({ ...bridge, origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } }, mac: '', mtu: 0, alias: '', addrGenMode: 'eui64' }),
+    command({
+      ...bridge,
+      origin: { type: 'veth', peer: { ns: '', name: 'eth0', mac: '' } },
+      mac: '',
+      mtu: 0,
+      alias: '',
+      addrGenMode: 'eui64',
+    }),
     'ip link add br0 group 28268 type veth peer name eth0 && ip link set dev br0 up',
   );
 });

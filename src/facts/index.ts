@@ -10,4 +10,14 @@ export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE } from './ours.ts';
 export type { PortFact } from './port.ts';
 export type { RouteFact } from './route.ts';
 export type { SysctlFact } from './sysctl.ts';
-export type { CallStep, FactBase, FactKind, KernelView, LinkIndices, NftablesStep, RtnetlinkStep, Step, Verb } from './types.ts';
+export type {
+  CallStep,
+  FactBase,
+  FactKind,
+  KernelView,
+  LinkIndices,
+  NftablesStep,
+  RtnetlinkStep,
+  Step,
+  Verb,
+} from './types.ts';

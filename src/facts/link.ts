@@ -121,12 +121,15 @@ export const linkKind: FactKind<LinkFact> = {
   },
   describe(fact) {
     const own = `the interface ${fact.name}${placeOf(fact.ns)}`;
-    return fact.origin.type === 'veth' ? `${own}, or its other end ${fact.origin.peer.name}${placeOf(fact.origin.peer.ns)},` : own;
+    return fact.origin.type === 'veth'
+      ? `${own}, or its other end ${fact.origin.peer.name}${placeOf(fact.origin.peer.ns)},`
+      : own;
   },
   command(fact, verb) {
     const ip = ipIn(fact.ns);
     const name = quote(fact.name);
-    if (verb === 'delete') return fact.origin.type === 'there' ? `${ip} link set ${name} down` : `${ip} link delete ${name}`;
+    if (verb === 'delete')
+      return fact.origin.type === 'there' ? `${ip} link set ${name} down` : `${ip} link delete ${name}`;
     const lines: string[] = [];
     const words: string[] = [];
     const made = fact.origin.type !== 'there';
@@ -217,7 +220,8 @@ function learnIndex(fact: LinkFact, reply: Reply | undefined, indices: LinkIndic
   const link = parseLink(answer);
   indices.set(fact.ns, fact.name, link.index);
   // IFLA_LINK of a veth is its peer's index in the peer's namespace
-  if (fact.origin.type === 'veth' && link.link !== 0) indices.set(fact.origin.peer.ns, fact.origin.peer.name, link.link);
+  if (fact.origin.type === 'veth' && link.link !== 0)
+    indices.set(fact.origin.peer.ns, fact.origin.peer.name, link.link);
 }
 
 function factOf(link: Link, ns: string, there: boolean, master: string): LinkFact {
@@ -228,7 +232,11 @@ function factOf(link: Link, ns: string, there: boolean, master: string): LinkFac
     object: '',
     name: link.name,
     // the peer's name and namespace cannot be read from this end, and never change on their own
-    origin: there ? { type: 'there', by: '' } : kind === 'veth' ? { type: 'veth', peer: { ns: '', name: '', mac: '' } } : { type: 'bridge' },
+    origin: there
+      ? { type: 'there', by: '' }
+      : kind === 'veth'
+        ? { type: 'veth', peer: { ns: '', name: '', mac: '' } }
+        : { type: 'bridge' },
     mac: link.mac,
     mtu: link.mtu,
     master,

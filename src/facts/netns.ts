@@ -36,8 +36,11 @@ export const netnsKind: FactKind<NetnsFact> = {
   command(fact, verb) {
     const name = basename(fact.path);
     const known = dirname(fact.path) === NETNS_DIR;
-    if (verb === 'delete') return known ? `ip netns delete ${quote(name)}` : `umount ${quote(fact.path)} && rm ${quote(fact.path)}`;
-    return known ? `ip netns add ${quote(name)}` : `touch ${quote(fact.path)} && unshare --net=${quote(fact.path)} true`;
+    if (verb === 'delete')
+      return known ? `ip netns delete ${quote(name)}` : `umount ${quote(fact.path)} && rm ${quote(fact.path)}`;
+    return known
+      ? `ip netns add ${quote(name)}`
+      : `touch ${quote(fact.path)} && unshare --net=${quote(fact.path)} true`;
   },
   within: () => [],
 };

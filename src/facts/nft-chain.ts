@@ -32,11 +32,19 @@ export interface NftChainFact extends FactBase {
 export const nftChainKind: FactKind<NftChainFact> = {
   key: (fact) => `nft-chain ${fact.ns} ${fact.chain.name}`,
   // exclusive: rules are appended, and a chain that is there would have them twice
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [chainAdd(fact.chain, { exclusive: true }), ...compiled(fact).map((rule) => ruleAdd(rule))] }),
+  add: (fact) => ({
+    via: 'nftables',
+    ns: fact.ns,
+    requests: [chainAdd(fact.chain, { exclusive: true }), ...compiled(fact).map((rule) => ruleAdd(rule))],
+  }),
   change(want, have) {
     // a base chain's hook is for life
     if (baseOf(want) !== baseOf(have)) return undefined;
-    return { via: 'nftables', ns: want.ns, requests: [chainFlush(want.chain), ...compiled(want).map((rule) => ruleAdd(rule))] };
+    return {
+      via: 'nftables',
+      ns: want.ns,
+      requests: [chainFlush(want.chain), ...compiled(want).map((rule) => ruleAdd(rule))],
+    };
   },
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [chainFlush(fact.chain), chainDelete(fact.chain)] }),
   async read(kernel, ns) {
@@ -71,7 +79,15 @@ export const nftChainKind: FactKind<NftChainFact> = {
 };
 
 function compiled(fact: NftChainFact): readonly NftRule[] {
-  return fact.compiled ?? fact.rules.map((rule) => ({ family: rule.family, table: rule.table, chain: rule.chain, exprs: compileRule(rule, { sets: fact.sets }) }));
+  return (
+    fact.compiled ??
+    fact.rules.map((rule) => ({
+      family: rule.family,
+      table: rule.table,
+      chain: rule.chain,
+      exprs: compileRule(rule, { sets: fact.sets }),
+    }))
+  );
 }
 
 function baseOf(fact: NftChainFact): string {

@@ -1,4 +1,12 @@
-import { elementAdd, elementDelete, elementId, type NftElement, type NftSet, printCommand, sameElement } from '../nftables/index.ts';
+import {
+  elementAdd,
+  elementDelete,
+  elementId,
+  type NftElement,
+  type NftSet,
+  printCommand,
+  sameElement,
+} from '../nftables/index.ts';
 import { runIn } from './command.ts';
 import { setKey } from './nft-set.ts';
 import { orNothing, OUR_TABLE, tableKey } from './nft-table.ts';
@@ -14,7 +22,11 @@ export interface NftElementFact extends FactBase {
 export const nftElementKind: FactKind<NftElementFact> = {
   key: (fact) => `nft-element ${fact.ns} ${fact.set.name} ${elementId(fact.set, fact.element)}`,
   // exclusive: an element that is there with another value must be seen, not overlooked
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: elementAdd(fact.set, [fact.element], { exclusive: true }) }),
+  add: (fact) => ({
+    via: 'nftables',
+    ns: fact.ns,
+    requests: elementAdd(fact.set, [fact.element], { exclusive: true }),
+  }),
   change: (want, have) => ({
     via: 'nftables',
     ns: want.ns,

@@ -28,7 +28,9 @@ export const portKind: FactKind<PortFact> = {
     const links = (await kernel.rtnl(ns).execute(linkDump())).map(parseLink);
     return links.flatMap((link): PortFact[] => {
       const { hairpin = false, isolated = false } = link.port ?? {};
-      return isOurs(link) && (hairpin || isolated) ? [{ kind: 'port', ns, object: '', dev: link.name, hairpin, isolated }] : [];
+      return isOurs(link) && (hairpin || isolated)
+        ? [{ kind: 'port', ns, object: '', dev: link.name, hairpin, isolated }]
+        : [];
     });
   },
   differences(want, have) {

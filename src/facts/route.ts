@@ -1,4 +1,14 @@
-import { ipMessages, linkDump, parseLink, parseRoute, type Route, routeAdd, routeDelete, routeDump, type RouteSpec } from '../rtnetlink/index.ts';
+import {
+  ipMessages,
+  linkDump,
+  parseLink,
+  parseRoute,
+  type Route,
+  routeAdd,
+  routeDelete,
+  routeDump,
+  type RouteSpec,
+} from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, placeOf, quote } from './command.ts';
 import { PROTOCOL } from './ours.ts';
@@ -67,7 +77,15 @@ function specOf(fact: RouteFact, oif: number): RouteSpec {
 }
 
 function factOf(route: Route, ns: string, dev: string): RouteFact {
-  return { kind: 'route', ns, object: '', family: route.family, dst: route.dst === ANY[route.family] ? 'default' : route.dst, via: route.gateway, dev };
+  return {
+    kind: 'route',
+    ns,
+    object: '',
+    family: route.family,
+    dst: route.dst === ANY[route.family] ? 'default' : route.dst,
+    via: route.gateway,
+    dev,
+  };
 }
 
 const ANY = { 4: '0.0.0.0/0', 6: '::/0' } as const;

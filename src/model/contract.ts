@@ -90,7 +90,10 @@ export interface EngineApi extends AsyncDisposable {
   /** Called when the command has ended: takes the endpoints down, removes the record where `autoRemove` says so. */
   containerExited(ref: string): Promise<void>;
   /** Bytes of the log from `offset` on; ends at the end of the file, or with `follow` when the container has ended. */
-  containerLogs(ref: string, options?: { readonly follow?: boolean; readonly tail?: number }): AsyncIterable<Uint8Array>;
+  containerLogs(
+    ref: string,
+    options?: { readonly follow?: boolean; readonly tail?: number },
+  ): AsyncIterable<Uint8Array>;
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;

@@ -38,7 +38,13 @@ function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string)
     const key = { concat: [addresses, port.protocol, ports] };
     return [fact(family === 4 ? SETS.publish4_range : SETS.publish6_range, { key, data: target.text })];
   }
-  const set = any ? (family === 4 ? SETS.publish4_any : SETS.publish6_any) : family === 4 ? SETS.publish4 : SETS.publish6;
+  const set = any
+    ? family === 4
+      ? SETS.publish4_any
+      : SETS.publish6_any
+    : family === 4
+      ? SETS.publish4
+      : SETS.publish6;
   return Array.from({ length: port.count }, (_, i) => {
     const number = port.hostPort + i;
     const key = { concat: any ? [port.protocol, number] : [host, port.protocol, number] };

@@ -1,5 +1,13 @@
 import { type Fact, type NftChainFact, OUR_TABLE } from '../facts/index.ts';
-import type { NftBaseChain, NftExpression, NftMapData, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
+import type {
+  NftBaseChain,
+  NftExpression,
+  NftMapData,
+  NftMatch,
+  NftSet,
+  NftStatement,
+  NftType,
+} from '../nftables/index.ts';
 
 /**
  * The rule set that every network shares. It is static: whatever depends on a network, an endpoint or a port is an
@@ -39,10 +47,16 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
   /** Ports published on one address of the host; on any; and ranges that keep their numbers, one element each. */
   publish4: set('publish4', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
   publish4_any: set('publish4_any', ['inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
-  publish4_range: set('publish4_range', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: 'ipv4_addr', flags: ['interval'] }),
+  publish4_range: set('publish4_range', ['ipv4_addr', 'inet_proto', 'inet_service'], {
+    map: 'ipv4_addr',
+    flags: ['interval'],
+  }),
   publish6: set('publish6', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
   publish6_any: set('publish6_any', ['inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
-  publish6_range: set('publish6_range', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: 'ipv6_addr', flags: ['interval'] }),
+  publish6_range: set('publish6_range', ['ipv6_addr', 'inet_proto', 'inet_service'], {
+    map: 'ipv6_addr',
+    flags: ['interval'],
+  }),
 };
 
 function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags'> = {}): NftSet {
@@ -65,7 +79,9 @@ const IP = { 4: 'ip', 6: 'ip6' } as const;
 
 const is = (left: NftExpression, right: NftMatch['right']): NftStatement => ({ match: { op: '==', left, right } });
 const not = (left: NftExpression, right: NftMatch['right']): NftStatement => ({ match: { op: '!=', left, right } });
-const ct = (key: 'state' | 'status', right: NftMatch['right']): NftStatement => ({ match: { op: 'in', left: { ct: { key } }, right } });
+const ct = (key: 'state' | 'status', right: NftMatch['right']): NftStatement => ({
+  match: { op: 'in', left: { ct: { key } }, right },
+});
 const local: NftStatement = is({ fib: { result: 'type', flags: ['daddr'] } }, 'local');
 const counter: NftStatement = { counter: null };
 const accept: NftStatement = { accept: null };
@@ -99,7 +115,10 @@ const CHAINS: readonly ChainPlan[] = [
     // IPv6 cannot route from ::1 to anywhere else: a refusal at once makes clients try 127.0.0.1
     name: 'nat_output',
     base: { type: 'nat', hook: 'output', priority: -100, policy: 'accept' },
-    rules: [[is(daddr(6), '::1'), { return: null }], [local, { jump: { target: 'publish' } }]],
+    rules: [
+      [is(daddr(6), '::1'), { return: null }],
+      [local, { jump: { target: 'publish' } }],
+    ],
   },
   {
     name: 'forward',
@@ -126,7 +145,11 @@ const CHAINS: readonly ChainPlan[] = [
         masquerade,
       ]),
       [is(saddr(4), LOOPBACK), is(oifname, '@bridges'), masquerade],
-      ...([4, 6] as const).map((family) => [is(saddr(family), `@masquerade${family}`), not(oifname, '@bridges'), masquerade]),
+      ...([4, 6] as const).map((family) => [
+        is(saddr(family), `@masquerade${family}`),
+        not(oifname, '@bridges'),
+        masquerade,
+      ]),
     ],
   },
 ];

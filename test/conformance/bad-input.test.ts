@@ -46,13 +46,24 @@ async function everything(bed: EngineBed): Promise<unknown> {
 test('networks: what cannot be is refused by one clear line and changes nothing', async () => {
   await using bed = await makeEngineBed();
   await bed.engine.networkCreate({ name: 'web', subnets: [{ subnet: '172.30.0.0/24' }] });
-  await ipBatch(bed.host.netns, [`route add 10.8.0.0/16 via ${ADDRESS.outside}`, `route add 10.9.0.0/16 via ${ADDRESS.outside} table 77`]);
+  await ipBatch(bed.host.netns, [
+    `route add 10.8.0.0/16 via ${ADDRESS.outside}`,
+    `route add 10.9.0.0/16 via ${ADDRESS.outside} table 77`,
+  ]);
   const create = (...rest: string[]): string[] => ['network', 'create', ...rest];
-  await refuses(bed, create('--subnet', '172.30.0.128/25', 'x'), /172\.30\.0\.128\/25 overlaps 172\.30\.0\.0\/24 of network web/);
+  await refuses(
+    bed,
+    create('--subnet', '172.30.0.128/25', 'x'),
+    /172\.30\.0\.128\/25 overlaps 172\.30\.0\.0\/24 of network web/,
+  );
   await refuses(bed, create('--subnet', '10.8.4.0/24', 'x'), /10\.8\.4\.0\/24 overlaps .*route to 10\.8\.0\.0\/16/);
   await refuses(bed, create('--subnet', '10.9.0.0/24', 'x'), /10\.9\.0\.0\/24 overlaps .*route to 10\.9\.0\.0\/16/);
   await refuses(bed, create('--subnet', '192.0.2.0/24', 'x'), /overlaps .*192\.0\.2\.(0|1)\/24/);
-  await refuses(bed, create('--subnet', '172.31.0.0/24', '--gateway', '172.31.1.1', 'x'), /gateway 172\.31\.1\.1 is outside/);
+  await refuses(
+    bed,
+    create('--subnet', '172.31.0.0/24', '--gateway', '172.31.1.1', 'x'),
+    /gateway 172\.31\.1\.1 is outside/,
+  );
   await refuses(bed, create('--subnet', '172.31.0.7/24', 'x'), /172\.31\.0\.7\/24/);
   await refuses(bed, create('--subnet', '172.31.0.0/33', 'x'), /172\.31\.0\.0\/33/);
   await refuses(bed, create('web'), /"web" exists already/);
@@ -76,7 +87,12 @@ test('endpoints: what cannot be is refused by one clear line and changes nothing
   await engine.networkCreate({ name: 'tiny', subnets: [{ subnet: '172.31.0.0/30' }] });
   await engine.networkCreate({ name: 'inside', internal: true, subnets: [{ subnet: '172.31.1.0/24' }] });
   const [a, b] = [await bed.workload('a'), await bed.workload('b')];
-  await engine.endpointAttach({ netns: a.path, network: 'web', addresses: ['172.30.0.9'], ports: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 }] });
+  await engine.endpointAttach({
+    netns: a.path,
+    network: 'web',
+    addresses: ['172.30.0.9'],
+    ports: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 }],
+  });
   await engine.endpointAttach({ netns: a.path, network: 'tiny' });
   const attach = (...rest: string[]): string[] => ['endpoint', 'attach', ...rest];
   await refuses(bed, attach('--ip', '172.30.0.9', b.path, 'web'), /172\.30\.0\.9 .*taken/);
@@ -88,7 +104,11 @@ test('endpoints: what cannot be is refused by one clear line and changes nothing
   await refuses(bed, attach('-p', '8000-8100:8000-8100', b.path, 'web'), /published by/);
   await refuses(bed, attach('-p', '80:80', b.path, 'inside'), /"inside" is internal/);
   await refuses(bed, attach('-p', '99999:80', b.path, 'web'), /99999/, 2);
-  await refuses(bed, attach('-p', `${ADDRESS.internet}:80:80`, b.path, 'web'), new RegExp(ADDRESS.internet.replaceAll('.', '\\.')));
+  await refuses(
+    bed,
+    attach('-p', `${ADDRESS.internet}:80:80`, b.path, 'web'),
+    new RegExp(ADDRESS.internet.replaceAll('.', '\\.')),
+  );
   await using _tcp = await tcpServer(host.netns, '127.0.0.1', 9000);
   await using _udp = await udpEcho(host.netns, ADDRESS.host, 9001);
   await refuses(bed, attach('-p', '9000:80', b.path, 'web'), /tcp port 9000 .*in use by another program/);
@@ -112,7 +132,11 @@ test('a namespace that vanished after it was attached can still be detached', as
     netns.pin(path);
   }
   const before = await snapshot(bed.host.netns);
-  const { value } = await bed.engine.endpointAttach({ netns: path, network: 'web', ports: [{ protocol: 'tcp', hostPort: 0, containerPort: 80, count: 1 }] });
+  const { value } = await bed.engine.endpointAttach({
+    netns: path,
+    network: 'web',
+    ports: [{ protocol: 'tcp', hostPort: 0, containerPort: 80, count: 1 }],
+  });
   Netns.unpin(path);
   const { status, stderr } = await netloom(bed, 'endpoint', 'detach', value.id);
   assert.equal(status, 0, stderr);

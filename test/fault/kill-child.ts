@@ -4,11 +4,16 @@
  */
 import { openEngine } from '../../src/engine/index.ts';
 import { Netns } from '../../src/kernel/index.ts';
-import type { EngineApi } from '../../src/model/index.ts';
 import { operations } from './operations.ts';
 
 const [json = '{}', name = '', at = '0'] = process.argv.slice(2);
-const { netnsPath, ...options } = JSON.parse(json) as { netnsPath: string; stateDir: string; runDir: string; netnsDir: string; etcNetnsDir: string };
+const { netnsPath, ...options } = JSON.parse(json) as {
+  netnsPath: string;
+  stateDir: string;
+  runDir: string;
+  netnsDir: string;
+  etcNetnsDir: string;
+};
 let armed = false;
 let facts = 0;
 await using engine = await openEngine({
@@ -21,4 +26,4 @@ await using engine = await openEngine({
 armed = true;
 const operation = operations[name];
 if (!operation) throw new Error(`no operation ${name}`);
-await operation.run(engine as EngineApi, options.netnsDir);
+await operation.run(engine, options.netnsDir);

@@ -29,7 +29,14 @@ for (const [name, operation] of Object.entries(operations)) {
       const empty = await everything(bed);
       await operation.prepare(bed.engine, netnsDir);
       const before = operation.ends === 'before' ? empty : await everything(bed);
-      const { status, stderr } = await run([process.execPath, '--no-warnings', CHILD, childOptions(bed), name, String(at)]);
+      const { status, stderr } = await run([
+        process.execPath,
+        '--no-warnings',
+        CHILD,
+        childOptions(bed),
+        name,
+        String(at),
+      ]);
       if (status === 0) {
         assert.ok(died > 0, 'the operation has facts');
         assert.notDeepEqual(await everything(bed), before, 'and did something');
@@ -41,7 +48,10 @@ for (const [name, operation] of Object.entries(operations)) {
       await using next = await bed.open();
       assert.deepEqual(await everything(bed), empty, `killed after fact ${at}: ${next.recovery.finished.join(', ')}`);
       assert.ok(await ping(kept.netns, gateway), `the survivor still reaches its gateway after fact ${at}`);
-      assert.deepEqual((await next.endpointList()).map((e) => e.id), [survivor.id]);
+      assert.deepEqual(
+        (await next.endpointList()).map((e) => e.id),
+        [survivor.id],
+      );
     }
   });
 }

@@ -38,12 +38,22 @@ export const operations: Readonly<Record<string, Operation>> = {
   'container create': {
     prepare: nothing,
     run: async (engine) =>
-      void (await engine.containerCreate({ name: 'box', command: ['true'], networks: [{ network: 'kept' }], ports: PORTS })),
+      void (await engine.containerCreate({
+        name: 'box',
+        command: ['true'],
+        networks: [{ network: 'kept' }],
+        ports: PORTS,
+      })),
     ends: 'before',
   },
   'container rm': {
     prepare: async (engine) =>
-      void (await engine.containerCreate({ name: 'box', command: ['true'], networks: [{ network: 'kept' }], ports: PORTS })),
+      void (await engine.containerCreate({
+        name: 'box',
+        command: ['true'],
+        networks: [{ network: 'kept' }],
+        ports: PORTS,
+      })),
     run: async (engine) => void (await engine.containerRemove('box')),
     ends: 'after',
   },

@@ -17,12 +17,20 @@ export interface EngineBed extends AsyncDisposable {
   workload(name: string): Promise<{ readonly netns: Netns; readonly path: string }>;
 }
 
-export async function makeEngineBed(hostOptions: HostOptions = {}, engineOptions: EngineOptions = {}): Promise<EngineBed> {
+export async function makeEngineBed(
+  hostOptions: HostOptions = {},
+  engineOptions: EngineOptions = {},
+): Promise<EngineBed> {
   await using undo = new AsyncDisposableStack();
   const dirs = undo.use(makeDirs());
   const host = undo.use(await makeHost(hostOptions));
   const netnsDir = `${dirs.root}/netns`;
-  const paths: Paths = { stateDir: dirs.stateDir, runDir: dirs.runDir, netnsDir, etcNetnsDir: `${dirs.root}/etc-netns` };
+  const paths: Paths = {
+    stateDir: dirs.stateDir,
+    runDir: dirs.runDir,
+    netnsDir,
+    etcNetnsDir: `${dirs.root}/etc-netns`,
+  };
   const open = (options: EngineOptions = {}): Promise<Engine> =>
     // the engine closes the descriptor that it is given
     openEngine({ ...paths, netns: Netns.open(`/proc/self/fd/${host.netns.fd}`), ...engineOptions, ...options });

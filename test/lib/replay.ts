@@ -30,7 +30,9 @@ export async function makeReplay(bed: EngineBed, options: HostOptions = {}): Pro
     shell,
     async workload(name) {
       const workload = await bed.workload(name);
-      await shell.ok(`touch ${workload.path}; unshare --net=${workload.path} true; nsenter --net=${workload.path} ip link set lo up`);
+      await shell.ok(
+        `touch ${workload.path}; unshare --net=${workload.path} true; nsenter --net=${workload.path} ip link set lo up`,
+      );
       return workload;
     },
     async follow(what, outcome) {
@@ -70,7 +72,10 @@ export function withoutIds(plan: readonly PlanStep[] | undefined): PlanStep[] {
     object: step.object.replaceAll(/[0-9a-f]{11,64}/g, name),
     command: step.command
       .replaceAll(/[0-9a-f]{11,64}/g, name)
-      .replaceAll(/\b02:((?:[0-9a-f]{2}:){4}[0-9a-f]{2})\b/g, (mac: string, rest: string) => known.get(rest.replaceAll(':', '')) ?? mac),
+      .replaceAll(
+        /\b02:((?:[0-9a-f]{2}:){4}[0-9a-f]{2})\b/g,
+        (mac: string, rest: string) => known.get(rest.replaceAll(':', '')) ?? mac,
+      ),
   }));
 }
 
@@ -78,6 +83,9 @@ async function same(what: string, byHand: Netns, ours: Netns, macOf: (link: Link
   assert.deepEqual(await all(byHand, macOf), await all(ours, macOf), what);
 }
 
-async function all(netns: Netns, macOf: (link: LinkJson) => boolean): Promise<Snapshot & { readonly parameters: string[] }> {
+async function all(
+  netns: Netns,
+  macOf: (link: LinkJson) => boolean,
+): Promise<Snapshot & { readonly parameters: string[] }> {
   return { ...(await snapshot(netns, { macOf })), parameters: await parameters(netns) };
 }

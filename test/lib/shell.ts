@@ -16,10 +16,16 @@ export interface Shell extends AsyncDisposable {
  *   give one name to two namespaces. `/run/netns` is always among them.
  */
 export async function openShell(netns: Netns, hide: readonly string[] = []): Promise<Shell> {
-  const mounts = ['/run/netns', ...hide].map((dir) => `mkdir -p ${dir}; mount -t tmpfs -o mode=755 tmpfs ${dir}; `).join('');
-  const holder = spawn('unshare', ['--mount', '--propagation', 'private', '--', 'sh', '-ec', `${mounts}echo ready; exec cat`], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const mounts = ['/run/netns', ...hide]
+    .map((dir) => `mkdir -p ${dir}; mount -t tmpfs -o mode=755 tmpfs ${dir}; `)
+    .join('');
+  const holder = spawn(
+    'unshare',
+    ['--mount', '--propagation', 'private', '--', 'sh', '-ec', `${mounts}echo ready; exec cat`],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   await ready(holder);
   const { pid } = holder;
   return {

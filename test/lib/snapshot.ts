@@ -69,13 +69,19 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
       })
       .sort(),
     addresses: links
-      .flatMap((l) => l.addr_info.filter((a) => a.scope !== 'link').map((a) => `${l.ifname} ${a.local}/${a.prefixlen}${a.nodad === true ? ' nodad' : ''}`))
+      .flatMap((l) =>
+        l.addr_info
+          .filter((a) => a.scope !== 'link')
+          .map((a) => `${l.ifname} ${a.local}/${a.prefixlen}${a.nodad === true ? ' nodad' : ''}`),
+      )
       .sort(),
     // link-local ones come with the links, and some only after a while
     routes: `${routes}\n${routes6}`
       .split('\n')
       .map((line) => line.trim().replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
-      .filter((line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line))
+      .filter(
+        (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
+      )
       .sort(),
     ruleset: ruleset.trim(),
   };
@@ -94,8 +100,15 @@ export async function linksOf(netns: Netns): Promise<LinkJson[]> {
 /** Every IPv4 and IPv6 parameter of the namespace and of its interfaces: `ipv4/conf/eth0/forwarding:1`. */
 export async function parameters(netns: Netns): Promise<string[]> {
   // sysctl(8) walks through all that there are; grep(1) says 2 for the one that cannot be read, ipv6 stable_secret
-  const text = await okIn(netns, ['sh', '-c', 'cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || [ $? = 2 ]']);
-  return text.split('\n').filter((line) => line !== '').sort();
+  const text = await okIn(netns, [
+    'sh',
+    '-c',
+    'cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || [ $? = 2 ]',
+  ]);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
 }
 
 /** File names in a directory; none where there is no such directory. */

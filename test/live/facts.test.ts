@@ -3,7 +3,16 @@ import { test } from 'node:test';
 import { apply, type Change, removalOf } from '../../src/engine/apply.ts';
 import { missing } from '../../src/engine/diff.ts';
 import { Kernel, type KernelScope } from '../../src/engine/kernel.ts';
-import { type Fact, factKey, kindOf, KINDS, type LinkFact, type NftChainFact, OUR_TABLE, type Verb } from '../../src/facts/index.ts';
+import {
+  type Fact,
+  factKey,
+  kindOf,
+  KINDS,
+  type LinkFact,
+  type NftChainFact,
+  OUR_TABLE,
+  type Verb,
+} from '../../src/facts/index.ts';
 import { Netns } from '../../src/kernel/index.ts';
 import type { NftSet } from '../../src/nftables/index.ts';
 import { networkElements, rulesetFacts } from '../../src/nat/index.ts';
@@ -33,16 +42,37 @@ const link = (fact: Partial<LinkFact> & Pick<LinkFact, 'name' | 'origin'>): Link
 
 const netns: Fact = { ...at(''), kind: 'netns', path: WEB };
 const bridge = link({ name: 'br0', origin: { type: 'bridge' }, mac: '02:42:0a:00:00:01' });
-const pair = link({ name: 've0', origin: { type: 'veth', peer: { ns: WEB, name: 'eth0', mac: '02:42:0a:00:00:02' } }, master: 'br0' });
+const pair = link({
+  name: 've0',
+  origin: { type: 'veth', peer: { ns: WEB, name: 'eth0', mac: '02:42:0a:00:00:02' } },
+  master: 'br0',
+});
 const lo = link({ ...at(WEB), name: 'lo', origin: { type: 'there', by: '' }, mtu: 0, alias: '', addrGenMode: 'eui64' });
-const inside = link({ ...at(WEB), name: 'eth0', origin: { type: 'there', by: 'link  ve0' }, mac: '02:42:0a:00:00:02', alias: '' });
+const inside = link({
+  ...at(WEB),
+  name: 'eth0',
+  origin: { type: 'there', by: 'link  ve0' },
+  mac: '02:42:0a:00:00:02',
+  alias: '',
+});
 const address: Fact = { ...at(WEB), kind: 'address', dev: 'eth0', address: '10.0.0.2/24' };
 const table: Fact = { ...at(''), kind: 'nft-table' };
-const ports: NftSet = { ...OUR_TABLE, table: OUR_TABLE.name, name: 'ports', type: ['inet_proto', 'inet_service'], map: ['ipv4_addr', 'inet_service'] };
+const ports: NftSet = {
+  ...OUR_TABLE,
+  table: OUR_TABLE.name,
+  name: 'ports',
+  type: ['inet_proto', 'inet_service'],
+  map: ['ipv4_addr', 'inet_service'],
+};
 const chain = (statements: NftChainFact['rules'][number]['statements'][]): NftChainFact => ({
   ...at(''),
   kind: 'nft-chain',
-  chain: { family: 'inet', table: OUR_TABLE.name, name: 'in', base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' } },
+  chain: {
+    family: 'inet',
+    table: OUR_TABLE.name,
+    name: 'in',
+    base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+  },
   rules: statements.map((all) => ({ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: all })),
   sets: [ports],
 });
@@ -71,10 +101,33 @@ interface Case {
 const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
   netns: [{ on: [], fact: netns }],
   link: [
-    { on: [], fact: bridge, changed: { ...bridge, mtu: 1400, mac: '02:42:0a:00:00:09', up: false, alias: 'netloom other', addrGenMode: 'eui64' }, again: 'refused' },
+    {
+      on: [],
+      fact: bridge,
+      changed: {
+        ...bridge,
+        mtu: 1400,
+        mac: '02:42:0a:00:00:09',
+        up: false,
+        alias: 'netloom other',
+        addrGenMode: 'eui64',
+      },
+      again: 'refused',
+    },
     { on: [netns, bridge], fact: pair, changed: { ...pair, mtu: 1300, master: '' }, again: 'refused' },
-    { on: [netns], fact: lo, changed: { ...lo, up: false }, again: 'set', stays: 'lo was there before, and others may use it' },
-    { on: [netns, bridge, pair], fact: inside, changed: { ...inside, mtu: 1400 }, stays: 'its end of the pair goes with the other end' },
+    {
+      on: [netns],
+      fact: lo,
+      changed: { ...lo, up: false },
+      again: 'set',
+      stays: 'lo was there before, and others may use it',
+    },
+    {
+      on: [netns, bridge, pair],
+      fact: inside,
+      changed: { ...inside, mtu: 1400 },
+      stays: 'its end of the pair goes with the other end',
+    },
     { on: [], fact: link({ name: 'va', origin: { type: 'veth', peer: { ns: '', name: 'vb', mac: '' } } }) },
   ],
   port: [
@@ -109,7 +162,12 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
   ],
   'nft-table': [{ on: [], fact: table }],
   'nft-set': [
-    { on: [table], fact: { ...at(''), kind: 'nft-set', set: ports }, changed: { ...at(''), kind: 'nft-set', set: { ...ports, flags: ['interval'] } }, again: 'refused' },
+    {
+      on: [table],
+      fact: { ...at(''), kind: 'nft-set', set: ports },
+      changed: { ...at(''), kind: 'nft-set', set: { ...ports, flags: ['interval'] } },
+      again: 'refused',
+    },
   ],
   'nft-chain': [
     {
@@ -117,20 +175,37 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       fact: chain([[{ counter: null }, { accept: null }]]),
       changed: chain([
         [{ match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'eth0' } }, { return: null }],
-        [{ match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: 80 } }, { counter: null }, { drop: null }],
+        [
+          { match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: 80 } },
+          { counter: null },
+          { drop: null },
+        ],
       ]),
       again: 'refused',
     },
   ],
   'nft-element': [
-    { on: [table, { ...at(''), kind: 'nft-set', set: ports }], fact: element('10.0.0.2'), changed: element('10.0.0.3'), again: 'refused' },
+    {
+      on: [table, { ...at(''), kind: 'nft-set', set: ports }],
+      fact: element('10.0.0.2'),
+      changed: element('10.0.0.3'),
+      again: 'refused',
+    },
   ],
 };
 
 const adds = (facts: readonly Fact[]): Change[] => facts.map((fact) => ({ verb: 'add', fact }));
 
 /** A namespace to work in, by us; and one to work in by hand, whose names of namespaces are apart. */
-async function bench(): Promise<{ ours: Netns; kernel: KernelScope; byHand: Netns; type: (changes: readonly (readonly [Fact, Verb])[]) => Promise<void>; open: (path: string) => Netns } & AsyncDisposable> {
+async function bench(): Promise<
+  {
+    ours: Netns;
+    kernel: KernelScope;
+    byHand: Netns;
+    type: (changes: readonly (readonly [Fact, Verb])[]) => Promise<void>;
+    open: (path: string) => Netns;
+  } & AsyncDisposable
+> {
   await using undo = new AsyncDisposableStack();
   undo.defer(() => Netns.unpin(WEB));
   const ours = undo.use(Netns.create());
@@ -181,7 +256,8 @@ for (const one of Object.values(CASES).flat()) {
   test(`${name}: add, read, change, delete; the same by its commands`, async () => {
     await using b = await bench();
     const { kernel, ours, byHand } = b;
-    const mine = (): Promise<unknown> => seen(ours, () => (namesIn('/run/netns').includes(WEB.slice(11)) ? Netns.open(WEB) : undefined));
+    const mine = (): Promise<unknown> =>
+      seen(ours, () => (namesIn('/run/netns').includes(WEB.slice(11)) ? Netns.open(WEB) : undefined));
     const theirs = (): Promise<unknown> => seen(byHand, () => tryOpen(b.open));
     const reads = async (want: Fact, where: KernelScope = kernel): Promise<Fact | undefined> =>
       (await kind.read(where, want.ns, [want])).find((have) => kind.key(have) === kind.key(want));
@@ -195,6 +271,12 @@ for (const one of Object.values(CASES).flat()) {
       assert.deepEqual(await theirs(), await mine(), what);
     };
 
+    if (fact.ns === '')
+      assert.deepEqual(
+        (await missing(kernel, [fact])).map((c) => c.verb),
+        ['add'],
+        'nothing is there, not even what it stands on',
+      );
     await apply(kernel, adds(on));
     await b.type(on.map((f) => [f, 'add'] as const));
     const before = await mine();
@@ -238,11 +320,17 @@ for (const one of Object.values(CASES).flat()) {
 
     if (changed) {
       const changes = await missing(kernel, [changed]);
-      assert.deepEqual(changes.map((c) => c.verb), kind.change(changed, fact) ? ['change'] : ['delete', 'add']);
+      assert.deepEqual(
+        changes.map((c) => c.verb),
+        kind.change(changed, fact) ? ['change'] : ['delete', 'add'],
+      );
       await apply(kernel, changes);
       await right(changed, 'changed');
       assert.notDeepEqual(await mine(), added, 'tools see the change');
-      await retype(changes.map((c) => [c.fact, c.verb] as const), 'changed by hand');
+      await retype(
+        changes.map((c) => [c.fact, c.verb] as const),
+        'changed by hand',
+      );
       assert.deepEqual(await missing(kernel, [changed]), []);
       await apply(kernel, await missing(kernel, [fact]));
       assert.deepEqual(await mine(), added, 'and back');
@@ -284,11 +372,30 @@ async function backwards(have: Fact, want: Fact): Promise<(readonly [Fact, Verb]
 /** A network and an endpoint with one published port, every kind of fact among them. */
 function everyKind(): Fact[] {
   const port: Fact = { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false };
-  const addresses: Fact[] = ['10.0.0.1/24', 'fd00::1/64'].map((text) => ({ ...at(''), kind: 'address', dev: 'br0', address: text }));
+  const addresses: Fact[] = ['10.0.0.1/24', 'fd00::1/64'].map((text) => ({
+    ...at(''),
+    kind: 'address',
+    dev: 'br0',
+    address: text,
+  }));
   const sysctl: Fact = { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '1', dev: 'br0' };
   const route: Fact = { ...at(WEB), kind: 'route', family: 4, dst: 'default', via: '10.0.0.1', dev: 'eth0' };
   const own: Fact[] = [{ ...at(''), kind: 'nft-set', set: ports }, chain([[{ accept: null }]]), element('10.0.0.2')];
-  return [...rulesetFacts(), netns, bridge, ...addresses, sysctl, pair, port, lo, inside, address, route, ...own, ...networkElements(network)];
+  return [
+    ...rulesetFacts(),
+    netns,
+    bridge,
+    ...addresses,
+    sysctl,
+    pair,
+    port,
+    lo,
+    inside,
+    address,
+    route,
+    ...own,
+    ...networkElements(network),
+  ];
 }
 const network: Network = {
   id: 'f'.repeat(64),
@@ -305,7 +412,12 @@ const network: Network = {
 /** Facts that the kernel refuses, each by another way to it. */
 const IMPOSSIBLE: readonly Fact[] = [
   { ...at(''), kind: 'route', family: 4, dst: '10.99.0.0/24', via: '10.98.0.1', dev: 'lo' },
-  { ...at(''), kind: 'nft-element', set: { ...ports, name: 'nowhere' }, element: { key: { concat: ['tcp', 1] }, data: { concat: ['10.0.0.2', 1] } } },
+  {
+    ...at(''),
+    kind: 'nft-element',
+    set: { ...ports, name: 'nowhere' },
+    element: { key: { concat: ['tcp', 1] }, data: { concat: ['10.0.0.2', 1] } },
+  },
   { ...at(''), kind: 'sysctl', name: 'net.ipv4.ip_forward', value: 'nonsense', dev: '' },
   link({ name: 've9', origin: { type: 'veth', peer: { ns: '', name: 'lo', mac: '' } } }),
 ];
@@ -319,15 +431,24 @@ for (const [i, bad] of IMPOSSIBLE.entries()) {
     await using b = await bench();
     const { ours, kernel } = b;
     await ipBatch(ours, ['link set lo up', 'link add foreign type bridge']);
-    const whole = (): Promise<unknown> => seen(ours, () => undefined).then((state) => [state, namesIn('/run/netns').filter((n) => WEB.endsWith(n))]);
+    const whole = (): Promise<unknown> =>
+      seen(ours, () => undefined).then((state) => [state, namesIn('/run/netns').filter((n) => WEB.endsWith(n))]);
     const before = await whole();
     const facts = everyKind();
     for (let at = 0; at <= facts.length; at++) {
       await assert.rejects(apply(kernel, adds(facts.toSpliced(at, 0, bad))), `position ${at}`);
-      assert.deepEqual(await whole(), before, `position ${at}, ${at === 0 ? 'first' : `after ${factKey(facts[at - 1] ?? bad)}`}`);
+      assert.deepEqual(
+        await whole(),
+        before,
+        `position ${at}, ${at === 0 ? 'first' : `after ${factKey(facts[at - 1] ?? bad)}`}`,
+      );
     }
     await apply(kernel, adds(facts));
-    assert.deepEqual((await missing(kernel, facts)).map((c) => `${c.verb} ${factKey(c.fact)}`), [], 'without it, all of it is there');
+    assert.deepEqual(
+      (await missing(kernel, facts)).map((c) => `${c.verb} ${factKey(c.fact)}`),
+      [],
+      'without it, all of it is there',
+    );
     await apply(kernel, removalOf(facts));
     assert.deepEqual(await whole(), before);
   });
@@ -350,11 +471,15 @@ test('what was there before, ours, survives a refusal', async () => {
 });
 
 test('a link of the same name that is not ours is refused and left alone', async () => {
+  // the host's end of a pair has a name that is drawn: only its other end can meet a stranger
   for (const [what, line, fact] of [
     ['a bridge', 'link add br0 type bridge', bridge],
     ['something else', 'link add br0 type veth peer name br1', bridge],
-    ['a pair', 'link add ve0 type veth peer name x', link({ name: 've0', origin: { type: 'veth', peer: { ns: '', name: 'y', mac: '' } } })],
-    ['the other end', 'link add y type bridge', link({ name: 've0', origin: { type: 'veth', peer: { ns: '', name: 'y', mac: '' } } })],
+    [
+      'the other end',
+      'link add y type bridge',
+      link({ name: 've0', origin: { type: 'veth', peer: { ns: '', name: 'y', mac: '' } } }),
+    ],
   ] as const) {
     await using b = await bench();
     await ipBatch(b.ours, [line]);
@@ -367,7 +492,13 @@ test('a link of the same name that is not ours is refused and left alone', async
 test('addresses and routes that are not ours are refused and left alone', async () => {
   await using b = await bench();
   const { ours, kernel } = b;
-  await ipBatch(ours, ['link add br0 type bridge', 'link set br0 up', 'addr add 10.0.0.1/24 dev br0', 'route add 10.1.0.0/24 dev br0', 'addr add fd00::1/64 dev br0 nodad']);
+  await ipBatch(ours, [
+    'link add br0 type bridge',
+    'link set br0 up',
+    'addr add 10.0.0.1/24 dev br0',
+    'route add 10.1.0.0/24 dev br0',
+    'addr add fd00::1/64 dev br0 nodad',
+  ]);
   const before = await seen(ours, () => undefined);
   for (const fact of [
     { ...at(''), kind: 'address', dev: 'br0', address: '10.0.0.1/24' },
@@ -399,7 +530,9 @@ test('rule sets of others stay as they are, byte by byte', async () => {
   const others = async (): Promise<string> => {
     const tables = ['inet filter', 'ip netloom', 'ip nat'];
     // with handles: nothing was made anew either
-    return (await Promise.all(tables.map((t) => okIn(host.netns, ['nft', '-a', 'list', 'table', ...t.split(' ')])))).join('');
+    return (
+      await Promise.all(tables.map((t) => okIn(host.netns, ['nft', '-a', 'list', 'table', ...t.split(' ')])))
+    ).join('');
   };
   const before = await others();
   const facts = [...rulesetFacts(), ...networkElements(network)];

@@ -68,11 +68,36 @@ async function view(netns: Netns, names: Readonly<Record<string, string>> = {}):
   type RouteJson = { dst: string; dev: string; gateway?: string; scope?: string; prefsrc?: string; type?: string };
   const routes = await jsonIn<RouteJson[]>(netns, ['ip', '-j', '-4', 'route', 'show', 'table', 'all']);
   return {
-    links: links.map((l) => [name(l.ifname), l.linkinfo?.info_kind, l.flags.includes('UP') ? 'up' : 'down', l.mtu, `master ${l.master ?? ''}`].join(' ')).sort(),
-    addresses: links.flatMap((l) => l.addr_info.filter((a) => a.family === 'inet').map((a) => `${name(l.ifname)} ${a.local}/${a.prefixlen} scope ${a.scope}`)).sort(),
+    links: links
+      .map((l) =>
+        [
+          name(l.ifname),
+          l.linkinfo?.info_kind,
+          l.flags.includes('UP') ? 'up' : 'down',
+          l.mtu,
+          `master ${l.master ?? ''}`,
+        ].join(' '),
+      )
+      .sort(),
+    addresses: links
+      .flatMap((l) =>
+        l.addr_info
+          .filter((a) => a.family === 'inet')
+          .map((a) => `${name(l.ifname)} ${a.local}/${a.prefixlen} scope ${a.scope}`),
+      )
+      .sort(),
     routes: routes
       .filter((r) => r.dev !== 'lo')
-      .map((r) => [r.type ?? 'unicast', r.dst, `via ${r.gateway ?? ''}`, `dev ${name(r.dev)}`, `scope ${r.scope ?? ''}`, `src ${r.prefsrc ?? ''}`].join(' '))
+      .map((r) =>
+        [
+          r.type ?? 'unicast',
+          r.dst,
+          `via ${r.gateway ?? ''}`,
+          `dev ${name(r.dev)}`,
+          `scope ${r.scope ?? ''}`,
+          `src ${r.prefsrc ?? ''}`,
+        ].join(' '),
+      )
       .sort(),
   };
 }
@@ -95,19 +120,40 @@ const link = (ns: string, name: string, origin: LinkFact['origin'], more: Partia
 });
 const veth = (ns: string, name: string, peerNs: string, peer: string, more: Partial<LinkFact> = {}): LinkFact =>
   link(ns, name, { type: 'veth', peer: { ns: path(peerNs), name: peer, mac: '' } }, more);
-const peerOf = (ns: string, name: string, by: LinkFact): LinkFact => link(ns, name, { type: 'there', by: kindOf<Fact>(by).key(by) });
-const address = (ns: string, dev: string, text: string): Fact => ({ ...at(path(ns)), kind: 'address', dev, address: text });
-const route = (ns: string, dst: string, dev: string): Fact => ({ ...at(path(ns)), kind: 'route', family: 4, dst, via: '', dev });
+const peerOf = (ns: string, name: string, by: LinkFact): LinkFact =>
+  link(ns, name, { type: 'there', by: kindOf<Fact>(by).key(by) });
+const address = (ns: string, dev: string, text: string): Fact => ({
+  ...at(path(ns)),
+  kind: 'address',
+  dev,
+  address: text,
+});
+const route = (ns: string, dst: string, dev: string): Fact => ({
+  ...at(path(ns)),
+  kind: 'route',
+  family: 4,
+  dst,
+  via: '',
+  dev,
+});
 const sysctl = (name: string, value: string, dev: string): Fact => ({ ...at(''), kind: 'sysctl', name, value, dev });
 
 /** Makes facts by the library on a machine; the same, by their commands, on a third. Both are then as the seed's. */
-async function byFacts(seed: Machine, facts: readonly Fact[], spaces: readonly string[], check: (m: Machine) => Promise<void>): Promise<void> {
+async function byFacts(
+  seed: Machine,
+  facts: readonly Fact[],
+  spaces: readonly string[],
+  check: (m: Machine) => Promise<void>,
+): Promise<void> {
   await using undo = new AsyncDisposableStack();
   const host = undo.use(await makeHost({ neighbour: true }));
   const shell = undo.use(await openShell(host.netns));
   for (const name of spaces) undo.defer(() => Netns.unpin(path(name)));
   const kernel = undo.use(undo.use(new Kernel(Netns.open(`/proc/self/fd/${host.netns.fd}`))).scope());
-  await apply(kernel, facts.map((fact): Change => ({ verb: 'add', fact })));
+  await apply(
+    kernel,
+    facts.map((fact): Change => ({ verb: 'add', fact })),
+  );
   const ours = held(host, shell, (name) => Netns.open(path(name)), undo);
   await using typed = await machine();
   await typed.shell.ok(facts.map((fact) => kindOf(fact).command(fact, 'add')).join('\n') + '\n');
@@ -146,7 +192,10 @@ async function byEngine(
   const plan: PlanStep[] = [...((await bed.engine.networkCreate(network, { explain: true })).plan ?? [])];
   const names: Record<string, string> = {};
   for (const { space, hostEnd, ...spec } of endpoints) {
-    const outcome = await bed.engine.endpointAttach({ ...spec, netns: path(space), network: network.name }, { explain: true });
+    const outcome = await bed.engine.endpointAttach(
+      { ...spec, netns: path(space), network: network.name },
+      { explain: true },
+    );
     plan.push(...(outcome.plan ?? []));
     names[outcome.value.hostIfname] = hostEnd;
   }
@@ -156,6 +205,13 @@ async function byEngine(
   for (const one of [ours, typed]) {
     for (const name of ['', ...spaces]) {
       assert.deepEqual(await view(one.at(name), names), await view(seed.at(name)), name || 'the host');
+    }
+    // on purpose: the networks are IPv4 alone, and then no endpoint has an IPv6 address, link-local ones included
+    for (const name of spaces) {
+      const families = (await linksOf(one.at(name)))
+        .filter((l) => l.ifname !== 'lo')
+        .flatMap((l) => l.addr_info.map((i) => i.family));
+      assert.deepEqual(families, ['inet'], name);
     }
   }
   for (const name of ['', ...spaces]) {
@@ -188,7 +244,8 @@ test('seed 000, 1: a veth pair in one host', async () => {
     echo 1 > /proc/sys/net/ipv4/conf/veth1/accept_local
   `);
   const veth0 = veth('', 'veth0', '', 'veth1');
-  const conf = (dev: string, name: string, value: string): Fact => sysctl(`net.ipv4.conf.${dev}.${name}`, value, dev === 'all' ? '' : dev);
+  const conf = (dev: string, name: string, value: string): Fact =>
+    sysctl(`net.ipv4.conf.${dev}.${name}`, value, dev === 'all' ? '' : dev);
   const facts = [
     veth0,
     peerOf('', 'veth1', veth0),
@@ -217,7 +274,13 @@ test('seed 000, 2: a namespace and its host', async () => {
     ip netns exec net1 ip link set dev veth1 up # the seed says veth1_p, which is not there
   `);
   const pair = veth('', 'veth1_p', 'net1', 'veth1');
-  const facts = [netnsFact('net1'), pair, peerOf('net1', 'veth1', pair), address('', 'veth1_p', '192.168.0.100/24'), address('net1', 'veth1', '192.168.0.101/24')];
+  const facts = [
+    netnsFact('net1'),
+    pair,
+    peerOf('net1', 'veth1', pair),
+    address('', 'veth1_p', '192.168.0.100/24'),
+    address('net1', 'veth1', '192.168.0.101/24'),
+  ];
   await byFacts(seed, facts, ['net1'], async (m) => {
     assert.ok(await ping(m.at('net1'), '192.168.0.100', { source: 'veth1' }));
     assert.ok(await ping(m.at(''), '192.168.0.101'));
@@ -249,7 +312,12 @@ test('seed 000, 3: two namespaces on a bridge', async () => {
     seed,
     ['net1', 'net2'],
     // internal: the seed's namespaces have no default route, and nothing is translated
-    { name: 'seed', internal: true, options: { name: 'br0' }, subnets: [{ subnet: '192.168.0.0/24', gateway: '192.168.0.10' }] },
+    {
+      name: 'seed',
+      internal: true,
+      options: { name: 'br0' },
+      subnets: [{ subnet: '192.168.0.0/24', gateway: '192.168.0.10' }],
+    },
     [
       { space: 'net1', addresses: ['192.168.0.101'], ifname: 'veth1', hostEnd: 'veth1_p' },
       { space: 'net2', addresses: ['192.168.0.102'], ifname: 'veth2', hostEnd: 'veth2_p' },
@@ -265,7 +333,12 @@ test('seed 000, 3: two namespaces on a bridge', async () => {
 });
 
 /** One namespace on a bridge with a default route and a way out: seed 000, 4 as it is; its addresses vary in the others. */
-const outward = (space: string, prefix: string, ends: readonly [inside: string, host: string], rule: string): string => `
+const outward = (
+  space: string,
+  prefix: string,
+  ends: readonly [inside: string, host: string],
+  rule: string,
+): string => `
     ip netns add ${space}
     ip link add ${ends[0]} type veth peer name ${ends[1]}
     ip link set ${ends[0]} netns ${space}
@@ -294,13 +367,24 @@ test('seed 000, 4: outward by masquerade', async () => {
       assert.ok(await ping(m.at('net1'), ADDRESS.outside));
       assert.ok(await ping(m.at('net1'), ADDRESS.internet));
       await using internet = await tcpServer(m.host.outside, ADDRESS.internet, 7000);
-      assert.equal(await reach(m.at('net1'), ADDRESS.internet, internet.port), ADDRESS.host, 'the outside sees the host');
+      assert.equal(
+        await reach(m.at('net1'), ADDRESS.internet, internet.port),
+        ADDRESS.host,
+        'the outside sees the host',
+      );
       await using own = await tcpServer(m.at(''), '192.168.0.1', 7001);
-      assert.equal(await reach(m.at('net1'), '192.168.0.1', own.port), '192.168.0.2', 'the host sees the namespace itself');
+      assert.equal(
+        await reach(m.at('net1'), '192.168.0.1', own.port),
+        '192.168.0.2',
+        'the host sees the namespace itself',
+      );
       // on purpose: a neighbour that routes to the namespace gets in by the seed's rules, and not by ours
       await okIn(m.host.neighbour, ['ip', 'route', 'add', '192.168.0.0/24', 'via', ADDRESS.host]);
       await using inside = await tcpServer(m.at('net1'), '0.0.0.0', 80);
-      assert.equal(await reach(m.host.neighbour, '192.168.0.2', inside.port), who === 'seed' ? ADDRESS.neighbour : 'ETIMEDOUT');
+      assert.equal(
+        await reach(m.host.neighbour, '192.168.0.2', inside.port),
+        who === 'seed' ? ADDRESS.neighbour : 'ETIMEDOUT',
+      );
     },
   );
 });
@@ -361,7 +445,14 @@ for (const { seed: number, prefix, extra } of [
     `);
     const br0 = link('', 'br0', { type: 'bridge' });
     const pair = veth('', 'veth0', 'ns1', 'veth1', { master: 'br0' });
-    const facts = [netnsFact('ns1'), br0, pair, peerOf('ns1', 'veth1', pair), address('ns1', 'veth1', `${prefix}.2/24`), ...extra.map((dst) => route('', dst, 'br0'))];
+    const facts = [
+      netnsFact('ns1'),
+      br0,
+      pair,
+      peerOf('ns1', 'veth1', pair),
+      address('ns1', 'veth1', `${prefix}.2/24`),
+      ...extra.map((dst) => route('', dst, 'br0')),
+    ];
     await byUplink(seed, facts, prefix);
   });
 }
@@ -373,12 +464,16 @@ async function byUplink(seed: Machine, facts: readonly Fact[], prefix: string): 
   const shell = undo.use(await openShell(host.netns));
   undo.defer(() => Netns.unpin(path('ns1')));
   const kernel = undo.use(undo.use(new Kernel(Netns.open(`/proc/self/fd/${host.netns.fd}`))).scope());
-  await apply(kernel, facts.map((fact): Change => ({ verb: 'add', fact })));
+  await apply(
+    kernel,
+    facts.map((fact): Change => ({ verb: 'add', fact })),
+  );
   const rtnl = undo.use(Rtnl.open(host.netns));
   const index = async (name: string): Promise<number> => (await rtnl.link.get({ name })).index;
   await rtnl.link.set({ name: 'eth0' }, { master: await index('br0') });
   const ours = held(host, shell, (name) => Netns.open(path(name)), undo);
-  for (const name of ['', 'ns1']) assert.deepEqual(await view(ours.at(name)), await view(seed.at(name)), name || 'the host');
+  for (const name of ['', 'ns1'])
+    assert.deepEqual(await view(ours.at(name)), await view(seed.at(name)), name || 'the host');
   for (const one of [seed, ours]) {
     // a neighbour with an address of the namespace's network is on the same wire
     await okIn(one.host.neighbour, ['ip', 'addr', 'add', `${prefix}.9/24`, 'dev', 'eth0']);
@@ -407,7 +502,11 @@ for (const { seed: number, prefix } of [
         await using closed = await tcpServer(m.at('ns1'), '0.0.0.0', 81);
         assert.equal(await reach(m.host.outside, ADDRESS.host, 80), ADDRESS.outside, 'the client keeps its address');
         assert.equal(await reach(m.host.neighbour, ADDRESS.host, 80), ADDRESS.neighbour);
-        assert.equal(await reach(m.host.outside, ADDRESS.host, closed.port), 'ECONNREFUSED', 'what is not published stays closed');
+        assert.equal(
+          await reach(m.host.outside, ADDRESS.host, closed.port),
+          'ECONNREFUSED',
+          'what is not published stays closed',
+        );
         await using internet = await tcpServer(m.host.outside, ADDRESS.internet, 7000);
         assert.equal(await reach(m.at('ns1'), ADDRESS.internet, internet.port), ADDRESS.host);
         assert.equal(await reach(m.at(''), `${prefix}.2`, web.port), `${prefix}.1`, 'the host, directly');
@@ -423,7 +522,10 @@ for (const { seed: number, prefix } of [
         assert.equal(answer.ok ? answer.seen.reply : answer.error, who === 'seed' ? 'ns1' : 'the internet');
         // on purpose: a neighbour that routes to the namespace reaches what is not published
         await okIn(m.host.neighbour, ['ip', 'route', 'add', `${prefix}.0/24`, 'via', ADDRESS.host]);
-        assert.equal(await reach(m.host.neighbour, `${prefix}.2`, closed.port), who === 'seed' ? ADDRESS.neighbour : 'ETIMEDOUT');
+        assert.equal(
+          await reach(m.host.neighbour, `${prefix}.2`, closed.port),
+          who === 'seed' ? ADDRESS.neighbour : 'ETIMEDOUT',
+        );
       },
     );
   });
