@@ -107,7 +107,7 @@ export function parseQuery(query: string): Record<string, unknown> {
 }
 
 function convert(schema: TSchema | undefined, value: string): unknown {
-  const type = schema?.type;
+  const type: unknown = schema !== undefined && 'type' in schema ? schema.type : undefined;
   if (type === 'boolean') {
     if (value === '' || value === '1' || value === 'true') return true;
     return value === '0' || value === 'false' ? false : value;

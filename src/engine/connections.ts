@@ -14,7 +14,7 @@ import { exclusively } from './containers.ts';
 import type { Core } from './core.ts';
 import { planAttach, planDetach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
 import { refreshHosts } from './hosts.ts';
-import { DEFAULT_NETWORK, ensureDefaultNetwork } from './networks.ts';
+import { DEFAULT_NETWORK, ensureDefaultNetwork, withPlan } from './networks.ts';
 import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
 import { isUp } from './sandbox.ts';
 
@@ -26,10 +26,10 @@ export async function networkConnect(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const spec = parseEndpointSpec(given);
-  const plant = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   return await exclusively(core, ref, async (id) => {
     const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
-      await plant?.(tx);
+      await first?.plant?.(tx);
       const container = connectable(await findContainer(tx, id));
       const network = await findNetwork(tx, spec.network);
       if ((await specsOn(tx, container, network)).length > 0) {
@@ -77,7 +77,7 @@ export async function networkConnect(
       };
     });
     if (!options?.dryRun) await refreshHosts(core, [outcome.value.network]);
-    return outcome;
+    return withPlan(outcome, first);
   });
 }
 

@@ -16,7 +16,7 @@ import { change } from './change.ts';
 import type { Core } from './core.ts';
 import { workloadOfContainer } from './endpoints.ts';
 import { refreshHosts } from './hosts.ts';
-import { DEFAULT_NETWORK, ensureDefaultNetwork } from './networks.ts';
+import { DEFAULT_NETWORK, ensureDefaultNetwork, withPlan } from './networks.ts';
 import {
   execPlan,
   exitStatus,
@@ -42,11 +42,11 @@ export async function containerCreate(
   const parts = parseContainerSpec(spec, { id, name: randomName(core.random) });
   await core.store.read((tx) => requireFreeName(tx, parts.name)); // before the default network is made for it
   const wantsDefault = parts.networks.some((n) => n.network === DEFAULT_NETWORK);
-  const plant = wantsDefault ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = wantsDefault ? await ensureDefaultNetwork(core, options) : undefined;
   // whoever finds it in the store meanwhile waits until it is whole
   return await core.turns.run(id, async () => {
     const outcome = await change(core, options, async (tx) => {
-      await plant?.(tx);
+      await first?.plant?.(tx);
       await requireFreeName(tx, parts.name);
       await tx.create(KEYS.containerNames + parts.name, id);
       const container: Container = {
@@ -60,7 +60,7 @@ export async function containerCreate(
       return await bringUp(core, tx, container, false);
     });
     if (!options?.dryRun) await refreshHosts(core, networksOf(outcome.value));
-    return outcome;
+    return withPlan(outcome, first);
   });
 }
 

@@ -20,7 +20,7 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
-import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady } from './networks.ts';
+import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady, withPlan } from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
   deleteEndpoint,
@@ -39,14 +39,15 @@ export async function endpointAttach(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
-  const plant = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
-  return await change(core, options, async (tx, kernel) => {
+  const outcome = await change(core, options, async (tx, kernel) => {
     kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
-    await plant?.(tx);
+    await first?.plant?.(tx);
     const plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
     return attachDecision(plan, workload);
   });
+  return withPlan(outcome, first);
 }
 
 export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {

@@ -13,6 +13,7 @@ import {
   type Occupied,
   type Outcome,
   overlapCheck,
+  type PlanStep,
   parseNetworkSpec,
   subnetOf,
 } from '../model/index.ts';
@@ -75,8 +76,18 @@ export async function networkList(core: Core): Promise<readonly Network[]> {
 
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
   refuseBuiltIn(ref);
+  return await remove(core, ref, options, 0);
+}
+
+/** @param planned networks that are in the store and that a dry run has planned to remove before this one */
+async function remove(
+  core: Core,
+  ref: string,
+  options: ChangeOptions | undefined,
+  planned: number,
+): Promise<Outcome<Network>> {
   return await core.turns.run(DEFINITIONS, () =>
-    change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref))),
+    change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref), planned)),
   );
 }
 
@@ -93,7 +104,7 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
   const plan = [];
   for (const network of unused) {
     try {
-      const outcome = await networkRemove(core, network.id, options);
+      const outcome = await remove(core, network.id, options, options?.dryRun ? removed.length : 0);
       removed.push(outcome.value);
       plan.push(...(outcome.plan ?? []));
     } catch (error) {
@@ -108,30 +119,39 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
 /**
  * The default network, made when it is first needed. In a dry run it is only planned: what is returned puts its record
  * into the transaction that will be rolled back, so that whoever attaches to it finds it and plans its facts.
+ * Otherwise it is there at the return, and `plan` says how it came to be, where that was asked for.
  */
-export async function ensureDefaultNetwork(
-  core: Core,
-  options: ChangeOptions | undefined,
-): Promise<(tx: Tx) => Promise<void>> {
-  const nothing = (): Promise<void> => Promise.resolve();
-  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return nothing;
+export async function ensureDefaultNetwork(core: Core, options: ChangeOptions | undefined): Promise<DefaultNetwork> {
+  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return {};
   const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
   const context = { id: newId(core.random), predefined: true };
   if (options?.dryRun) {
     using kernel = core.kernel.scope();
     const host = await viewHost(core.kernel.host, kernel.rtnl(''));
-    return async (tx) => {
-      const network = await defineNetwork(core, tx, context.id, parseNetworkSpec(spec, context), host);
-      await tx.create(KEYS.networkNames + network.name, network.id);
-      await tx.put(KEYS.networks + network.id, { ...network, phase: 'ready', owner: '' });
+    return {
+      async plant(tx) {
+        const network = await defineNetwork(core, tx, context.id, parseNetworkSpec(spec, context), host);
+        await tx.create(KEYS.networkNames + network.name, network.id);
+        await tx.put(KEYS.networks + network.id, { ...network, phase: 'ready', owner: '' });
+      },
     };
   }
   try {
-    await create(core, spec, context);
+    const { plan } = await create(core, spec, context, options);
+    return plan ? { plan } : {};
   } catch (error) {
     if (!(error instanceof NetloomError && error.code === 'ENAMETAKEN')) throw error; // another process was first
   }
-  return nothing;
+  return {};
+}
+interface DefaultNetwork {
+  readonly plant?: (tx: Tx) => Promise<void>;
+  readonly plan?: readonly PlanStep[];
+}
+
+/** A change that may have made the default network first. */
+export function withPlan<T>(outcome: Outcome<T>, first: DefaultNetwork | undefined): Outcome<T> {
+  return outcome.plan && first?.plan ? { ...outcome, plan: [...first.plan, ...outcome.plan] } : outcome;
 }
 
 /** Everything that one network wants of the host. */
@@ -231,7 +251,7 @@ async function creation(core: Core, tx: Tx, network: Network, host: HostView): P
   };
 }
 
-async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<Network>> {
+async function removal(core: Core, tx: Tx, network: Network, planned: number): Promise<Decision<Network>> {
   if (network.phase === 'creating') requireReady(network);
   const count = await users(tx, network.id);
   if (count > 0) {
@@ -245,7 +265,7 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
   }
   const removing: Network = { ...network, phase: 'removing', owner: core.id };
   await tx.put(KEYS.networks + network.id, removing);
-  const last = (await tx.count(KEYS.networks)) === 1;
+  const last = (await tx.count(KEYS.networks)) - planned === 1;
   return {
     key: `network/${network.id}`,
     value: removing,

@@ -19,11 +19,16 @@ test('two endpoints of a dual-stack network reach each other, the outside and no
   const { value: three } = await engine.endpointAttach({ netns: c.path, network: 'other' });
 
   for (const address of two.addresses) assert.ok(await ping(a.netns, plain(address)), `a reaches b at ${address}`);
-  for (const address of one.addresses) assert.ok(await ping(host.netns, plain(address)), `the host reaches a at ${address}`);
+  for (const address of one.addresses)
+    assert.ok(await ping(host.netns, plain(address)), `the host reaches a at ${address}`);
   for (const address of [ADDRESS.outside, ADDRESS.internet, ADDRESS.outside6, ADDRESS.internet6]) {
     assert.ok(await ping(a.netns, address), `a reaches the outside at ${address}`);
   }
-  for (const address of three.addresses) assert.ok(!(await ping(a.netns, plain(address), { timeout: 0.3 })), `a must not reach the other network at ${address}`);
+  for (const address of three.addresses)
+    assert.ok(
+      !(await ping(a.netns, plain(address), { timeout: 0.3 })),
+      `a must not reach the other network at ${address}`,
+    );
 
   // the outside sees the host's address
   await using server = await tcpServer(host.outside, ADDRESS.internet, 7000);
@@ -35,7 +40,10 @@ test('two endpoints of a dual-stack network reach each other, the outside and no
   const [v4 = ''] = one.addresses;
   await okIn(host.neighbour, ['ip', 'route', 'add', `${plain(v4)}/32`, 'via', ADDRESS.host]);
   await using inside = await tcpServer(a.netns, '0.0.0.0', 80);
-  assert.deepEqual(await tcpConnect(host.neighbour, plain(v4), inside.port, { timeout: 400 }), { ok: false, error: 'ETIMEDOUT' });
+  assert.deepEqual(await tcpConnect(host.neighbour, plain(v4), inside.port, { timeout: 400 }), {
+    ok: false,
+    error: 'ETIMEDOUT',
+  });
   assert.ok((await tcpConnect(host.netns, plain(v4), inside.port)).ok, 'the host itself may');
 });
 
@@ -44,7 +52,9 @@ test('a published port answers outside, on the host, on localhost and to the con
   const { engine, host } = bed;
   await engine.networkCreate({ name: 'web', ipv6: true });
   const [a, b] = [await bed.workload('a'), await bed.workload('b')];
-  const ports = ['8888:80', '127.0.0.1:7777:80', '9000-9099:9000-9099', '6000-6001:7000-7001', '5353:53/udp'].map(parsePublish);
+  const ports = ['8888:80', '127.0.0.1:7777:80', '9000-9099:9000-9099', '6000-6001:7000-7001', '5353:53/udp'].map(
+    parsePublish,
+  );
   const { value: endpoint } = await engine.endpointAttach({ netns: a.path, network: 'web', ports });
   await engine.endpointAttach({ netns: b.path, network: 'web' });
   await using servers = new AsyncDisposableStack();
@@ -72,7 +82,8 @@ test('a published port answers outside, on the host, on localhost and to the con
   assert.equal(await reach(host.outside, ADDRESS.host, 9042), ADDRESS.outside, 'a range');
   assert.equal(await reach(host.outside, ADDRESS.host, 6001), ADDRESS.outside, 'a shifted range');
   assert.equal(await reach(host.netns, '127.0.0.1', 7777), gateway[0]);
-  for (const address of [ADDRESS.host, v4]) assert.notEqual(await reach(host.neighbour, address, 7777), ADDRESS.neighbour);
+  for (const address of [ADDRESS.host, v4])
+    assert.notEqual(await reach(host.neighbour, address, 7777), ADDRESS.neighbour);
   await okIn(host.neighbour, ['ip', 'route', 'add', '127.0.0.1/32', 'via', ADDRESS.host, 'table', '100']);
   const udp = await udpConnect(host.outside, ADDRESS.host, 5353);
   assert.ok(udp.ok);
@@ -86,10 +97,20 @@ test('a detached endpoint leaves nothing, and a removed network neither', async 
   const before = await jsonIn<{ ifname: string }[]>(host.netns, ['ip', '-j', 'link']);
   await engine.networkCreate({ name: 'web', ipv6: true });
   const a = await bed.workload('a');
-  const { value: endpoint } = await engine.endpointAttach({ netns: a.path, network: 'web', ports: [parsePublish('8080:80')] });
+  const { value: endpoint } = await engine.endpointAttach({
+    netns: a.path,
+    network: 'web',
+    ports: [parsePublish('8080:80')],
+  });
   await engine.endpointDetach(endpoint.id);
-  assert.deepEqual((await jsonIn<{ ifname: string }[]>(a.netns, ['ip', '-j', 'link'])).map((l) => l.ifname), ['lo']);
+  assert.deepEqual(
+    (await jsonIn<{ ifname: string }[]>(a.netns, ['ip', '-j', 'link'])).map((l) => l.ifname),
+    ['lo'],
+  );
   await engine.networkRemove('web');
-  assert.deepEqual((await jsonIn<{ ifname: string }[]>(host.netns, ['ip', '-j', 'link'])).map((l) => l.ifname), before.map((l) => l.ifname));
+  assert.deepEqual(
+    (await jsonIn<{ ifname: string }[]>(host.netns, ['ip', '-j', 'link'])).map((l) => l.ifname),
+    before.map((l) => l.ifname),
+  );
   assert.equal((await okIn(host.netns, ['nft', 'list', 'ruleset'])).trim(), '');
 });

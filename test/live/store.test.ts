@@ -217,7 +217,10 @@ test('only the owner may look in; others may pass to the socket beside the files
   await using store = await openEmbeddedStore(where);
   await store.transact((tx) => tx.put('networks/a', 1));
   process.umask(mask);
-  for (const [directory, mode] of [[where.stateDir, 0o700], [where.runDir, 0o711]] as const) {
+  for (const [directory, mode] of [
+    [where.stateDir, 0o700],
+    [where.runDir, 0o711],
+  ] as const) {
     assert.equal(statSync(directory).mode & 0o777, mode);
     const files = readdirSync(directory);
     assert.ok(files.length >= 3);
