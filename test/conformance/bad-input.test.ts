@@ -8,7 +8,7 @@ import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { tcpServer, udpEcho } from '../lib/peer.ts';
 import { ipBatch, okIn, run, runIn, type RunResult } from '../lib/run.ts';
-import { namesIn, snapshot } from '../lib/snapshot.ts';
+import { snapshot } from '../lib/snapshot.ts';
 
 const NETLOOM = fileURLToPath(new URL('../../bin/netloom', import.meta.url));
 
@@ -36,7 +36,6 @@ async function refuses(bed: EngineBed, args: readonly string[], why: RegExp, sta
 async function everything(bed: EngineBed): Promise<unknown> {
   return {
     host: await snapshot(bed.host.netns),
-    names: namesIn('/run/netns'),
     networks: (await bed.engine.networkList()).map((n) => n.name),
     containers: (await bed.engine.containerList({ all: true })).map((c) => c.name),
     endpoints: (await bed.engine.endpointList()).map((e) => e.addresses),
