@@ -28,20 +28,21 @@ export interface Pairing {
  * the medians. The ratio holds on a noisy machine; the two figures are only as good as the machine.
  */
 export async function paired({ name, unit, rounds, warmup = 3, ours, reference }: Pairing): Promise<Result> {
-  const ourCosts: number[] = [];
-  const referenceCosts: number[] = [];
-  for (let round = -warmup; round < rounds; round++) {
-    const turns: [Side, number[]][] = [
-      [ours, ourCosts],
-      [reference, referenceCosts],
-    ];
-    if (round % 2 !== 0) turns.reverse(); // neither side always follows the other
-    for (const [side, costs] of turns) {
-      const cost = await side();
-      if (round >= 0) costs.push(cost);
-    }
+  await turns({ rounds: warmup, ours, reference });
+  const costs = await turns({ rounds, ours, reference });
+  return result(name, unit, median(costs.ours), median(costs.reference));
+}
+
+/** What each turn of each side cost. */
+export async function turns(
+  sides: Pick<Pairing, 'rounds' | 'ours' | 'reference'>,
+): Promise<{ readonly ours: number[]; readonly reference: number[] }> {
+  const costs = { ours: [] as number[], reference: [] as number[] };
+  for (let round = 0; round < sides.rounds; round++) {
+    const order = round % 2 === 0 ? (['ours', 'reference'] as const) : (['reference', 'ours'] as const); // neither always follows
+    for (const side of order) costs[side].push(await sides[side]());
   }
-  return result(name, unit, median(ourCosts), median(referenceCosts));
+  return costs;
 }
 
 export function result(name: string, unit: string, ours: number, reference: number): Result {

@@ -2,7 +2,7 @@ import { hasCode, NetloomError } from '../errors.ts';
 import { type Fact, factKey, kindOf, type KernelView, type LinkFact, type Step, type Verb } from '../facts/index.ts';
 import { explainRefusal } from './refusal.ts';
 import { NetlinkError, type Reply, type Request } from '../netlink/index.ts';
-import { linkGet, parseLink } from '../rtnetlink/index.ts';
+import { linkGet, parseLinkIndex } from '../rtnetlink/index.ts';
 
 /** One thing to do to one fact. */
 export interface Change {
@@ -279,7 +279,7 @@ async function indexOf(kernel: KernelView, ns: string, ifname: string): Promise<
   const [reply] = await kernel.rtnl(ns).batch([linkGet({ name: ifname })], { lane: 'here' });
   const answer: Reply['messages'][number] | undefined = reply?.messages[0];
   if (!answer) return undefined;
-  const { index } = parseLink(answer);
+  const { index } = parseLinkIndex(answer);
   kernel.indices.set(ns, ifname, index);
   return index;
 }

@@ -149,6 +149,19 @@ export function linkSetPort(link: { readonly index: number }, change: BridgePort
   });
 }
 
+/** Just the numbers of a link and of what it is linked to: a tenth of what `parseLink` costs. @throws MalformedError */
+export function parseLinkIndex(message: NlMessage): Pick<Link, 'index' | 'link'> {
+  const attrs = attrsOf(message, 16);
+  let link = 0;
+  for (const a of attrs) {
+    if (a.type !== IFLA.LINK) continue;
+    link = a.u32();
+    break;
+  }
+  attrs.throwIfMalformed();
+  return { index: i32At(message.payload, 4), link };
+}
+
 /** RTM_NEWLINK or RTM_DELLINK. @throws MalformedError */
 export function parseLink(message: NlMessage): Link {
   const attrs = attrsOf(message, 16);

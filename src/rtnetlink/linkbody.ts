@@ -17,6 +17,9 @@ export interface LinkBirth {
   readonly mac?: string;
   readonly group?: number;
   readonly txQueueLen?: number;
+  /** Queues to transmit and to receive by, at creation; without them a veth gets one of each for every processor. */
+  readonly numTxQueues?: number;
+  readonly numRxQueues?: number;
   /** A descriptor of the namespace to be in; must stay open until the request is answered. */
   readonly netns?: number;
 }
@@ -67,6 +70,8 @@ export function writeLinkBody(w: NlWriter, link: LinkAttributes & LinkLater, fam
   if (link.mac !== undefined) w.bytes(IFLA.ADDRESS, parseMac(link.mac));
   if (link.txQueueLen !== undefined) w.u32(IFLA.TXQLEN, link.txQueueLen);
   if (link.mtu !== undefined) w.u32(IFLA.MTU, link.mtu);
+  if (link.numTxQueues !== undefined) w.u32(IFLA.NUM_TX_QUEUES, link.numTxQueues);
+  if (link.numRxQueues !== undefined) w.u32(IFLA.NUM_RX_QUEUES, link.numRxQueues);
   if (link.netns !== undefined) w.u32(IFLA.NET_NS_FD, link.netns);
   if (link.master !== undefined) w.u32(IFLA.MASTER, link.master);
   if (link.group !== undefined) w.u32(IFLA.GROUP, link.group);

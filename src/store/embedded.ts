@@ -97,9 +97,7 @@ class EmbeddedStore implements Store {
     this.#lastRevision = runtime.prepare(
       'SELECT coalesce((SELECT max(rev) FROM changes), (SELECT rev FROM joined)) AS rev',
     );
-    this.#addChanges = runtime.prepare(
-      'INSERT INTO changes SELECT ? + key + 1, value ->> 0, value ->> 1 FROM json_each(?)',
-    );
+    this.#addChanges = runtime.prepare('INSERT INTO changes VALUES (?, ?)');
     this.#trim = runtime.prepare('DELETE FROM changes WHERE rev <= ?');
   }
 
@@ -252,11 +250,11 @@ class EmbeddedStore implements Store {
     this.#sql.beginWrite.runtime.run();
   }
 
-  /** Each change gets the next revision; returns the last. */
+  /** Each change gets the next revision; a transaction is one row, under its last one, which is returned. */
   #appendChanges(ops: readonly Op[]): number {
     const before = this.#revision();
     const revision = before + ops.length;
-    this.#addChanges.run(before, JSON.stringify(ops));
+    this.#addChanges.run(revision, JSON.stringify(ops));
     // In steps, so that it costs nothing most of the time.
     if (Math.floor(before / 1000) !== Math.floor(revision / 1000)) this.#trim.run(revision - CHANGES_KEPT);
     return revision;

@@ -72,7 +72,7 @@ const STATE_SCHEMA = `
 /** `joined` is the revision of the last transaction that changed both files, as far as this file knows. */
 const RUNTIME_SCHEMA = `
   CREATE TABLE kv (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE changes (rev INTEGER PRIMARY KEY, k TEXT NOT NULL, v TEXT);
+  CREATE TABLE changes (rev INTEGER PRIMARY KEY, ops TEXT NOT NULL);
   CREATE TABLE joined (id INTEGER PRIMARY KEY CHECK (id = 1), rev INTEGER NOT NULL);`;
 
 function openState(file: string): DatabaseSync {

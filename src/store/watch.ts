@@ -14,6 +14,19 @@ interface Watcher {
   readonly fail: (error: unknown) => void;
 }
 
+interface LoggedChange {
+  readonly key: string;
+  readonly json: string | null;
+  readonly revision: number;
+}
+
+/** The changes of one transaction, which the log keeps under the last one's revision. */
+function changesOf(row: Record<string, unknown>): LoggedChange[] {
+  const ops = JSON.parse(String(row['ops'])) as [string, string | null][];
+  const first = Number(row['rev']) - ops.length + 1;
+  return ops.map(([key, json], i) => ({ key, json, revision: first + i }));
+}
+
 /**
  * Hands out the changes that the runtime file's log holds. A connection of its own, so that it never sees what this
  * process has not committed yet; it exists only while somebody watches.
@@ -104,15 +117,15 @@ export class ChangeFeed {
     if (!this.#open) return;
     try {
       this.#dataVersion = Number(this.#open.version.get()?.['data_version']);
-      const rows = this.#open.since.all(this.#revision);
-      if (rows.length === 0) return;
-      if (Number(rows[0]!['rev']) !== this.#revision + 1) {
+      const changes = this.#open.since.all(this.#revision).flatMap(changesOf);
+      if (changes.length === 0) return;
+      if (changes[0]!.revision !== this.#revision + 1) {
         throw new NetloomError(
           'ESTOREBEHIND',
           'changes of the store went by faster than they were read; read everything and watch again',
         );
       }
-      for (const row of rows) this.#publish(String(row['k']), row['v'], Number(row['rev']));
+      for (const change of changes) this.#publish(change);
     } catch (error) {
       for (const watcher of [...this.#watchers]) {
         this.#remove(watcher);
@@ -129,11 +142,11 @@ export class ChangeFeed {
     this.#stop();
   }
 
-  #publish(key: string, json: unknown, revision: number): void {
+  #publish({ key, json, revision }: LoggedChange): void {
     this.#revision = revision;
     for (const watcher of this.#watchers) {
       if (!key.startsWith(watcher.prefix)) continue;
-      watcher.push({ key, value: json === null ? undefined : JSON.parse(String(json)), revision });
+      watcher.push({ key, value: json === null ? undefined : JSON.parse(json), revision });
     }
   }
 
@@ -150,7 +163,7 @@ export class ChangeFeed {
     this.#open = {
       db,
       timer,
-      since: db.prepare('SELECT rev, k, v FROM changes WHERE rev > ? ORDER BY rev'),
+      since: db.prepare('SELECT rev, ops FROM changes WHERE rev > ? ORDER BY rev'),
       version: db.prepare('PRAGMA data_version'),
     };
     this.#revision = Number(
