@@ -1,6 +1,6 @@
 import { macFor, parseIp, type Prefix } from '../addr/index.ts';
 import { bridgeDriver, bridgeOptions, defaultRoutes, objectOf } from '../drivers/index.ts';
-import { NetloomError } from '../errors.ts';
+import { hasCode, NetloomError } from '../errors.ts';
 import type { Fact } from '../facts/index.ts';
 import { leaseAddresses, releaseAddress } from '../ipam/index.ts';
 import {
@@ -20,7 +20,7 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
-import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, requireReady, withPlan } from './networks.ts';
+import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, forgetApplied, requireReady, withPlan } from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
   deleteEndpoint,
@@ -41,13 +41,23 @@ export async function endpointAttach(
   const parts = parseAttachSpec(spec);
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
   const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
-  const outcome = await change(core, options, async (tx, kernel) => {
-    kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
-    await first?.plant?.(tx);
-    const plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
-    return attachDecision(plan, workload);
-  });
-  return withPlan(outcome, first);
+  let plan: AttachPlan | undefined;
+  const attempt = (): Promise<Outcome<Endpoint>> =>
+    change(core, options, async (tx, kernel) => {
+      kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
+      await first?.plant?.(tx);
+      plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
+      if (plan.bridgeIndex !== 0) kernel.indices.set('', bridgeOptions(plan.network).bridge, plan.bridgeIndex);
+      return attachDecision(plan, workload);
+    });
+  try {
+    return withPlan(await attempt(), first);
+  } catch (error) {
+    // the kernel refuses a master that is no longer there as an invalid one
+    if (!plan || plan.bridgeIndex === 0 || !hasCode(error, 'EINVAL')) throw error;
+    await forgetApplied(core, plan.network);
+    return withPlan(await attempt(), first);
+  }
 }
 
 export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
@@ -82,8 +92,10 @@ export interface AttachPlan {
   /** Other endpoints of the workload, as they were and as they become: the default route may move. */
   readonly moved: readonly { readonly before: Endpoint; readonly after: Endpoint }[];
   readonly changes: readonly Change[];
-  /** The changes bring the network itself, too. */
+  /** The network was not known to be in the kernel: the changes bring it, too, and the end of it says so. */
   readonly applies: boolean;
+  /** The bridge's index, as the store has it; 0: ask the kernel. */
+  readonly bridgeIndex: number;
 }
 
 /** Leases, claims and records one endpoint. Several in one transaction see each other. */
@@ -153,12 +165,13 @@ export async function planAttach(
   for (const { after } of moved) await putEndpoint(tx, after, workload);
   const shared = await applyNetwork(core, tx, network);
   return {
-    applies: shared.length > 0,
+    applies: !shared.known,
+    bridgeIndex: shared.index,
     endpoint,
     network,
     moved,
     changes: [
-      ...shared,
+      ...shared.changes,
       // the old default route must go before the new one can come
       ...moves.filter((c) => c.verb === 'delete'),
       ...factsOfEndpoint(network, endpoint, workload).map((fact): Change => ({ verb: 'add', fact })),
@@ -170,7 +183,7 @@ export async function planAttach(
 export async function settleAttach(tx: Tx, plan: AttachPlan): Promise<Endpoint> {
   const ready: Endpoint = { ...plan.endpoint, phase: 'ready', owner: '' };
   await tx.put(KEYS.endpoints + ready.id, ready);
-  if (plan.applies) await tx.put(appliedKey(plan.network), 1);
+  if (plan.applies) await tx.put(appliedKey(plan.network), 0);
   return ready;
 }
 

@@ -25,6 +25,7 @@ import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
 import { additions } from './diff.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
+import type { KernelScope } from './kernel.ts';
 import { findNetwork, KEYS } from './records.ts';
 
 /** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
@@ -62,9 +63,9 @@ async function create(
   return await core.turns.run(DEFINITIONS, async () => {
     using kernel = core.kernel.scope();
     const host = await viewHost(core.kernel.host, kernel.rtnl(''));
-    return await change(core, options, async (tx) => {
+    return await change(core, options, async (tx, scope) => {
       const network = await defineNetwork(core, tx, context.id, parts, host);
-      return await creation(core, tx, network, host);
+      return await creation(core, tx, scope, network, host);
     });
   });
 }
@@ -159,13 +160,26 @@ export function factsOfNetwork(network: Network): readonly Fact[] {
   return [...bridgeDriver.networkFacts(network), ...networkElements(network)];
 }
 
-/**
- * What must be added so that a network can be used: nothing where it was applied since the machine started, else what
- * is missing of the shared rule set and of the network itself.
- */
-export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Promise<Change[]> {
-  if ((await tx.get(appliedKey(network))) !== undefined) return [];
-  return await additions(core, [...rulesetFacts(), ...factsOfNetwork(network)]);
+/** Whether a network is in the kernel, as far as the store knows. */
+export interface Applied {
+  /** What must be added first: nothing where it was applied since the machine started. */
+  readonly changes: readonly Change[];
+  /** False where the store does not say that it was applied: whoever adds the above says so. */
+  readonly known: boolean;
+  /** The bridge's interface index as it was then; 0 where nobody looked. The kernel gives no number twice. */
+  readonly index: number;
+}
+
+/** What is missing of the shared rule set and of a network, before it can be used. */
+export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Promise<Applied> {
+  const index = await tx.get<number>(appliedKey(network));
+  if (index !== undefined) return { changes: [], known: true, index };
+  return { changes: await additions(core, [...rulesetFacts(), ...factsOfNetwork(network)]), known: false, index: 0 };
+}
+
+/** Its bridge is not what it was: the next endpoint looks at all of the network and adds what is missing. */
+export async function forgetApplied(core: Core, network: Network): Promise<void> {
+  await core.store.transact((tx) => tx.delete(appliedKey(network)));
 }
 export function appliedKey(network: Network): string {
   return `applied/${network.id}`;
@@ -225,7 +239,13 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
   };
 }
 
-async function creation(core: Core, tx: Tx, network: Network, host: HostView): Promise<Decision<Network>> {
+async function creation(
+  core: Core,
+  tx: Tx,
+  kernel: KernelScope,
+  network: Network,
+  host: HostView,
+): Promise<Decision<Network>> {
   await tx.create(KEYS.networkNames + network.name, network.id);
   await tx.put(KEYS.networks + network.id, network);
   const object = `network ${network.name}`;
@@ -244,7 +264,7 @@ async function creation(core: Core, tx: Tx, network: Network, host: HostView): P
     changes,
     async settle(tx) {
       await tx.put(KEYS.networks + network.id, ready);
-      await tx.put(appliedKey(network), 1);
+      await tx.put(appliedKey(network), kernel.indices.get('', bridgeOptions(network).bridge) ?? 0);
       return ready;
     },
     revert: (tx) => forget(tx, network),

@@ -114,3 +114,15 @@ test('a detached endpoint leaves nothing, and a removed network neither', async 
   );
   assert.equal((await okIn(host.netns, ['nft', 'list', 'ruleset'])).trim(), '');
 });
+
+test('a bridge that somebody deleted is made again by the next endpoint', async () => {
+  await using bed = await makeEngineBed();
+  const { engine, host } = bed;
+  const { value: network } = await engine.networkCreate({ name: 'web' });
+  const [a, b] = [await bed.workload('a'), await bed.workload('b')];
+  await engine.endpointAttach({ netns: a.path, network: 'web' });
+  const bridge = network.options.driver === 'bridge' ? network.options.bridge : '';
+  await okIn(host.netns, ['ip', 'link', 'delete', bridge]);
+  await engine.endpointAttach({ netns: b.path, network: 'web' });
+  assert.ok(await ping(b.netns, network.subnets[0]?.gateway ?? ''));
+});
