@@ -42,7 +42,9 @@ export async function makeSite(kind: 'in-process' | 'daemon' = 'in-process'): Pr
     // what is published, which tools/bench.sh has built: a checkout's sources cost the compiler's memory too; flags as in bin/netloom
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
     const options = [`--socket=${socket}`, `--state-dir=${stateDir}`, `--run-dir=${runDir}`];
-    const daemon = stack.use(startIn(host.netns, [process.execPath, '--max-semi-space-size=2', main, 'daemon', ...options]));
+    const daemon = stack.use(
+      startIn(host.netns, [process.execPath, '--max-semi-space-size=2', main, 'daemon', ...options]),
+    );
     const connect = async (): Promise<Client | undefined> => {
       if (daemon.child.exitCode !== null) throw new Error(`the daemon ended: ${daemon.output()}`);
       return await Client.connect(socket);

@@ -8,7 +8,10 @@ import { KEYS } from './records.ts';
 
 /** What a request turned out to mean, decided inside its first transaction. */
 export interface Decision<T> {
-  /** Names the work in the store while it goes on: `network/<id>`, `container/<id>`, `endpoint/<id>`. */
+  /**
+   * Names the work in the store while it goes on: `network/<id>`, `container/<id>`, `endpoint/<id>`. Empty where the
+   * record itself says, by its phase and owner, that work is going on.
+   */
   readonly key: string;
   readonly value: T;
   /** In order: additions and changes as given, and deletions as `removalOf` makes them. */
@@ -52,12 +55,12 @@ export async function change<T>(
     decision.cleanup?.();
     await core.store.transact(async (tx) => {
       await decision.revert(tx);
-      await tx.delete(pending);
+      if (decision.key !== '') await tx.delete(pending);
     });
     throw error;
   }
   const value = await core.store.transact(async (tx) => {
-    await tx.delete(pending);
+    if (decision.key !== '') await tx.delete(pending);
     return decision.settle(tx);
   });
   return { value, ...plan };
@@ -72,7 +75,7 @@ async function record<T>(core: Core, dryRun: boolean, decide: (tx: Tx) => Promis
     return await core.store.transact(async (tx) => {
       const decision = await decide(tx);
       if (dryRun) throw new DryRun(decision);
-      await tx.put(pendingKey(core.id, decision.key), 1);
+      if (decision.key !== '') await tx.put(pendingKey(core.id, decision.key), 1);
       return decision;
     });
   } catch (error) {

@@ -20,7 +20,15 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
-import { applyNetwork, appliedKey, DEFAULT_NETWORK, ensureDefaultNetwork, forgetApplied, requireReady, withPlan } from './networks.ts';
+import {
+  applyNetwork,
+  appliedKey,
+  DEFAULT_NETWORK,
+  ensureDefaultNetwork,
+  forgetApplied,
+  requireReady,
+  withPlan,
+} from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
   deleteEndpoint,
@@ -155,7 +163,7 @@ export async function planAttach(
   if (siblings.some((e) => e.ifname === draft.ifname)) {
     throw new NetloomError('EIFNAMETAKEN', `${workload.name} has an interface ${draft.ifname} already`);
   }
-  const { endpoints, moves } = await settleGateways(tx, [...siblings, draft], workload);
+  const { endpoints, moves } = await settleGateways(tx, [...siblings, draft], workload, network);
   const endpoint = endpoints.find((e) => e.id === id) ?? draft;
   await putEndpoint(tx, endpoint, workload);
   const moved = siblings.flatMap((before) => {
@@ -207,7 +215,7 @@ export async function forgetEndpoint(
 
 function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint> {
   return {
-    key: `endpoint/${plan.endpoint.id}`,
+    key: '',
     value: plan.endpoint,
     changes: plan.changes,
     settle: (tx) => settleAttach(tx, plan),
@@ -263,10 +271,11 @@ async function settleGateways(
   tx: ReadTx,
   endpoints: readonly Endpoint[],
   workload: Workload,
+  known?: Network,
 ): Promise<{ endpoints: Endpoint[]; moves: Change[] }> {
   const candidates = new Map<string, readonly string[]>();
   for (const endpoint of endpoints) {
-    const network = await tx.get<Network>(KEYS.networks + endpoint.network);
+    const network = known?.id === endpoint.network ? known : await tx.get<Network>(KEYS.networks + endpoint.network);
     const open = network && !network.internal && endpoint.phase !== 'removing';
     candidates.set(endpoint.id, open ? network.subnets.map((s) => s.gateway).filter((gateway) => gateway !== '') : []);
   }

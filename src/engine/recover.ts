@@ -38,21 +38,29 @@ export async function recover(core: Core): Promise<Recovery> {
   return { finished, failed, repaired: await reconcile(core) };
 }
 
-/** True where an engine died in the middle of a change: cheap, for callers that start often. */
+/** True where an engine died without a goodbye: cheap, for callers that start often. */
 export async function needsRecovery(core: Core): Promise<boolean> {
+  if (locksOfTheDead(core).length > 0) return true;
   const pending = await core.store.read((tx) => tx.list(KEYS.pending));
   return pending.some(({ key }) => !isAlive(core, ownerOf(key)));
 }
 
 async function finishPending(core: Core): Promise<string[]> {
   const finished: string[] = [];
-  const pending = (await core.store.read((tx) => tx.list(KEYS.pending))).map(({ key }) => key);
+  const left = await core.store.read(async (tx) => [
+    ...(await tx.list(KEYS.pending)).map(({ key }) => {
+      const [, owner = '', noun = '', id = ''] = key.split('/');
+      return { key, owner, noun, id };
+    }),
+    // an endpoint of a bare namespace is its own record of what is going on
+    ...(await tx.list<Endpoint>(KEYS.endpoints))
+      .filter(({ value }) => value.phase !== 'ready' && value.container === '')
+      .map(({ value: { owner, id } }) => ({ key: '', owner, noun: 'endpoint', id })),
+  ]);
   // endpoints before the containers and networks that they are part of
   for (const noun of ['endpoint', 'container', 'network']) {
-    for (const key of pending) {
-      const [, owner = '', kind = '', id = ''] = key.split('/');
-      if (kind !== noun || isAlive(core, owner)) continue;
-      const what = await core.store.read((tx) => leftBy(core, tx, kind, id));
+    for (const { key, owner, id } of left.filter((each) => each.noun === noun && !isAlive(core, each.owner))) {
+      const what = await core.store.read((tx) => leftBy(core, tx, noun, id));
       if (what) {
         await carryOut(core, removalOf(what.facts));
         what.tidy?.();
@@ -60,16 +68,19 @@ async function finishPending(core: Core): Promise<string[]> {
       }
       await core.store.transact(async (tx) => {
         await what?.forget(tx);
-        await tx.delete(key);
+        if (key !== '') await tx.delete(key);
       });
       await what?.after?.();
     }
   }
-  for (const name of existsSync(engineDir(core)) ? readdirSync(engineDir(core)) : []) {
-    const path = join(engineDir(core), name);
-    if (!FileLock.isHeld(path)) rmSync(path, { force: true });
-  }
+  for (const path of locksOfTheDead(core)) rmSync(path, { force: true });
   return finished;
+}
+
+/** Every engine has a file that it locks and, when it ends in order, removes. */
+function locksOfTheDead(core: Core): string[] {
+  const names = existsSync(engineDir(core)) ? readdirSync(engineDir(core)) : [];
+  return names.map((name) => join(engineDir(core), name)).filter((path) => !FileLock.isHeld(path));
 }
 
 interface Left {
