@@ -59,7 +59,7 @@ async function finishPending(core: Core): Promise<string[]> {
   ]);
   // endpoints before the containers and networks that they are part of
   for (const noun of ['endpoint', 'container', 'network']) {
-    for (const { key, owner, id } of left.filter((each) => each.noun === noun && !isAlive(core, each.owner))) {
+    for (const { key, id } of left.filter((each) => each.noun === noun && !isAlive(core, each.owner))) {
       const what = await core.store.read((tx) => leftBy(core, tx, noun, id));
       if (what) {
         await carryOut(core, removalOf(what.facts));

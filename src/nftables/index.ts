@@ -1,7 +1,7 @@
 /** nf_tables: tables, chains, rules, sets and maps over netlink, and nft's rule language as typed objects. */
 export { chainAdd, chainDelete, chainDump, decodeChain } from './chain.ts';
 export type { NftBaseChain, NftChain, NftChainName } from './chain.ts';
-export { printCommand } from './command.ts';
+export { printCommand, shellWord } from './command.ts';
 export type { NftObject, NftVerb } from './command.ts';
 export { compile, compileRule, statementRuleAdd } from './compile.ts';
 export type { CompileContext, CompiledRule } from './compile.ts';
