@@ -300,7 +300,7 @@ test('commands reach any namespace', () => {
       alias: '',
       addrGenMode: 'eui64',
     }),
-    'ip -n web link add br0 group 28268 type veth peer name eth0 netns $$ && ip -n web link set dev br0 up',
+    'ip -n web link add br0 group 28268 numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 netns $$ && ip -n web link set dev br0 up',
   );
   assert.equal(
     command({
