@@ -311,6 +311,6 @@ test('commands reach any namespace', () => {
       alias: '',
       addrGenMode: 'eui64',
     }),
-    'ip link add br0 group 28268 type veth peer name eth0 && ip link set dev br0 up',
+    'ip link add br0 group 28268 numtxqueues 1 numrxqueues 1 type veth peer name eth0 numtxqueues 1 numrxqueues 1 && ip link set dev br0 up',
   );
 });
