@@ -31,7 +31,8 @@ find_node
 
 # ---- what the tests compare with and drive ----
 commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
-  socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux systemd-analyze:systemd brctl:bridge-utils ifconfig:net-tools systemd-analyze:systemd'
+  socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
+  ifconfig:net-tools systemd-analyze:systemd'
 missing=$(for pair in $commands; do command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"; done)
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086

@@ -151,7 +151,7 @@ test('EACCES where the socket is not for this user', async () => {
     await new Client(process.argv[1]).version().catch((error) => codes.push(error.code));
     process.stdout.write(codes.join());`;
   const drop = ONE_USER ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] : [];
-  const [file = '', ...args] = [...drop, process.execPath, '--input-type=module', '-e', script, it.socketPath];
+  const [file, ...args] = [...drop, process.execPath, '--input-type=module', '-e', script, it.socketPath];
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   assert.equal(await text(child.stdout), 'EACCES,EACCES');
 });
