@@ -13,6 +13,8 @@ export interface Core {
   readonly id: string;
   readonly store: Store;
   readonly kernel: Kernel;
+  /** Path of the host's namespace, where it is not this process's own; empty where it is. */
+  readonly hostNetns: string;
   readonly reaper: Reaper;
   /**
    * Changes of one container go one after another, in whichever process: by its id. So do definitions and removals of

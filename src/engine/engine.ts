@@ -69,6 +69,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     id,
     store,
     kernel,
+    hostNetns: options.netns ? `/proc/${process.pid}/fd/${kernel.host.fd}` : '',
     reaper,
     turns: new KeyedMutex(join(paths.runDir, 'locks')),
     paths,

@@ -49,6 +49,7 @@ export function spawnPlan(core: Core, container: Container, lender: Container, f
   const dir = runDirOf(core.paths, container);
   const etc = etcFiles(core.paths, lender);
   const hostname = hostnameOf(lender);
+  const netns = container.netns === '' ? core.hostNetns : container.netns;
   const [program, ...args] = container.command;
   if (program === undefined) throw new NetloomError('EBADCOMMAND', `container "${container.name}" has no command`);
   return {
@@ -57,7 +58,7 @@ export function spawnPlan(core: Core, container: Container, lender: Container, f
       dir,
       command: [program, ...args],
       ...(hostname === undefined ? {} : { hostname }),
-      ...(container.netns === '' ? {} : { netns: container.netns }),
+      ...(netns === '' ? {} : { netns }),
       ...etc,
       cwd: container.workingDir === '' ? '/' : container.workingDir,
       ...(foreground ? {} : { detach: true, log: join(dir, 'log') }),
