@@ -9,7 +9,7 @@ export async function attach(): Promise<Result[]> {
 
 /** Endpoints on the bridge at most: the kernel's own cost grows with their number, and is not what is measured. */
 const CROWD = 25;
-const WARM = 12; // crowds before it counts: a daemon's code is compiled after its first few hundred requests
+const WARM = 30; // crowds before it counts: a daemon's code is compiled after its first few hundred requests
 const COUNTED = 8;
 
 async function one(kind: 'in-process' | 'daemon'): Promise<Result> {
