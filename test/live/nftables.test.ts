@@ -303,7 +303,7 @@ test('a snapshot is of one generation while another connection changes the table
   const changes = (async () => {
     for (let i = 0; i < 100; i++) {
       await change(i);
-      await pause(took); // so that some snapshots see a change, and some do not
+      await pause(2 + 2 * took); // so that some snapshots see a change, and most do not
     }
     going = false;
   })();
