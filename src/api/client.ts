@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { connect as netConnect } from 'node:net';
 import type {
   AttachSpec,
@@ -6,17 +5,26 @@ import type {
   Container,
   ContainerDetail,
   ContainerSpec,
+  DoctorReport,
   Endpoint,
   EndpointSpec,
+  EndpointUpdate,
   EngineApi,
+  EngineEvent,
+  EventFilter,
+  GcReport,
   Network,
   NetworkDetail,
   NetworkSpec,
+  NetworkUpdate,
   Outcome,
+  PlanStep,
+  RehearsalStep,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
-import { connectionError, lost, type Request, Transport } from './transport.ts';
+import { ByteReader, EventReader } from './streams.ts';
+import { connectionError, type Request, Transport } from './transport.ts';
 
 /** Where the daemon listens unless told otherwise. */
 export const DEFAULT_SOCKET = '/run/netloom/netloom.sock';
@@ -72,6 +80,9 @@ export class Client implements EngineApi {
   networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>> {
     return this.#change('POST', '/v1/networks/prune', options);
   }
+  networkUpdate(ref: string, update: NetworkUpdate, options?: ChangeOptions): Promise<Outcome<Network>> {
+    return this.#change('PATCH', `/v1/networks/${segment(ref)}`, options, update);
+  }
   networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('POST', `${containerPath(container)}/networks`, options, spec);
   }
@@ -82,8 +93,8 @@ export class Client implements EngineApi {
   containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
     return this.#change('POST', '/v1/containers', options, spec);
   }
-  containerStart(ref: string): Promise<ContainerDetail> {
-    return this.#change('POST', `${containerPath(ref)}/start`, {});
+  containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    return this.#change('POST', `${containerPath(ref)}/start`, options);
   }
   containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
     return this.#get(`${containerPath(ref)}/spawn-plan${query(options)}`);
@@ -97,11 +108,21 @@ export class Client implements EngineApi {
   containerInspect(ref: string): Promise<ContainerDetail> {
     return this.#get(containerPath(ref));
   }
-  containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
+  containerStop(
+    ref: string,
+    options?: ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<Outcome<ContainerDetail>> {
     return this.#change('POST', `${containerPath(ref)}/stop`, options);
   }
-  containerKill(ref: string, signal: string): Promise<void> {
-    return this.#change('POST', `${containerPath(ref)}/kill`, { signal });
+  containerKill(ref: string, signal: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    return this.#change('POST', `${containerPath(ref)}/kill`, { ...options, signal });
+  }
+  containerUpdate(
+    ref: string,
+    update: EndpointUpdate & { readonly network?: string },
+    options?: ChangeOptions,
+  ): Promise<Outcome<Endpoint>> {
+    return this.#change('PATCH', containerPath(ref), options, update);
   }
   async containerWait(ref: string): Promise<number> {
     const request = { method: 'GET', path: `${containerPath(ref)}/wait` } as const;
@@ -118,8 +139,8 @@ export class Client implements EngineApi {
     ref: string,
     options?: { readonly follow?: boolean; readonly tail?: number },
   ): AsyncIterable<Uint8Array> {
-    const request = { method: 'GET', path: `${containerPath(ref)}/logs${query(options)}` } as const;
-    return { [Symbol.asyncIterator]: () => new LogReader(this.#http, request) };
+    const request: Request = { method: 'GET', path: `${containerPath(ref)}/logs${query(options)}` };
+    return { [Symbol.asyncIterator]: () => new ByteReader(this.#http, request) };
   }
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
@@ -130,6 +151,25 @@ export class Client implements EngineApi {
   }
   endpointList(): Promise<readonly Endpoint[]> {
     return this.#get('/v1/endpoints');
+  }
+  endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    return this.#change('PATCH', `/v1/endpoints/${segment(id)}`, options, update);
+  }
+
+  rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
+    return this.#change('POST', '/v1/rehearse', {}, { steps });
+  }
+  gc(options?: ChangeOptions): Promise<Outcome<GcReport>> {
+    return this.#change('POST', '/v1/gc', options);
+  }
+  doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport> {
+    return this.#get(`/v1/doctor${query(options)}`);
+  }
+  events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent> {
+    return new EventReader(this.#http, { method: 'GET', path: `/v1/events${query(filter)}` }, signal);
+  }
+  metrics(): Promise<string> {
+    return this.#http.text({ method: 'GET', path: '/v1/metrics' });
   }
 
   /** The API's OpenAPI document. */
@@ -144,43 +184,8 @@ export class Client implements EngineApi {
   #get<T>(path: string): Promise<T> {
     return this.#http.json({ method: 'GET', path }) as Promise<T>;
   }
-  #change<T>(method: 'POST' | 'DELETE', path: string, options: object | undefined, body?: unknown): Promise<T> {
+  #change<T>(method: Request['method'], path: string, options: object | undefined, body?: unknown): Promise<T> {
     return this.#http.json({ method, path: path + query(options), body }) as Promise<T>;
-  }
-}
-
-/** The bytes of a log. `return` ends it at once, even while it waits for the next line. */
-class LogReader implements AsyncIterator<Uint8Array, undefined> {
-  readonly #http: Transport;
-  readonly #request: Request;
-  #response: IncomingMessage | undefined;
-  #chunks: AsyncIterator<Uint8Array> | undefined;
-  #ended = false;
-
-  constructor(http: Transport, request: Request) {
-    this.#http = http;
-    this.#request = request;
-  }
-
-  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    try {
-      this.#response ??= this.#ended ? undefined : await this.#http.stream(this.#request);
-      if (this.#ended) this.#response?.destroy();
-      this.#chunks ??= this.#response?.[Symbol.asyncIterator]() as AsyncIterator<Uint8Array> | undefined;
-      const result = await this.#chunks?.next();
-      if (result !== undefined && result.done !== true) return { done: false, value: result.value };
-    } catch (error) {
-      // Ended by the reader itself: what broke is what was told to.
-      if (!this.#ended) throw this.#response === undefined ? error : lost(error);
-    }
-    this.#ended = true;
-    return { done: true, value: undefined };
-  }
-
-  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.#ended = true;
-    this.#response?.destroy();
-    return { done: true, value: undefined };
   }
 }
 
@@ -191,7 +196,9 @@ function segment(ref: string): string {
   return encodeURIComponent(ref);
 }
 function query(options: object | undefined): string {
-  const parts = Object.entries(options ?? {}).filter(([, value]) => value !== undefined && value !== false);
+  const parts = Object.entries(options ?? {}).filter(
+    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
+  );
   return parts.length === 0
     ? ''
     : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;

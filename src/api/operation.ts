@@ -1,5 +1,5 @@
 import Type, { type TSchema } from 'typebox';
-import type { EngineApi } from '../model/index.ts';
+import { type EngineApi, EVENT_TYPES, type EventType } from '../model/index.ts';
 import type { Named } from './schema/index.ts';
 
 /** Every query parameter of the API. */
@@ -13,6 +13,8 @@ export interface QueryTypes {
   readonly tail: number;
   readonly timeoutSeconds: number;
   readonly signal: string;
+  readonly checks: readonly string[];
+  readonly types: readonly EventType[];
 }
 type QueryName = keyof QueryTypes;
 export type QueryValues<K extends QueryName> = { readonly [P in K]?: QueryTypes[P] };
@@ -28,6 +30,16 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
   tail: Type.Unsafe<number>(Type.Integer({ minimum: 0, description: 'Only the last lines.' })),
   timeoutSeconds: Type.Unsafe<number>(Type.Number({ minimum: 0, description: 'From SIGTERM to SIGKILL; default 10.' })),
   signal: Type.Unsafe<string>(Type.String({ minLength: 1, description: '`SIGTERM`, `TERM` or `15`.' })),
+  checks: Type.Unsafe<readonly string[]>({
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    description: 'These checks only, with commas between them; missing: all.',
+  }),
+  types: Type.Unsafe<readonly EventType[]>({
+    type: 'array',
+    items: { type: 'string', enum: EVENT_TYPES },
+    description: 'These types only, with commas between them; missing: all but `dns`.',
+  }),
 };
 function flag(description: string): Type.TUnsafe<boolean> {
   return Type.Unsafe<boolean>({ type: 'boolean', description });
@@ -43,19 +55,26 @@ export interface Call<B, Q> {
   readonly stopping: AbortSignal;
 }
 
+/** Answers that are not one JSON document: bytes or lines as they come, or a text. */
+export type MediaType = 'application/octet-stream' | 'application/x-ndjson' | typeof METRICS_TYPE;
+/** @see https://prometheus.io/docs/instrumenting/exposition_formats/#basic-info */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
 /** One method on one path: all that the router, the validator, the serialiser and the OpenAPI document need. */
 export interface Operation<B = unknown, A = unknown, Q = unknown> {
   /** The name of the `EngineApi` verb. */
   readonly id: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** `/v1/networks/:ref` */
   readonly path: string;
   readonly summary: string;
   readonly tag: 'system' | 'networks' | 'containers' | 'endpoints';
   readonly query: readonly QueryName[];
   readonly body?: Named<B>;
-  /** Missing: 204. `stream`: bytes. */
-  readonly answer?: Type.TUnsafe<A> | 'stream';
+  /** Bytes; missing: the daemon's limit, 1 MiB. */
+  readonly bodyLimit?: number;
+  /** Missing: 204. Else a schema of JSON, or what is not JSON by its media type. */
+  readonly answer?: Type.TUnsafe<A> | MediaType;
   /** Answers 201, unless it was a dry run. */
   readonly creates: boolean;
   readonly run: (call: Call<B, Q>) => Promise<A>;
@@ -112,6 +131,7 @@ function convert(schema: TSchema | undefined, value: string): unknown {
     if (value === '' || value === '1' || value === 'true') return true;
     return value === '0' || value === 'false' ? false : value;
   }
+  if (type === 'array') return value === '' ? [] : value.split(',');
   if (type === 'integer' || type === 'number') return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   return value;
 }

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
@@ -7,12 +7,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, Fast
 import type { EngineApi } from '../model/index.ts';
 import { errorAnswer } from './failure.ts';
 import { httpStatus } from './error-table.ts';
-import { type Operation, paramsSchema, parseQuery, querySchema } from './operation.ts';
+import { type MediaType, METRICS_TYPE, type Operation, paramsSchema, parseQuery, querySchema } from './operation.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { endpointRoutes } from './routes/endpoints.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { systemRoutes } from './routes/system.ts';
-import { change, definitions } from './schema/index.ts';
+import { change, definitions, system } from './schema/index.ts';
 
 /** Every path of the API but the OpenAPI document itself. */
 export const OPERATIONS: readonly Operation[] = [
@@ -103,13 +103,17 @@ function addRoute(app: FastifyInstance, operation: Operation, engine: EngineApi,
     method: operation.method,
     url: operation.path,
     schema: routeSchema(operation),
+    ...(operation.bodyLimit === undefined ? {} : { bodyLimit: operation.bodyLimit }),
     ...(operation.id === 'endpointAttach' ? {} : { validatorCompiler: lazyValidators(app) }),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       const query = request.query as Record<string, unknown>;
       const params = request.params as Record<string, string>;
       const value = await operation.run({ engine, params, query, body: request.body, stopping });
       if (operation.answer === undefined) return reply.code(204).send();
-      if (operation.answer === 'stream') return sendStream(reply, value as Readable);
+      if (typeof operation.answer === 'string') {
+        reply.type(operation.answer);
+        return value instanceof Readable ? sendStream(reply, value) : reply.send(value);
+      }
       return reply.code(operation.creates && query['dryRun'] !== true ? 201 : 200).send(value);
     },
   });
@@ -152,11 +156,18 @@ interface Validator {
   errors?: unknown;
 }
 
+const MEDIA: Readonly<Record<MediaType, string>> = {
+  'application/octet-stream': 'Bytes',
+  'application/x-ndjson': 'A JSON object a line, as it happens',
+  [METRICS_TYPE]: 'Metrics',
+};
+
 function successAnswers({ answer, creates }: Operation): Record<string, object> {
   if (answer === undefined) return { 204: { type: 'null', description: 'Done' } };
-  if (answer === 'stream') {
-    const schema = { type: 'string', contentMediaType: 'application/octet-stream' };
-    return { 200: { description: 'Bytes', content: { 'application/octet-stream': { schema } } } };
+  if (typeof answer === 'string') {
+    const schema =
+      answer === 'application/x-ndjson' ? system.engineEvent.ref : { type: 'string', contentMediaType: answer };
+    return { 200: { description: MEDIA[answer], content: { [answer]: { schema } } } };
   }
   return creates
     ? {
@@ -169,7 +180,7 @@ function successAnswers({ answer, creates }: Operation): Record<string, object> 
 function sendStream(reply: FastifyReply, stream: Readable): FastifyReply {
   // Headers go now: the first line of a followed log may be hours away.
   reply.raw.once('pipe', () => reply.raw.flushHeaders());
-  return reply.type('application/octet-stream').send(stream);
+  return reply.send(stream);
 }
 
 function addDocumentRoute(app: FastifyInstance): void {

@@ -3,7 +3,7 @@ import { NetloomError } from '../errors.ts';
 
 /** One request, by its parts. */
 export interface Request {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
 }
@@ -28,6 +28,14 @@ export class Transport {
     if ((response.statusCode ?? 500) >= 400) throw raised(value, response.statusCode ?? 500);
     if (value === undefined) throw badAnswer(`no JSON in the answer to ${request.method} ${request.path}`);
     return value;
+  }
+
+  /** The answer as it is. @throws as `json` */
+  async text(request: Request): Promise<string> {
+    const response = await this.#send(request, this.#agent);
+    const text = await readText(response);
+    if ((response.statusCode ?? 500) >= 400) throw raised(parse(text), response.statusCode ?? 500);
+    return text;
   }
 
   /** The answer as it arrives, on a connection of its own: `destroy` it to stop. */
@@ -107,7 +115,7 @@ function raised(value: unknown, status: number): NetloomError {
     return badAnswer(`status ${status} without an error of netloom`);
   return new NetloomError(code, message, typeof hint === 'string' ? { hint } : {});
 }
-function badAnswer(message: string): NetloomError {
+export function badAnswer(message: string): NetloomError {
   return new NetloomError('EBADANSWER', message, {
     hint: 'does a netloom daemon of this version listen on that socket?',
   });

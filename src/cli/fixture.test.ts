@@ -4,14 +4,21 @@ import type {
   Container,
   ContainerDetail,
   ContainerSpec,
+  DoctorReport,
   Endpoint,
   EndpointSpec,
+  EndpointUpdate,
   EngineApi,
+  EngineEvent,
+  EventFilter,
+  GcReport,
   Network,
   NetworkDetail,
   NetworkSpec,
+  NetworkUpdate,
   Outcome,
   PlanStep,
+  RehearsalStep,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
@@ -65,7 +72,9 @@ export const ENDPOINT: Endpoint = {
   id: hex('e'),
   network: WEB.id,
   container: hex('c'),
+  type: 'veth',
   netns: '/run/netns/blog',
+  netnsId: '4:4026532345',
   ifname: 'eth0',
   hostIfname: 'veth0',
   mac: '02:42:ac:14:00:02',
@@ -78,6 +87,7 @@ export const ENDPOINT: Endpoint = {
     { protocol: 'tcp', hostAddress: '::', hostPort: 8888, containerPort: 80, count: 1 },
     { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5000, containerPort: 53, count: 2 },
   ],
+  rates: { ingress: 0, egress: 0 },
   created: '2026-11-21T07:30:00Z',
   phase: 'ready',
   owner: '',
@@ -129,6 +139,61 @@ const PLAN: readonly PlanStep[] = [
   { object: 'endpoint eth0 of blog', kind: 'link', verb: 'add', command: 'ip link add veth0 type veth peer eth0' },
 ];
 
+export const REPORT: DoctorReport = {
+  time: '2026-11-21T08:00:00.000Z',
+  kernel: '6.1.0',
+  findings: [
+    {
+      check: 'kernel-features',
+      status: 'ok',
+      summary: 'everything is there',
+      evidence: ['nf_tables'],
+      cure: [],
+      object: '',
+    },
+    {
+      check: 'foreign-drops',
+      status: 'failure',
+      summary: 'a rule of Docker drops what is forwarded from and to network web: its containers reach nobody outside',
+      evidence: ['table ip filter, chain FORWARD: policy drop', 'counter packets 12 bytes 720'],
+      cure: ['iptables -I FORWARD -i br-web -j ACCEPT', 'Or set "ip-forward-no-drop": true in daemon.json.'],
+      object: 'network web',
+    },
+    {
+      check: 'clock',
+      status: 'unknown',
+      summary: 'no time server was asked',
+      evidence: [],
+      cure: [],
+      object: '',
+    },
+  ],
+};
+export const GC: GcReport = {
+  reclaimed: ['endpoint eth0 of blog: its namespace is gone'],
+  removed: ['link nl0123456789'],
+  repaired: [],
+  failed: [],
+};
+export const EVENTS: readonly EngineEvent[] = [
+  {
+    time: '2026-11-21T08:00:00.123Z',
+    type: 'network',
+    action: 'create',
+    id: hex('a'),
+    name: 'web',
+    attributes: { driver: 'bridge' },
+  },
+  {
+    time: '2026-11-21T08:00:01.000Z',
+    type: 'repair',
+    action: 'repair',
+    id: '',
+    name: 'link br-web',
+    attributes: { cause: 'link down', object: 'network web' },
+  },
+];
+
 /** An engine that remembers what it was asked and answers from the records above. */
 export class FixtureEngine implements EngineApi {
   readonly calls: [method: string, ...args: unknown[]][] = [];
@@ -136,6 +201,10 @@ export class FixtureEngine implements EngineApi {
   containers: ContainerDetail[] = [BLOG, JOB];
   spawn: SpawnPlan = { file: '/bin/sh', args: ['-c', 'exit 7'], env: { PATH: '/usr/bin:/bin' }, cwd: '/' };
   logs: string[] = ['one\n', 'two\n'];
+  report: DoctorReport = REPORT;
+  garbage: GcReport = GC;
+  /** Held before `events` ends. */
+  until: Promise<unknown> = Promise.resolve();
   closed = 0;
 
   #note(method: string, ...args: unknown[]): void {
@@ -179,6 +248,10 @@ export class FixtureEngine implements EngineApi {
     this.#note('networkPrune', options);
     return this.#outcome([WEB], options);
   }
+  async networkUpdate(ref: string, update: NetworkUpdate, options?: ChangeOptions): Promise<Outcome<Network>> {
+    this.#note('networkUpdate', ref, update, options);
+    return this.#outcome(this.#network(ref), options);
+  }
   async networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     this.#note('networkConnect', container, spec, options);
     return this.#outcome(ENDPOINT, options);
@@ -191,9 +264,9 @@ export class FixtureEngine implements EngineApi {
     this.#note('containerCreate', spec, options);
     return this.#outcome(BLOG, options);
   }
-  async containerStart(ref: string): Promise<ContainerDetail> {
-    this.#note('containerStart', ref);
-    return this.#container(ref);
+  async containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    this.#note('containerStart', ref, options);
+    return this.#outcome(this.#container(ref), options);
   }
   async containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
     this.#note('containerSpawnPlan', ref, options);
@@ -210,13 +283,25 @@ export class FixtureEngine implements EngineApi {
   async containerInspect(ref: string): Promise<ContainerDetail> {
     return this.#container(ref);
   }
-  async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
+  async containerStop(
+    ref: string,
+    options?: ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<Outcome<ContainerDetail>> {
     this.#note('containerStop', ref, options);
-    return this.#container(ref);
+    return this.#outcome(this.#container(ref), options);
   }
-  async containerKill(ref: string, signal: string): Promise<void> {
-    this.#note('containerKill', ref, signal);
+  async containerKill(ref: string, signal: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    this.#note('containerKill', ref, signal, options);
+    return this.#outcome(this.#container(ref), options);
+  }
+  async containerUpdate(
+    ref: string,
+    update: EndpointUpdate & { readonly network?: string },
+    options?: ChangeOptions,
+  ): Promise<Outcome<Endpoint>> {
+    this.#note('containerUpdate', ref, update, options);
     this.#container(ref);
+    return this.#outcome(ENDPOINT, options);
   }
   async containerWait(ref: string): Promise<number> {
     return this.#container(ref).state.exitCode;
@@ -248,6 +333,35 @@ export class FixtureEngine implements EngineApi {
   }
   async endpointList(): Promise<readonly Endpoint[]> {
     return [ENDPOINT];
+  }
+  async endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    this.#note('endpointUpdate', id, update, options);
+    return this.#outcome(ENDPOINT, options);
+  }
+  async rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
+    this.#note('rehearse', steps);
+    return steps.map(() => PLAN);
+  }
+  async gc(options?: ChangeOptions): Promise<Outcome<GcReport>> {
+    this.#note('gc', options);
+    return this.#outcome(this.garbage, options);
+  }
+  async doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport> {
+    this.#note('doctor', options);
+    const findings = this.report.findings.filter(
+      ({ check }) => (options?.checks ?? []).length === 0 || options?.checks?.includes(check) === true,
+    );
+    return { ...this.report, findings };
+  }
+  async *events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent> {
+    this.#note('events', filter);
+    yield* EVENTS.filter(({ type }) => filter?.types === undefined || filter.types.includes(type));
+    const aborted = Promise.withResolvers<void>();
+    signal?.addEventListener('abort', () => aborted.resolve(), { once: true });
+    await Promise.race([this.until, aborted.promise]);
+  }
+  async metrics(): Promise<string> {
+    return '# HELP netloom_endpoints Endpoints.\n# TYPE netloom_endpoints gauge\nnetloom_endpoints 1\n';
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.closed++;

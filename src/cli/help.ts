@@ -3,6 +3,8 @@ import { TOPICS, kebab } from './command.ts';
 import type { Io } from './context.ts';
 import { EXIT } from './errors.ts';
 import { GLOBAL_FLAGS } from './flags.ts';
+import { isStyled } from './output/style.ts';
+import { wrap } from './output/wrap.ts';
 
 const LEFT = 7;
 
@@ -146,7 +148,7 @@ class Page {
     const columns =
       Number.isInteger(asked) && asked >= 40 ? asked : io.stdout.isTTY === true ? (io.stdout.columns ?? 80) : 80;
     this.#width = Math.min(100, Math.max(40, columns));
-    this.#bold = io.stdout.isTTY === true && (io.env['NO_COLOR'] ?? '') === '' && io.env['TERM'] !== 'dumb';
+    this.#bold = isStyled(io.stdout, io.env);
   }
 
   heading(text: string): void {
@@ -182,17 +184,4 @@ class Page {
   text(): string {
     return `${this.#lines.join('\n')}\n`;
   }
-}
-
-function wrap(text: string, width: number, indent: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && indent + line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  lines.push(line);
-  return lines.map((each) => ' '.repeat(indent) + each);
 }

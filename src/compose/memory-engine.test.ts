@@ -11,6 +11,8 @@ import type {
   Network,
   NetworkSpec,
   Outcome,
+  PlanStep,
+  RehearsalStep,
 } from '../model/index.ts';
 
 /**
@@ -78,6 +80,54 @@ export class MemoryEngine implements EngineApi {
   containerExited: () => Promise<never> = absent;
   endpointAttach: () => Promise<never> = absent;
   endpointDetach: () => Promise<never> = absent;
+  networkUpdate: () => Promise<never> = absent;
+  containerUpdate: () => Promise<never> = absent;
+  endpointUpdate: () => Promise<never> = absent;
+  gc: () => Promise<never> = absent;
+  doctor: () => Promise<never> = absent;
+  metrics: () => Promise<never> = absent;
+  events(): never {
+    throw new Error('not part of this fixture');
+  }
+
+  /** Does the steps and puts everything back. */
+  async rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
+    const before = { calls: [...this.calls], networks: [...this.networks], containers: [...this.containers] };
+    const plans: (readonly PlanStep[])[] = [];
+    try {
+      for (const [index, step] of steps.entries()) {
+        try {
+          plans.push((await this.#perform(step)).plan ?? []);
+        } catch (error) {
+          const { code, message } = error as NetloomError;
+          const what = 'spec' in step ? step.spec.name : step.ref;
+          throw new NetloomError(code, `step ${index + 1} (${step.verb} ${what}): ${message}`);
+        }
+      }
+    } finally {
+      for (const key of ['calls', 'networks', 'containers'] as const)
+        this[key].splice(0, this[key].length, ...(before[key] as never[]));
+    }
+    this.calls.push(`rehearse ${steps.length}`);
+    return plans;
+  }
+  #perform(step: RehearsalStep): Promise<Outcome<unknown>> {
+    const options = { explain: true };
+    switch (step.verb) {
+      case 'networkCreate':
+        return this.networkCreate(step.spec, options);
+      case 'networkRemove':
+        return this.networkRemove(step.ref, options);
+      case 'containerCreate':
+        return this.containerCreate(step.spec, options);
+      case 'containerStart':
+        return this.containerStart(step.ref, options);
+      case 'containerStop':
+        return this.containerStop(step.ref, options);
+      case 'containerRemove':
+        return this.containerRemove(step.ref, { ...options, force: step.force === true });
+    }
+  }
 
   async containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
     // as with the kernel, others get their turn in between
@@ -113,7 +163,7 @@ export class MemoryEngine implements EngineApi {
     const made = this.#withEndpoints(container);
     return this.#change(options, `create ${name}`, made, () => void this.containers.push(made));
   }
-  async containerStart(ref: string): Promise<ContainerDetail> {
+  async containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
     await new Promise((resolve) => setImmediate(resolve));
     const container = this.#container(ref);
     this.#failIfTold(`start ${container.name}`);
@@ -122,7 +172,7 @@ export class MemoryEngine implements EngineApi {
     this.#replace(container, this.#withEndpoints(this.#inState(container, 'running', 0)));
     const status = this.endsWith.get(container.name);
     if (status !== undefined) this.end(container.name, status);
-    return this.#container(ref);
+    return this.#explained(options, `start ${container.name}`, this.#container(ref));
   }
   async containerList(): Promise<readonly ContainerDetail[]> {
     return [...this.containers];
@@ -130,12 +180,15 @@ export class MemoryEngine implements EngineApi {
   async containerInspect(ref: string): Promise<ContainerDetail> {
     return this.#container(ref);
   }
-  async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
+  async containerStop(
+    ref: string,
+    options?: ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<Outcome<ContainerDetail>> {
     const container = this.#container(ref);
-    if (container.state.status !== 'running') return container;
+    if (container.state.status !== 'running') return { value: container };
     this.calls.push(`stop ${container.name} ${options?.timeoutSeconds ?? ''}`.trim());
     this.end(ref, 143);
-    return this.#container(ref);
+    return this.#explained(options, `stop ${container.name}`, this.#container(ref));
   }
   async containerWait(ref: string): Promise<number> {
     const { id, state } = this.#container(ref);
@@ -178,6 +231,10 @@ export class MemoryEngine implements EngineApi {
     return Object.fromEntries(this.containers.map((container) => [container.name, container.state.status]));
   }
 
+  #explained<T>(options: ChangeOptions | undefined, call: string, value: T): Outcome<T> {
+    if (options?.explain !== true) return { value };
+    return { value, plan: [{ object: call, kind: 'link', verb: 'add', command: call }] };
+  }
   #change<T>(options: ChangeOptions | undefined, call: string, value: T, act: () => void): Outcome<T> {
     const plan = [{ object: call, kind: 'link', verb: 'add' as const, command: call }];
     if (options?.dryRun === true) return { value, plan };
@@ -192,7 +249,9 @@ export class MemoryEngine implements EngineApi {
         id: this.#id(),
         network,
         container: container.id,
+        type: 'veth' as const,
         netns: container.netns,
+        netnsId: '',
         ifname: 'eth0',
         hostIfname: '',
         mac: '',
@@ -204,6 +263,7 @@ export class MemoryEngine implements EngineApi {
         aliases: spec.aliases ?? [],
         gatewayPriority: 0,
         ports: [],
+        rates: { ingress: 0, egress: 0 },
         created: '',
         phase: 'ready',
         owner: '',

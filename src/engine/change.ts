@@ -3,6 +3,7 @@ import type { ChangeOptions, Outcome, PlanStep } from '../model/index.ts';
 import type { Tx } from '../store/index.ts';
 import { apply, type Change, remove } from './apply.ts';
 import type { Core } from './core.ts';
+import type { NewEvent } from './events.ts';
 import type { KernelScope } from './kernel.ts';
 import { KEYS } from './records.ts';
 
@@ -14,24 +15,18 @@ export interface Decision<T> {
    */
   readonly key: string;
   readonly value: T;
+  /** What to tell whoever listens, once all of it is done. */
+  readonly tells?: readonly NewEvent[];
   /** In order: additions and changes as given, and deletions as `removalOf` makes them. */
   readonly changes: readonly Change[];
-  /** What is beside the kernel, files, before it is touched; and their end, when it has refused. */
+  /** What is beside the kernel, files: before it is touched; their end, when it has refused; when it has done all. */
   readonly prepare?: () => void;
   readonly cleanup?: () => void;
+  readonly finish?: () => void;
   /** The kernel is as wanted: what the store says from now on. */
-  settle(tx: Tx): Promise<T>;
+  settle(tx: Tx, kernel: KernelScope): Promise<T>;
   /** The kernel refused and is as before: take back what the first transaction wrote. */
   revert(tx: Tx): Promise<void>;
-}
-
-/** Carries a decision out of a transaction that must leave no trace. */
-class DryRun<T> extends Error {
-  readonly decision: Decision<T>;
-  constructor(decision: Decision<T>) {
-    super('dry run');
-    this.decision = decision;
-  }
 }
 
 /**
@@ -44,25 +39,29 @@ export async function change<T>(
   decide: (tx: Tx, kernel: KernelScope) => Promise<Decision<T>>,
 ): Promise<Outcome<T>> {
   using kernel = core.kernel.scope();
-  const decision = await record(core, options?.dryRun === true, (tx) => decide(tx, kernel));
-  const plan = options?.dryRun || options?.explain ? { plan: decision.changes.map(stepOf) } : {};
-  if (options?.dryRun) return { value: decision.value, ...plan };
+  const decision = await record(core, (tx) => decide(tx, kernel));
+  const changes = core.stage ? core.stage.take(decision.changes) : decision.changes;
+  const plan = options?.explain ? { plan: changes.map(stepOf) } : {};
   const pending = pendingKey(core.id, decision.key);
-  try {
-    decision.prepare?.();
-    await carryOutIn(core, kernel, decision.changes);
-  } catch (error) {
-    decision.cleanup?.();
-    await core.store.transact(async (tx) => {
-      await decision.revert(tx);
-      if (decision.key !== '') await tx.delete(pending);
-    });
-    throw error;
+  if (!core.stage) {
+    try {
+      decision.prepare?.();
+      await carryOutIn(core, kernel, changes);
+    } catch (error) {
+      decision.cleanup?.();
+      await core.store.transact(async (tx) => {
+        await decision.revert(tx);
+        if (decision.key !== '') await tx.delete(pending);
+      });
+      throw error;
+    }
   }
+  if (!core.stage) decision.finish?.();
   const value = await core.store.transact(async (tx) => {
     if (decision.key !== '') await tx.delete(pending);
-    return decision.settle(tx);
+    return decision.settle(tx, kernel);
   });
+  if (!core.stage) for (const event of decision.tells ?? []) core.events.publish(event);
   return { value, ...plan };
 }
 
@@ -70,18 +69,12 @@ export function pendingKey(engine: string, key: string): string {
   return `${KEYS.pending}${engine}/${key}`;
 }
 
-async function record<T>(core: Core, dryRun: boolean, decide: (tx: Tx) => Promise<Decision<T>>): Promise<Decision<T>> {
-  try {
-    return await core.store.transact(async (tx) => {
-      const decision = await decide(tx);
-      if (dryRun) throw new DryRun(decision);
-      if (decision.key !== '') await tx.put(pendingKey(core.id, decision.key), 1);
-      return decision;
-    });
-  } catch (error) {
-    if (error instanceof DryRun) return error.decision as Decision<T>;
-    throw error;
-  }
+async function record<T>(core: Core, decide: (tx: Tx) => Promise<Decision<T>>): Promise<Decision<T>> {
+  return await core.store.transact(async (tx) => {
+    const decision = await decide(tx);
+    if (decision.key !== '') await tx.put(pendingKey(core.id, decision.key), 1);
+    return decision;
+  });
 }
 
 /** Applies changes; deletions, which all belong together, go last and run to their end whatever fails. */

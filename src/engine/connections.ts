@@ -12,7 +12,7 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { change, type Decision } from './change.ts';
 import { exclusively } from './containers.ts';
 import type { Core } from './core.ts';
-import { planAttach, planDetach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
+import { endpointEvent, planAttach, planDetach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
 import { refreshHosts } from './hosts.ts';
 import { DEFAULT_NETWORK, ensureDefaultNetwork, withPlan } from './networks.ts';
 import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
@@ -26,10 +26,9 @@ export async function networkConnect(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const spec = parseEndpointSpec(given);
-  const first = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   return await exclusively(core, ref, async (id) => {
     const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
-      await first?.plant?.(tx);
       const container = connectable(await findContainer(tx, id));
       const network = await findNetwork(tx, spec.network);
       if ((await specsOn(tx, container, network)).length > 0) {
@@ -67,6 +66,7 @@ export async function networkConnect(
       return {
         key: `endpoint/${plan.endpoint.id}`,
         value: plan.endpoint,
+        tells: [endpointEvent('attach', plan.endpoint, network, workload)],
         changes: plan.changes,
         async settle(tx) {
           // not before: where we die in the middle, the endpoint is taken back, and must not come at the next start
@@ -76,7 +76,7 @@ export async function networkConnect(
         revert: (tx) => revertAttach(tx, plan, workload),
       };
     });
-    if (!options?.dryRun) await refreshHosts(core, [outcome.value.network]);
+    await refreshHosts(core, [outcome.value.network]);
     return withPlan(outcome, first);
   });
 }
@@ -124,7 +124,7 @@ export async function networkDisconnect(
         },
       };
     });
-    if (!options?.dryRun) await refreshHosts(core, [outcome.value.network], id);
+    await refreshHosts(core, [outcome.value.network], id);
     return outcome;
   });
 }
@@ -163,7 +163,9 @@ function noEndpoint(container: Container, network: Network): Endpoint {
     id: '',
     network: network.id,
     container: container.id,
+    type: 'veth',
     netns: container.netns,
+    netnsId: '',
     ifname: '',
     hostIfname: '',
     mac: '',
@@ -172,6 +174,7 @@ function noEndpoint(container: Container, network: Network): Endpoint {
     aliases: [],
     gatewayPriority: 0,
     ports: [],
+    rates: { ingress: 0, egress: 0 },
     created: container.created,
     phase: 'ready',
     owner: '',

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import { NetloomError } from '../errors.ts';
+import { quote, runIn } from '../facts/index.ts';
 import {
   type ChangeOptions,
   type Container,
@@ -8,6 +8,7 @@ import {
   newId,
   type Outcome,
   parseContainerSpec,
+  type PlanStep,
   randomName,
   type SpawnPlan,
 } from '../model/index.ts';
@@ -22,13 +23,14 @@ import {
   exitStatus,
   forgetRun,
   signalContainer,
+  signalNumber,
   spawnPlan,
   startDetached,
   stateOf,
   stop,
 } from './process.ts';
 import { endpointsOf, findContainer, KEYS } from './records.ts';
-import { bringUp, isUp, lenderOf, takeDown } from './sandbox.ts';
+import { bringUp, containerEvent, isThere, isUp, lenderOf, takeDown } from './sandbox.ts';
 
 /** How long a stopping container's command has after SIGTERM, seconds. */
 const STOP_TIMEOUT = 10;
@@ -42,11 +44,10 @@ export async function containerCreate(
   const parts = parseContainerSpec(spec, { id, name: randomName(core.random) });
   await core.store.read((tx) => requireFreeName(tx, parts.name)); // before the default network is made for it
   const wantsDefault = parts.networks.some((n) => n.network === DEFAULT_NETWORK);
-  const first = wantsDefault ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = wantsDefault ? await ensureDefaultNetwork(core, options) : [];
   // whoever finds it in the store meanwhile waits until it is whole
   return await core.turns.run(id, async () => {
     const outcome = await change(core, options, async (tx) => {
-      await first?.plant?.(tx);
       await requireFreeName(tx, parts.name);
       await tx.create(KEYS.containerNames + parts.name, id);
       const container: Container = {
@@ -59,7 +60,7 @@ export async function containerCreate(
       };
       return await bringUp(core, tx, container, false);
     });
-    if (!options?.dryRun) await refreshHosts(core, networksOf(outcome.value));
+    await refreshHosts(core, networksOf(outcome.value));
     return withPlan(outcome, first);
   });
 }
@@ -79,17 +80,25 @@ export async function containerList(core: Core, all: boolean): Promise<readonly 
   });
 }
 
-export async function containerStart(core: Core, ref: string): Promise<ContainerDetail> {
+export async function containerStart(
+  core: Core,
+  ref: string,
+  options?: ChangeOptions,
+): Promise<Outcome<ContainerDetail>> {
   return await exclusively(core, ref, async (id) => {
-    const { container, lender } = await startable(core, id);
-    try {
-      await startDetached(core, container, lender);
-    } catch (error) {
-      // a command that cannot be run has ended
-      await ended(core, container);
-      throw error;
+    const { container, lender, plan } = await startable(core, id, options);
+    if (!core.stage) {
+      try {
+        await startDetached(core, container, lender);
+      } catch (error) {
+        // a command that cannot be run has ended
+        await ended(core, container);
+        throw error;
+      }
     }
-    return await containerInspect(core, id);
+    if (!core.stage) core.events.publish(containerEvent('start', container));
+    const steps = [...plan, startStep(container)];
+    return { value: await containerInspect(core, id), ...(options?.explain ? { plan: steps } : {}) };
   });
 }
 
@@ -112,19 +121,31 @@ export async function containerExecPlan(core: Core, ref: string, command: readon
 export async function containerStop(
   core: Core,
   ref: string,
-  timeoutSeconds: number = STOP_TIMEOUT,
-): Promise<ContainerDetail> {
+  options?: ChangeOptions & { readonly timeoutSeconds?: number },
+): Promise<Outcome<ContainerDetail>> {
   const container = await find(core, ref);
-  await stop(core, container, timeoutSeconds);
+  const signals = signalSteps(core, container, 'SIGTERM');
+  if (!core.stage) await stop(core, container, options?.timeoutSeconds ?? STOP_TIMEOUT);
   const state = stateOf(core.paths, container);
-  await containerExited(core, container.id);
+  const plan = await endedOnce(core, container.id, options);
   // one that asked to be removed at its end is gone by now
-  return await unlessGone(containerInspect(core, container.id), { ...container, state, endpoints: [] });
+  const value = await unlessGone(containerInspect(core, container.id), { ...container, state, endpoints: [] });
+  return { value, ...(options?.explain ? { plan: [...signals, ...plan] } : {}) };
 }
 
-export async function containerKill(core: Core, ref: string, signal: string): Promise<void> {
+export async function containerKill(
+  core: Core,
+  ref: string,
+  signal: string,
+  options?: ChangeOptions,
+): Promise<Outcome<ContainerDetail>> {
   const container = await find(core, ref);
-  if (!signalContainer(core, container, signal)) throw notRunning(container);
+  const plan = signalSteps(core, container, signal);
+  if (plan.length === 0 || (!core.stage && !signalContainer(core, container, signal))) throw notRunning(container);
+  // its end, where the signal brings it, is noticed by whoever watches it
+  const gone: ContainerDetail = { ...container, state: stateOf(core.paths, container), endpoints: [] };
+  const value = await unlessGone(containerInspect(core, container.id), gone);
+  return { value, ...(options?.explain ? { plan } : {}) };
 }
 
 export async function containerWait(core: Core, ref: string): Promise<number> {
@@ -133,15 +154,21 @@ export async function containerWait(core: Core, ref: string): Promise<number> {
 
 /** The command has ended: endpoints and namespace go; the record stays unless it asked to go, too. */
 export async function containerExited(core: Core, ref: string): Promise<void> {
-  await unlessGone(
+  await endedOnce(core, ref);
+}
+
+async function endedOnce(core: Core, ref: string, options?: ChangeOptions): Promise<readonly PlanStep[]> {
+  return await unlessGone(
     exclusively(core, ref, async (id) => {
       const container = await find(core, id);
-      const { status } = stateOf(core.paths, container);
+      const { status, exitCode } = stateOf(core.paths, container);
       // started again meanwhile, or about to be; what is removed at its end is never started twice
-      if (status === 'running' || (status === 'created' && !container.autoRemove)) return;
-      await ended(core, container);
+      if (!core.stage && (status === 'running' || (status === 'created' && !container.autoRemove))) return [];
+      const died = containerEvent('die', container, { exitCode: String(exitCode) });
+      if (!core.stage && (status === 'exited' || status === 'dead')) core.events.publish(died);
+      return await ended(core, container, options);
     }),
-    undefined,
+    [],
   );
 }
 
@@ -158,9 +185,10 @@ export async function containerRemove(
         hint: 'stop it first, or use rm --force',
       });
     }
+    const signals = signalSteps(core, container, 'SIGKILL');
     // with the lock: nobody starts it again in between
-    if (!options?.dryRun) await stop(core, container, 0);
-    return await takeDown(core, await find(core, id), false, options);
+    if (!core.stage) await stop(core, container, 0);
+    return withPlan(await takeDown(core, await find(core, id), false, options), signals);
   });
   // one that removes itself at its end may have been faster
   return options?.force ? await unlessGone(remove, { value: container }) : await remove;
@@ -173,10 +201,7 @@ export async function exclusively<T>(core: Core, ref: string, body: (id: string)
 }
 
 /** Makes sure that a container has what its command needs, and forgets its last run. */
-async function startable(
-  core: Core,
-  id: string,
-): Promise<{ readonly container: Container; readonly lender: Container }> {
+async function startable(core: Core, id: string, options?: ChangeOptions): Promise<Startable> {
   const { container, up } = await core.store.read(async (tx) => {
     const container = await findContainer(tx, id);
     return { container, up: await isUp(tx, container) };
@@ -184,24 +209,47 @@ async function startable(
   if (stateOf(core.paths, container).status === 'running') {
     throw new NetloomError('ECONTAINERRUNNING', `container "${container.name}" is running already`);
   }
-  const whole = up && container.mode.kind !== 'container' && (container.netns === '' || existsSync(container.netns));
+  const whole = up && container.mode.kind !== 'container' && (container.netns === '' || isThere(core, container.netns));
+  const plan: PlanStep[] = [];
   if (!whole) {
     // what there may be is half of it: left by an engine that died, or by somebody who took the namespace away
-    if (up || container.phase !== 'ready') await takeDown(core, container, true);
-    const { value } = await change(core, undefined, async (tx) => bringUp(core, tx, await findContainer(tx, id), true));
-    await refreshHosts(core, networksOf(value));
+    if (up || container.phase !== 'ready') plan.push(...((await takeDown(core, container, true, options)).plan ?? []));
+    const outcome = await change(core, options, async (tx) => bringUp(core, tx, await findContainer(tx, id), true));
+    plan.push(...(outcome.plan ?? []));
+    await refreshHosts(core, networksOf(outcome.value));
   }
-  forgetRun(core, container);
+  if (!core.stage) forgetRun(core, container);
   return await core.store.read(async (tx) => {
     const container = await findContainer(tx, id);
-    return { container, lender: await lenderOf(tx, container) };
+    return { container, lender: await lenderOf(tx, container), plan };
   });
 }
+interface Startable {
+  readonly container: Container;
+  readonly lender: Container;
+  /** What was missing, where a plan was asked for. */
+  readonly plan: readonly PlanStep[];
+}
 
-async function ended(core: Core, container: Container): Promise<void> {
+async function ended(core: Core, container: Container, options?: ChangeOptions): Promise<readonly PlanStep[]> {
   const up = await core.store.read((tx) => isUp(tx, container));
-  if (container.autoRemove) await takeDown(core, container, false);
-  else if (up || container.phase !== 'ready') await takeDown(core, container, true);
+  if (!container.autoRemove && !up && container.phase === 'ready') return [];
+  return (await takeDown(core, container, !container.autoRemove, options)).plan ?? [];
+}
+
+/** The command itself, as a step of an explanation. */
+function startStep(container: Container): PlanStep {
+  const command = runIn(container.netns, container.command.map(quote).join(' '));
+  return { object: `container ${container.name}`, kind: 'process', verb: 'add', command };
+}
+
+/** The signal to a command; none where it does not run. @throws NetloomError EBADSIGNAL */
+function signalSteps(core: Core, container: Container, signal: string): PlanStep[] {
+  const number = signalNumber(signal);
+  const { status, pid } = stateOf(core.paths, container);
+  if (status !== 'running') return [];
+  const command = `kill -${number} ${pid}`;
+  return [{ object: `container ${container.name}`, kind: 'process', verb: 'delete', command }];
 }
 
 async function requireFreeName(tx: ReadTx, name: string): Promise<void> {

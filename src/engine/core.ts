@@ -1,11 +1,15 @@
 import type { Pool } from '../ipam/index.ts';
+import type { Meter } from '../metrics/index.ts';
 import type { RandomSource } from '../model/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Change } from './apply.ts';
+import type { EventHub } from './events.ts';
 import type { Kernel } from './kernel.ts';
-import type { KeyedMutex } from './mutex.ts';
+import type { Turns } from './mutex.ts';
 import type { Paths } from './paths.ts';
 import type { Reaper } from './reaper.ts';
+import type { Stage } from './rehearse.ts';
+import type { Services } from './services.ts';
 
 /** What every part of one engine shares. */
 export interface Core {
@@ -20,7 +24,7 @@ export interface Core {
    * Changes of one container go one after another, in whichever process: by its id. So do definitions and removals of
    * networks, all of them, since the first brings the shared rule set and the last takes it.
    */
-  readonly turns: KeyedMutex;
+  readonly turns: Turns;
   readonly paths: Paths;
   /** Where automatic subnets come from. */
   readonly pools: readonly Pool[];
@@ -30,4 +34,12 @@ export interface Core {
   readonly exitCommand: readonly string[];
   /** Test seam for faults: called after each fact has reached the kernel. */
   readonly onFact: ((change: Change) => void) | undefined;
+  /** Set in a dry run: nothing but the store, which forgets it again, is changed. */
+  readonly stage?: Stage;
+  /** What this engine did and saw, for whoever listens. */
+  readonly events: EventHub;
+  /** Counts what it does, where somebody wants to know. */
+  readonly meter: Meter;
+  /** What a resident engine runs beside; undefined in any other. */
+  services: Services | undefined;
 }

@@ -2,6 +2,7 @@ import { macFor, parseIp, type Prefix } from '../addr/index.ts';
 import { bridgeDriver, bridgeOptions, defaultRoutes, objectOf } from '../drivers/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
 import type { Fact } from '../facts/index.ts';
+import { netnsId } from '../kernel/index.ts';
 import { leaseAddresses, releaseAddress } from '../ipam/index.ts';
 import {
   type AttachSpec,
@@ -9,6 +10,7 @@ import {
   type Container,
   type Endpoint,
   type EndpointSpec,
+  formatPort,
   type Network,
   newId,
   type Outcome,
@@ -20,6 +22,7 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
+import type { NewEvent } from './events.ts';
 import {
   applyNetwork,
   appliedKey,
@@ -47,13 +50,12 @@ export async function endpointAttach(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
-  const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : undefined;
+  const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
   let plan: AttachPlan | undefined;
   const attempt = (): Promise<Outcome<Endpoint>> =>
     change(core, options, async (tx, kernel) => {
       kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
-      await first?.plant?.(tx);
       plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
       if (plan.bridgeIndex !== 0) kernel.indices.set('', bridgeOptions(plan.network).bridge, plan.bridgeIndex);
       return attachDecision(plan, workload);
@@ -139,7 +141,9 @@ export async function planAttach(
     id,
     network: network.id,
     container: workload.container,
+    type: 'veth',
     netns: workload.netns,
+    netnsId: '',
     ifname: spec.ifname ?? freeIfname(siblings),
     hostIfname: `ve${id.slice(0, 11)}`,
     mac: spec.mac ?? macOf(leases),
@@ -156,6 +160,7 @@ export async function planAttach(
       bridgeOptions(network).hostBinding,
       core.random,
     ),
+    rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
     created: core.now().toISOString(),
     phase: 'creating',
     owner: core.id,
@@ -189,7 +194,7 @@ export async function planAttach(
 
 /** What the end of a successful attachment writes. */
 export async function settleAttach(tx: Tx, plan: AttachPlan): Promise<Endpoint> {
-  const ready: Endpoint = { ...plan.endpoint, phase: 'ready', owner: '' };
+  const ready: Endpoint = { ...plan.endpoint, netnsId: netnsId(plan.endpoint.netns), phase: 'ready', owner: '' };
   await tx.put(KEYS.endpoints + ready.id, ready);
   if (plan.applies) await tx.put(appliedKey(plan.network), 0);
   return ready;
@@ -217,9 +222,30 @@ function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint
   return {
     key: '',
     value: plan.endpoint,
+    tells: [endpointEvent('attach', plan.endpoint, plan.network, workload)],
     changes: plan.changes,
     settle: (tx) => settleAttach(tx, plan),
     revert: (tx) => revertAttach(tx, plan, workload),
+  };
+}
+
+export function endpointEvent(
+  action: string,
+  endpoint: Endpoint,
+  network: Network | undefined,
+  workload: Workload,
+): NewEvent {
+  return {
+    type: 'endpoint',
+    action,
+    id: endpoint.id,
+    name: `${endpoint.ifname} of ${workload.name}`,
+    attributes: {
+      network: network?.name ?? '',
+      addresses: endpoint.addresses.join(' '),
+      mac: endpoint.mac,
+      ...(endpoint.ports.length > 0 && { ports: endpoint.ports.map(formatPort).join(' ') }),
+    },
   };
 }
 
@@ -238,6 +264,7 @@ export async function planDetach(
   return {
     key: `endpoint/${endpoint.id}`,
     value: removing,
+    tells: [endpointEvent('detach', endpoint, network, workload)],
     changes: [
       // the workload keeps a default route: the old one goes first, by itself
       ...(moves.length > 0 ? defaultRoutes(endpoint, '').map((fact): Change => ({ verb: 'delete', fact })) : []),

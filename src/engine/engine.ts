@@ -5,19 +5,28 @@ import { join } from 'node:path';
 import { hasCode, NetloomError } from '../errors.ts';
 import { DEFAULT_POOLS, type Pool, ulaPool } from '../ipam/index.ts';
 import { FileLock, Netns } from '../kernel/index.ts';
+import { type Meter, NO_METER } from '../metrics/index.ts';
 import type {
   AttachSpec,
   ChangeOptions,
   Container,
   ContainerDetail,
   ContainerSpec,
+  DoctorReport,
   Endpoint,
   EndpointSpec,
+  EndpointUpdate,
   EngineApi,
+  EngineEvent,
+  EventFilter,
+  GcReport,
   Network,
   NetworkDetail,
   NetworkSpec,
+  NetworkUpdate,
   Outcome,
+  PlanStep,
+  RehearsalStep,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
@@ -28,15 +37,22 @@ import type { Change } from './apply.ts';
 import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
+import { examine } from './doctor.ts';
 import * as endpoints from './endpoints.ts';
+import { EventHub } from './events.ts';
+import { collect } from './gc.ts';
 import { Kernel } from './kernel.ts';
 import { readLog } from './log.ts';
+import { exposition } from './metrics.ts';
 import * as networks from './networks.ts';
 import { DEFAULT_PATHS, type Paths } from './paths.ts';
 import { Reaper } from './reaper.ts';
+import { rehearse, rehearseSteps } from './rehearse.ts';
 import { endpointsOn, findNetwork } from './records.ts';
 import { needsRecovery, recover, type Recovery } from './recover.ts';
 import { KeyedMutex } from './mutex.ts';
+import { Services } from './services.ts';
+import * as updates from './updates.ts';
 
 export interface EngineOptions extends Partial<Paths> {
   /** The host namespace to manage; default: this process's own. The engine closes it. */
@@ -45,8 +61,11 @@ export interface EngineOptions extends Partial<Paths> {
   readonly pools?: readonly Pool[];
   /** Run by the process shim when a container's command has ended, with the id added. Empty: nobody calls. */
   readonly exitCommand?: readonly string[];
-  /** Compare the kernel with the store at the start, not only after a crash: what a daemon does. */
-  readonly reconcile?: boolean;
+  /**
+   * Stay and look after everything: compare the kernel with the store at the start and whenever it changes, answer names,
+   * keep leases. What a daemon does; one engine on a store at a time.
+   */
+  readonly resident?: boolean;
   /** Who runs it, for `version`. */
   readonly mode?: VersionInfo['mode'];
   /** Called after each fact has reached the kernel: how the fault tests die at every step. */
@@ -58,7 +77,15 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const paths: Paths = { ...DEFAULT_PATHS, ...definedPaths(options) };
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openEmbeddedStore(paths));
-  const kernel = stack.use(new Kernel(options.netns ?? Netns.current()));
+  const meter: Meter = options.resident ? new (await import('../metrics/prometheus.ts')).PrometheusMeter() : NO_METER;
+  const kernel = stack.use(
+    new Kernel(
+      options.netns ?? Netns.current(),
+      options.resident
+        ? (family, lane, seconds) => meter.observe('netloom_kernel_call_duration_seconds', { family, lane }, seconds)
+        : undefined,
+    ),
+  );
   const reaper = stack.use(openReaper(kernel));
   const id = newId(randomBytes).slice(0, 16);
   mkdirSync(join(paths.runDir, 'engines'), { recursive: true, mode: 0o700 });
@@ -78,9 +105,13 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     random: pooled(randomBytes),
     exitCommand: options.exitCommand ?? [],
     onFact: options.onFact,
+    events: stack.use(new EventHub()),
+    meter,
+    services: undefined,
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };
-  if (options.reconcile || (await needsRecovery(core))) recovery = await recover(core);
+  if (options.resident || (await needsRecovery(core))) recovery = await recover(core);
+  if (options.resident) core.services = stack.use(await Services.start(core));
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }
 
@@ -105,7 +136,7 @@ export class Engine implements EngineApi {
   }
 
   networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
-    return networks.networkCreate(this.#core, spec, options);
+    return this.#change('networkCreate', options, (core, wishes) => networks.networkCreate(core, spec, wishes));
   }
   networkList(): Promise<readonly Network[]> {
     return networks.networkList(this.#core);
@@ -119,23 +150,30 @@ export class Engine implements EngineApi {
     });
   }
   networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
-    return networks.networkRemove(this.#core, ref, options);
+    return this.#change('networkRemove', options, (core, wishes) => networks.networkRemove(core, ref, wishes));
   }
   networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>> {
-    return networks.networkPrune(this.#core, options);
+    return this.#change('networkPrune', options, (core, wishes) => networks.networkPrune(core, wishes));
+  }
+  networkUpdate(ref: string, update: NetworkUpdate, options?: ChangeOptions): Promise<Outcome<Network>> {
+    return this.#change('networkUpdate', options, (core, wishes) => updates.networkUpdate(core, ref, update, wishes));
   }
   networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return connections.networkConnect(this.#core, container, spec, options);
+    return this.#change('networkConnect', options, (core, wishes) =>
+      connections.networkConnect(core, container, spec, wishes),
+    );
   }
   networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return connections.networkDisconnect(this.#core, container, network, options);
+    return this.#change('networkDisconnect', options, (core, wishes) =>
+      connections.networkDisconnect(core, container, network, wishes),
+    );
   }
 
   containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
-    return containers.containerCreate(this.#core, spec, options);
+    return this.#change('containerCreate', options, (core, wishes) => containers.containerCreate(core, spec, wishes));
   }
-  containerStart(ref: string): Promise<ContainerDetail> {
-    return containers.containerStart(this.#core, ref);
+  containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    return this.#change('containerStart', options, (core, wishes) => containers.containerStart(core, ref, wishes));
   }
   containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
     return containers.containerSpawnPlan(this.#core, ref, options.foreground);
@@ -149,17 +187,31 @@ export class Engine implements EngineApi {
   containerInspect(ref: string): Promise<ContainerDetail> {
     return containers.containerInspect(this.#core, ref);
   }
-  containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail> {
-    return containers.containerStop(this.#core, ref, options?.timeoutSeconds);
+  containerStop(
+    ref: string,
+    options?: ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<Outcome<ContainerDetail>> {
+    return this.#change('containerStop', options, (core, wishes) => containers.containerStop(core, ref, wishes));
   }
-  containerKill(ref: string, signal: string): Promise<void> {
-    return containers.containerKill(this.#core, ref, signal);
+  containerKill(ref: string, signal: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
+    return this.#change('containerKill', options, (core, wishes) =>
+      containers.containerKill(core, ref, signal, wishes),
+    );
+  }
+  containerUpdate(
+    ref: string,
+    update: EndpointUpdate & { readonly network?: string },
+    options?: ChangeOptions,
+  ): Promise<Outcome<Endpoint>> {
+    return this.#change('containerUpdate', options, (core, wishes) =>
+      updates.containerUpdate(core, ref, update, wishes),
+    );
   }
   containerWait(ref: string): Promise<number> {
     return containers.containerWait(this.#core, ref);
   }
   containerRemove(ref: string, options?: ChangeOptions & { readonly force?: boolean }): Promise<Outcome<Container>> {
-    return containers.containerRemove(this.#core, ref, options);
+    return this.#change('containerRemove', options, (core, wishes) => containers.containerRemove(core, ref, wishes));
   }
   containerExited(ref: string): Promise<void> {
     return containers.containerExited(this.#core, ref);
@@ -172,13 +224,57 @@ export class Engine implements EngineApi {
   }
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return endpoints.endpointAttach(this.#core, spec, options);
+    return this.#change('endpointAttach', options, (core, wishes) => endpoints.endpointAttach(core, spec, wishes));
   }
   endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return endpoints.endpointDetach(this.#core, id, options);
+    return this.#change('endpointDetach', options, (core, wishes) => endpoints.endpointDetach(core, id, wishes));
   }
   endpointList(): Promise<readonly Endpoint[]> {
     return endpoints.endpointList(this.#core);
+  }
+  endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+    return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
+  }
+
+  rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
+    return rehearseSteps(this.#core, steps);
+  }
+  gc(options?: ChangeOptions): Promise<Outcome<GcReport>> {
+    return collect(this.#core, options);
+  }
+  doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport> {
+    return examine(this.#core, options?.checks ?? []);
+  }
+  events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent> {
+    return this.#core.events.subscribe(filter ?? {}, signal);
+  }
+  metrics(): Promise<string> {
+    return exposition(this.#core);
+  }
+
+  /** A dry run is the same verb on a stage. */
+  #change<O extends ChangeOptions, T>(
+    name: string,
+    options: O | undefined,
+    verb: (core: Core, options: O | undefined) => Promise<T>,
+  ): Promise<T> {
+    if (options?.dryRun) return rehearse(this.#core, (core) => verb(core, { ...options, explain: true }));
+    return this.#core.meter === NO_METER ? verb(this.#core, options) : this.#measure(name, verb(this.#core, options));
+  }
+
+  async #measure<T>(verb: string, work: Promise<T>): Promise<T> {
+    const { meter } = this.#core;
+    const began = performance.now();
+    let result = 'ok';
+    try {
+      return await work;
+    } catch (error) {
+      result = error instanceof NetloomError ? error.code : 'EINTERNAL';
+      throw error;
+    } finally {
+      meter.count('netloom_operations_total', { verb, result });
+      meter.observe('netloom_operation_duration_seconds', { verb }, (performance.now() - began) / 1000);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

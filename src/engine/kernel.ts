@@ -3,20 +3,35 @@ import { Netns } from '../kernel/index.ts';
 import { NETLINK, NetlinkConn } from '../netlink/index.ts';
 import { NftConn } from '../nftables/index.ts';
 
+/** Told how long each exchange with the kernel took. */
+export type KernelObserver = (family: 'rtnetlink' | 'nftables', lane: 'thread' | 'here', seconds: number) => void;
+
 /** One namespace, with the connections into it that were needed so far. */
 class Space implements Disposable {
   readonly netns: Netns;
+  readonly #observe: KernelObserver | undefined;
   #rtnl: NetlinkConn | undefined;
   #nft: NftConn | undefined;
 
-  constructor(netns: Netns) {
+  constructor(netns: Netns, observe: KernelObserver | undefined) {
     this.netns = netns;
+    this.#observe = observe;
   }
   get rtnl(): NetlinkConn {
-    return (this.#rtnl ??= NetlinkConn.open(NETLINK.ROUTE, this.netns));
+    const observe = this.#observe;
+    return (this.#rtnl ??= NetlinkConn.open(
+      NETLINK.ROUTE,
+      this.netns,
+      observe && ((lane, seconds) => observe('rtnetlink', lane, seconds)),
+    ));
   }
   get nft(): NftConn {
-    return (this.#nft ??= NftConn.open(this.netns));
+    const observe = this.#observe;
+    return (this.#nft ??= NftConn.open(this.netns, observe && ((lane, seconds) => observe('nftables', lane, seconds))));
+  }
+  /** Exchanges that are not finished. */
+  get waiting(): { readonly rtnetlink: number; readonly nftables: number } {
+    return { rtnetlink: this.#rtnl?.pending ?? 0, nftables: this.#nft?.pending ?? 0 };
   }
   [Symbol.dispose](): void {
     this.#rtnl?.close();
@@ -28,17 +43,23 @@ class Space implements Disposable {
 /** The host namespace, held for the engine's life; every operation works in a `scope()` of its own. */
 export class Kernel implements Disposable {
   readonly #host: Space;
+  readonly #observe: KernelObserver | undefined;
 
   /** @param host owned by the kernel from here on. */
-  constructor(host: Netns) {
-    this.#host = new Space(host);
+  constructor(host: Netns, observe?: KernelObserver) {
+    this.#host = new Space(host, observe);
+    this.#observe = observe;
   }
   get host(): Netns {
     return this.#host.netns;
   }
+  /** Exchanges on the host's connections that are not finished. */
+  get waiting(): { readonly rtnetlink: number; readonly nftables: number } {
+    return this.#host.waiting;
+  }
   /** Connections for one operation: workloads' namespaces are opened when first used, and closed with the scope. */
   scope(): KernelScope {
-    return new KernelScope(this.#host);
+    return new KernelScope(this.#host, this.#observe);
   }
   [Symbol.dispose](): void {
     this.#host[Symbol.dispose]();
@@ -51,8 +72,11 @@ export class KernelScope implements KernelView, Disposable {
   /** Interface indices, known for this operation only: outside of it anyone may remake a link. */
   readonly indices: Indices = new Indices();
 
-  constructor(host: Space) {
+  readonly #observe: KernelObserver | undefined;
+
+  constructor(host: Space, observe?: KernelObserver) {
     this.#host = host;
+    this.#observe = observe;
   }
 
   netns(ns: string): Netns {
@@ -77,7 +101,7 @@ export class KernelScope implements KernelView, Disposable {
   #space(ns: string): Space {
     if (ns === '') return this.#host;
     let space = this.#spaces.get(ns);
-    if (!space) this.#spaces.set(ns, (space = new Space(Netns.open(ns))));
+    if (!space) this.#spaces.set(ns, (space = new Space(Netns.open(ns), this.#observe)));
     return space;
   }
 }

@@ -2,11 +2,17 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileLock } from '../kernel/index.ts';
 
+/** Whose turn it is to change what. @see KeyedMutex */
+export interface Turns {
+  run<T>(key: string, body: () => Promise<T>): Promise<T>;
+  runShared(key: string, item: string, body: (items: ReadonlySet<string>) => Promise<void>): Promise<void>;
+}
+
 /**
  * Runs bodies with the same key one after another, others side by side: within this process in the order of the calls,
  * and across every process on the same directory, where a lock is free again as soon as its holder has died.
  */
-export class KeyedMutex {
+export class KeyedMutex implements Turns {
   readonly #dir: string;
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #shared = new Map<string, { readonly items: Set<string>; readonly done: Promise<void> }>();

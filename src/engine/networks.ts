@@ -24,6 +24,7 @@ import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
 import { additions } from './diff.ts';
+import type { NewEvent } from './events.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
 import { findNetwork, KEYS } from './records.ts';
@@ -77,18 +78,8 @@ export async function networkList(core: Core): Promise<readonly Network[]> {
 
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
   refuseBuiltIn(ref);
-  return await remove(core, ref, options, 0);
-}
-
-/** @param planned networks that are in the store and that a dry run has planned to remove before this one */
-async function remove(
-  core: Core,
-  ref: string,
-  options: ChangeOptions | undefined,
-  planned: number,
-): Promise<Outcome<Network>> {
   return await core.turns.run(DEFINITIONS, () =>
-    change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref), planned)),
+    change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref))),
   );
 }
 
@@ -105,7 +96,7 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
   const plan = [];
   for (const network of unused) {
     try {
-      const outcome = await remove(core, network.id, options, options?.dryRun ? removed.length : 0);
+      const outcome = await networkRemove(core, network.id, options);
       removed.push(outcome.value);
       plan.push(...(outcome.plan ?? []));
     } catch (error) {
@@ -114,45 +105,27 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
         throw error;
     }
   }
-  return { value: removed, ...(options?.dryRun || options?.explain ? { plan } : {}) };
+  return { value: removed, ...(options?.explain ? { plan } : {}) };
 }
 
-/**
- * The default network, made when it is first needed. In a dry run it is only planned: what is returned puts its record
- * into the transaction that will be rolled back, so that whoever attaches to it finds it and plans its facts.
- * Otherwise it is there at the return, and `plan` says how it came to be, where that was asked for.
- */
-export async function ensureDefaultNetwork(core: Core, options: ChangeOptions | undefined): Promise<DefaultNetwork> {
-  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return {};
+/** The default network, made when it is first needed. The plan says how, where that was asked for and it was not there. */
+export async function ensureDefaultNetwork(
+  core: Core,
+  options: ChangeOptions | undefined,
+): Promise<readonly PlanStep[]> {
+  if ((await core.store.read((tx) => tx.get(KEYS.networkNames + DEFAULT_NETWORK))) !== undefined) return [];
   const spec = { name: DEFAULT_NETWORK, options: { name: DEFAULT_BRIDGE } };
-  const context = { id: newId(core.random), predefined: true };
-  if (options?.dryRun) {
-    using kernel = core.kernel.scope();
-    const host = await viewHost(core.kernel.host, kernel.rtnl(''));
-    return {
-      async plant(tx) {
-        const network = await defineNetwork(core, tx, context.id, parseNetworkSpec(spec, context), host);
-        await tx.create(KEYS.networkNames + network.name, network.id);
-        await tx.put(KEYS.networks + network.id, { ...network, phase: 'ready', owner: '' });
-      },
-    };
-  }
   try {
-    const { plan } = await create(core, spec, context, options);
-    return plan ? { plan } : {};
+    return (await create(core, spec, { id: newId(core.random), predefined: true }, options)).plan ?? [];
   } catch (error) {
     if (!(error instanceof NetloomError && error.code === 'ENAMETAKEN')) throw error; // another process was first
   }
-  return {};
-}
-interface DefaultNetwork {
-  readonly plant?: (tx: Tx) => Promise<void>;
-  readonly plan?: readonly PlanStep[];
+  return [];
 }
 
 /** A change that may have made the default network first. */
-export function withPlan<T>(outcome: Outcome<T>, first: DefaultNetwork | undefined): Outcome<T> {
-  return outcome.plan && first?.plan ? { ...outcome, plan: [...first.plan, ...outcome.plan] } : outcome;
+export function withPlan<T>(outcome: Outcome<T>, first: readonly PlanStep[]): Outcome<T> {
+  return outcome.plan && first.length > 0 ? { ...outcome, plan: [...first, ...outcome.plan] } : outcome;
 }
 
 /** Everything that one network wants of the host. */
@@ -261,6 +234,7 @@ async function creation(
   return {
     key: `network/${network.id}`,
     value: ready,
+    tells: [networkEvent('create', network)],
     changes,
     async settle(tx) {
       await tx.put(KEYS.networks + network.id, ready);
@@ -271,7 +245,7 @@ async function creation(
   };
 }
 
-async function removal(core: Core, tx: Tx, network: Network, planned: number): Promise<Decision<Network>> {
+async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<Network>> {
   if (network.phase === 'creating') requireReady(network);
   const count = await users(tx, network.id);
   if (count > 0) {
@@ -285,10 +259,11 @@ async function removal(core: Core, tx: Tx, network: Network, planned: number): P
   }
   const removing: Network = { ...network, phase: 'removing', owner: core.id };
   await tx.put(KEYS.networks + network.id, removing);
-  const last = (await tx.count(KEYS.networks)) - planned === 1;
+  const last = (await tx.count(KEYS.networks)) === 1;
   return {
     key: `network/${network.id}`,
     value: removing,
+    tells: [networkEvent('remove', network)],
     // the rule set goes with the last network
     changes: removalOf([...(last ? rulesetFacts() : []), ...factsOfNetwork(network)]),
     async settle(tx) {
@@ -305,6 +280,12 @@ export async function forget(tx: Tx, network: Network): Promise<void> {
   await tx.delete(KEYS.networks + network.id);
   await tx.delete(appliedKey(network));
   await forgetNetwork(tx, network.id);
+}
+
+export function networkEvent(action: string, network: Network): NewEvent {
+  const { id, name, driver, subnets } = network;
+  const attributes = { driver, subnets: subnets.map(({ subnet }) => subnet).join(' ') };
+  return { type: 'network', action, id, name, attributes };
 }
 
 async function users(tx: ReadTx, network: string): Promise<number> {

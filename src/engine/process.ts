@@ -166,7 +166,7 @@ export async function waitForEnd(
 const STATUS_PATIENCE_MS = 5000;
 
 /** `TERM`, `SIGTERM`, `sigterm` and `15` are the same. @see signal(7) */
-function signalNumber(text: string): number {
+export function signalNumber(text: string): number {
   const name = text.toUpperCase();
   const number = /^\d+$/.test(text)
     ? Number(text)

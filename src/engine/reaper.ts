@@ -18,6 +18,11 @@ export class Reaper implements Disposable {
     this.#conn = NetlinkConn.open(NETLINK.ROUTE, host);
   }
 
+  /** Links that wait for the next deletion. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** True while the kernel is deleting and holds the RTNL lock: others do better to wait on a thread. */
   get busy(): boolean {
     return this.#running !== undefined;

@@ -15,8 +15,10 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
+import type { NewEvent } from './events.ts';
 import {
   type AttachPlan,
+  endpointEvent,
   factsOfEndpoint,
   forgetEndpoint,
   planAttach,
@@ -108,6 +110,10 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
   return {
     key: `container/${container.id}`,
     value: { ...ready, state: stateOf(core.paths, container), endpoints },
+    tells: [
+      ...(keep ? [] : [containerEvent('create', container)]),
+      ...plans.map(({ endpoint, network }) => endpointEvent('attach', endpoint, network, workload)),
+    ],
     changes: unique([...own, ...attach]),
     prepare() {
       mkdirSync(runDirOf(core.paths, container), { recursive: true, mode: 0o700 });
@@ -154,17 +160,20 @@ export async function takeDown(
     return {
       key: `container/${container.id}`,
       value: { ...now, phase: 'ready', owner: '' },
+      tells: [...left.tells, ...(keep ? [] : [containerEvent('remove', container)])],
       changes: removalOf(left.facts),
       async settle(tx) {
         await left.release(tx, keep);
+        return { ...now, phase: 'ready', owner: '' };
+      },
+      finish() {
         if (keep) removeEtcOf(core, now);
         else removeFiles(core, now);
-        return { ...now, phase: 'ready', owner: '' };
       },
       revert: async (tx) => tx.put(KEYS.containers + container.id, { ...removing, owner: '' }),
     };
   });
-  if (!options?.dryRun) await refreshHosts(core, networks);
+  await refreshHosts(core, networks);
   return outcome;
 }
 
@@ -214,6 +223,7 @@ async function holdingsOf(tx: ReadTx, container: Container): Promise<Holdings> {
       ...attached,
     ],
     networks: held.map(({ endpoint }) => endpoint.network),
+    tells: held.map(({ endpoint, network }) => endpointEvent('detach', endpoint, network, workload)),
     async release(tx, keep) {
       for (const { endpoint, network } of held) await forgetEndpoint(tx, network, endpoint, workload);
       await tx.delete(SANDBOXES + container.id);
@@ -226,7 +236,17 @@ interface Holdings {
   readonly facts: readonly Fact[];
   /** Ids. */
   readonly networks: readonly string[];
+  /** What its end is told as. */
+  readonly tells: readonly NewEvent[];
   release(tx: Tx, keep: boolean): Promise<void>;
+}
+
+export function containerEvent(
+  action: string,
+  { id, name }: Container,
+  attributes: Readonly<Record<string, string>> = {},
+): NewEvent {
+  return { type: 'container', action, id, name, attributes };
 }
 
 async function forgetContainer(tx: Tx, container: Container): Promise<void> {
@@ -252,7 +272,7 @@ async function namespaceFor(core: Core, tx: ReadTx, container: Pick<Container, '
   const lender = await lenderOf(tx, container);
   if (lender.mode.kind === 'host') return '';
   if (lender !== container) {
-    if ((await isUp(tx, lender)) && existsSync(lender.netns)) return lender.netns;
+    if ((await isUp(tx, lender)) && isThere(core, lender.netns)) return lender.netns;
     throw new NetloomError(
       'ECONTAINERNOTRUNNING',
       `container "${lender.name}" has no network namespace now, for "${container.name}" to share`,
@@ -262,10 +282,16 @@ async function namespaceFor(core: Core, tx: ReadTx, container: Pick<Container, '
     );
   }
   const path = join(core.paths.netnsDir, container.name);
-  if (!existsSync(path)) return path;
+  if (!isThere(core, path)) return path;
   throw new NetloomError('ENAMETAKEN', `a network namespace "${container.name}" exists already, and is not netloom's`, {
     hint: 'choose another name; ip netns shows those there are',
   });
+}
+
+/** Whether there is a namespace of that name, or in a rehearsal would be. */
+export function isThere(core: Core, path: string): boolean {
+  const foreseen = core.stage?.foresees({ kind: 'netns', ns: '', object: '', path });
+  return foreseen === undefined ? existsSync(path) : foreseen === 'there';
 }
 
 /** The network that a container's ports are published on: the first that the outside can reach. */

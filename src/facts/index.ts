@@ -1,4 +1,5 @@
 export type { AddressFact } from './address.ts';
+export { quote, runIn } from './command.ts';
 export { type Fact, factKey, kindOf, KINDS } from './kinds.ts';
 export type { LinkFact, LinkOrigin } from './link.ts';
 export type { NetnsFact } from './netns.ts';
@@ -6,8 +7,10 @@ export type { NftChainFact } from './nft-chain.ts';
 export type { NftElementFact } from './nft-element.ts';
 export type { NftSetFact } from './nft-set.ts';
 export { type NftTableFact, OUR_TABLE } from './nft-table.ts';
-export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE } from './ours.ts';
+export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE, TC_HANDLE } from './ours.ts';
 export type { PortFact } from './port.ts';
+export type { QdiscFact } from './qdisc.ts';
+export type { RedirectFact } from './redirect.ts';
 export type { RouteFact } from './route.ts';
 export type { SysctlFact } from './sysctl.ts';
 export type {

@@ -1,9 +1,18 @@
+export { connectedUdpIn, Datagrams, serviceSocketIn, wantRoom, whenReadable } from './datagrams.ts';
 export { ERRNO, errnoName } from './errno.ts';
 export { Fd, openDescriptors } from './fd.ts';
 export { FileLock } from './lock.ts';
 export { bindMount, shareMounts, unmount } from './mount.ts';
 export { type Native, native, SyscallError, syscall, typedError } from './native.ts';
-export { Netns, NETNS_DIR } from './netns.ts';
+export { Netns, NETNS_DIR, netnsId } from './netns.ts';
+export {
+  type BpfInstruction,
+  type DeafPort,
+  deafUdpIn,
+  type PacketListener,
+  PacketSocket,
+  sourceAddressIn,
+} from './packet.ts';
 export { POLL, Poll } from './poll.ts';
 export { bootId, isAlive, signalPid, startTime, waitPid } from './process.ts';
 export {
@@ -19,4 +28,4 @@ export {
 } from './shim.ts';
 export { type BindAddress, bindUdpIn, listenIn, type PortProbe, probePort, tcpSocketIn } from './socket.ts';
 export { readSysctl, sysctlPath, writeSysctl } from './sysctl.ts';
-export { tunCreate, tunName, type TunOptions } from './tun.ts';
+export { tunCreate, tunName, tunPersist, type TunOptions } from './tun.ts';

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fd } from './fd.ts';
 import { bindMount, shareMounts, unmount } from './mount.ts';
@@ -7,6 +7,15 @@ import { ERRNO } from './errno.ts';
 
 /** Where `ip netns` keeps its names. @see ip-netns(8) */
 export const NETNS_DIR = '/run/netns';
+
+/**
+ * Which namespace a path leads to: `4:4026532345`, device and inode; empty where there is none. No two namespaces that
+ * live at the same time have the same.
+ */
+export function netnsId(path: string): string {
+  const found = path === '' ? undefined : statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found?.dev === BigInt(nsfsDevice()) ? `${found.dev}:${found.ino}` : '';
+}
 
 /** A network namespace, held open by a descriptor. @see network_namespaces(7) */
 export class Netns implements Disposable {

@@ -1,12 +1,11 @@
 import { ifName, tryParseIp } from '../addr/index.ts';
-import { NetloomError } from '../errors.ts';
-import { nearest } from './names.ts';
-import type { BridgeOptions } from './network.ts';
+import { badOption, oneOf, parseBoolean, parseMtu, sortOptions } from './driver-options.ts';
+import type { BridgeOptions, GatewayMode } from './network.ts';
 
-type Field = Exclude<keyof BridgeOptions, 'driver'>;
+type Field = Exclude<keyof BridgeOptions, 'driver' | 'shards'>;
 
 /** Every key that `-o` and `driver_opts` take, Docker's and ours. */
-const KEYS: Readonly<Record<string, Field>> = {
+const KEYS: Readonly<Record<string, Field | 'gatewayMode'>> = {
   'com.docker.network.bridge.name': 'bridge',
   name: 'bridge',
   'com.docker.network.driver.mtu': 'mtu',
@@ -17,86 +16,49 @@ const KEYS: Readonly<Record<string, Field>> = {
   masquerade: 'masquerade',
   hairpin: 'hairpin',
   'com.docker.network.bridge.host_binding_ipv4': 'hostBinding',
+  'com.docker.network.bridge.gateway_mode_ipv4': 'gatewayMode4',
+  gateway_mode_ipv4: 'gatewayMode4',
+  'com.docker.network.bridge.gateway_mode_ipv6': 'gatewayMode6',
+  gateway_mode_ipv6: 'gatewayMode6',
+  gateway_mode: 'gatewayMode',
 };
+
+const GATEWAY_MODES: readonly GatewayMode[] = ['nat', 'nat-unprotected', 'routed', 'isolated'];
 
 /**
  * Reads the options of the `bridge` driver.
  * @param bridge the interface's name where the options do not say
  * @param ipv6 the network carries IPv6, which needs an MTU of 1280 (RFC 8200 section 5)
+ * @param internal whether the gateway mode `isolated`, which only such a network can have, is allowed
  * @throws NetloomError EBADOPTION, EBADIFNAME
  */
 export function parseBridgeOptions(
   options: Readonly<Record<string, string>>,
-  { bridge, ipv6 }: { readonly bridge: string; readonly ipv6: boolean },
+  { bridge, ipv6, internal = true }: { readonly bridge: string; readonly ipv6: boolean; readonly internal?: boolean },
 ): BridgeOptions {
-  const given = new Map<Field, { readonly key: string; readonly text: string }>();
-  for (const [key, text] of Object.entries(options)) {
-    const field = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
-    if (field === undefined) throw unknown(key);
-    if (typeof text !== 'string') throw bad(key, text, 'write its value as text');
-    const other = given.get(field);
-    if (other && other.text !== text) {
-      throw new NetloomError(
-        'EBADOPTION',
-        `options ${other.key}=${other.text} and ${key}=${text} mean the same and differ: give one`,
-      );
-    }
-    given.set(field, { key, text });
-  }
-  const value = <T>(field: Field, parse: (text: string, key: string) => T, otherwise: T): T => {
-    const entry = given.get(field);
-    return entry ? parse(entry.text, entry.key) : otherwise;
+  const given = sortOptions('bridge', options, KEYS);
+  const gatewayMode = (text: string, key: string): GatewayMode => {
+    const mode = oneOf(GATEWAY_MODES)(text, key);
+    if (mode === 'isolated' && !internal)
+      throw badOption(key, text, 'only an internal network can do without a gateway: create it with --internal');
+    return mode;
   };
+  const both = given.read('gatewayMode', gatewayMode, 'nat');
   return {
     driver: 'bridge',
-    bridge: value('bridge', (text) => ifName(text), ifName(bridge)),
-    mtu: value('mtu', (text, key) => parseMtu(key, text, ipv6), 0),
-    icc: value('icc', parseBoolean, true),
-    masquerade: value('masquerade', parseBoolean, true),
-    hairpin: value('hairpin', parseBoolean, true),
-    hostBinding: value('hostBinding', parseBinding, ''),
+    bridge: given.read('bridge', (text) => ifName(text), ifName(bridge)),
+    mtu: given.read('mtu', (text, key) => parseMtu(key, text, ipv6), 0),
+    icc: given.read('icc', parseBoolean, true),
+    masquerade: given.read('masquerade', parseBoolean, true),
+    hairpin: given.read('hairpin', parseBoolean, true),
+    hostBinding: given.read('hostBinding', parseBinding, ''),
+    gatewayMode4: given.read('gatewayMode4', gatewayMode, both),
+    gatewayMode6: given.read('gatewayMode6', gatewayMode, both),
   };
-}
-
-function parseMtu(key: string, text: string, ipv6: boolean): number {
-  const mtu = /^\d{1,6}$/.test(text) ? Number(text) : -1;
-  if (mtu === 0) return 0;
-  // linux/if_ether.h ETH_MIN_MTU and ETH_MAX_MTU
-  const least = ipv6 ? 1280 : 68;
-  if (mtu < least || mtu > 65535) {
-    throw bad(
-      key,
-      text,
-      `an MTU is ${least} to 65535 bytes${ipv6 ? ' where there is IPv6' : ''}, or 0 for the uplink’s`,
-    );
-  }
-  return mtu;
-}
-
-/** The words that Docker takes. */
-function parseBoolean(text: string, key: string): boolean {
-  if (/^(1|t|true)$/i.test(text)) return true;
-  if (/^(0|f|false)$/i.test(text)) return false;
-  throw bad(key, text, 'write true or false');
 }
 
 function parseBinding(text: string, key: string): string {
   const ip = tryParseIp(text);
-  if (ip?.family !== 4) throw bad(key, text, 'write an IPv4 address of this host, or 0.0.0.0');
+  if (ip?.family !== 4) throw badOption(key, text, 'write an IPv4 address of this host, or 0.0.0.0');
   return ip.text;
-}
-
-function unknown(key: string): NetloomError {
-  const near = nearest(key, Object.keys(KEYS));
-  return new NetloomError(
-    'EBADOPTION',
-    `the bridge driver has no option "${key}"${near === undefined ? '' : `; did you mean "${near}"?`}`,
-    {
-      hint: `it has: ${Object.keys(KEYS).join(', ')}`,
-    },
-  );
-}
-
-function bad(key: string, text: unknown, cure: string): NetloomError {
-  return new NetloomError('EBADOPTION', `option ${key}=${String(text)}: ${cure}`);
 }

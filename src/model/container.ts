@@ -26,6 +26,17 @@ export interface PortSpec {
   readonly count: number;
 }
 
+/** Limits of an endpoint's traffic, bits per second; 0: none. */
+export interface Rates {
+  /** Towards the workload. */
+  readonly ingress: number;
+  /** From the workload. */
+  readonly egress: number;
+}
+
+/** What an endpoint is inside its workload: decided by the network's driver, and by the caller for a `tap`. */
+export type EndpointType = 'veth' | 'tap' | 'macvlan' | 'ipvlan';
+
 /** One interface of a workload on one network. */
 export interface Endpoint {
   readonly id: string;
@@ -33,23 +44,34 @@ export interface Endpoint {
   readonly network: string;
   /** Container id; empty for an endpoint attached to a bare namespace. */
   readonly container: string;
-  /** Path of the namespace: `/run/netns/web`. */
+  readonly type: EndpointType;
+  /** Path of the namespace: `/run/netns/web`; empty for a tap in the host's. */
   readonly netns: string;
+  /** Device and inode of the namespace when it was attached, `4:4026532345`: a path may lead to another one later. */
+  readonly netnsId: string;
   /** The interface's name inside: `eth0`. */
   readonly ifname: string;
   /** The host's end; empty where the driver has none. */
   readonly hostIfname: string;
-  /** `02:42:ac:12:00:02`. */
+  /** The bridge that it is a port of, where that is not its network's first. */
+  readonly bridge?: string;
+  /** The user (uid) who may open a tap; missing: whoever has CAP_NET_ADMIN. */
+  readonly tapUid?: number;
+  /** `02:42:ac:12:00:02`; empty where it has none of its own (ipvlan, macvlan in mode passthru). */
   readonly mac: string;
   /** With prefix length: `172.18.0.2/16`. IPv4 first. */
   readonly addresses: readonly string[];
-  /** Default gateways that this endpoint provides, one per family; empty where another endpoint has the default route. */
+  /**
+   * Default gateways that this endpoint provides, one per family; empty where another endpoint has the default route.
+   * `0.0.0.0` or `::` where everything is sent by the interface itself, as ipvlan does in its modes l3 and l3s.
+   */
   readonly gateways: readonly string[];
   readonly aliases: readonly string[];
   /** Higher wins the default route; then the network attached first. */
   readonly gatewayPriority: number;
   /** Ports published to this endpoint. */
   readonly ports: readonly PublishedPort[];
+  readonly rates: Rates;
   readonly created: string;
   readonly phase: Phase;
   readonly owner: string;
@@ -65,11 +87,34 @@ export interface EndpointSpec {
   /** Interface name inside; default: the first free `ethN`. */
   readonly ifname?: string;
   readonly gatewayPriority?: number;
+  /** Bits per second towards and from the workload; missing or 0: no limit. */
+  readonly ingressRate?: number;
+  readonly egressRate?: number;
+}
+/** What of an endpoint can be changed while it is there. */
+export interface EndpointUpdate {
+  readonly publish?: readonly PortSpec[];
+  /** Published ports to take back: by host port and protocol; with `hostAddress` on that address only. */
+  readonly unpublish?: readonly UnpublishSpec[];
+  /** Bits per second; 0: no limit; missing: as it is. */
+  readonly ingressRate?: number;
+  readonly egressRate?: number;
+}
+export interface UnpublishSpec {
+  readonly protocol: PortProtocol;
+  readonly hostAddress?: string;
+  readonly hostPort: number;
+  /** How many consecutive host ports. */
+  readonly count: number;
 }
 /** An endpoint in a namespace that somebody else made (the library, a sandbox service, later CNI). */
 export interface AttachSpec extends EndpointSpec {
-  /** Path of the namespace. */
+  /** Path of the namespace; empty for a tap in the host's. */
   readonly netns: string;
+  /** A tap device for a virtual machine instead of an interface in a namespace; `ifname` is its name. */
+  readonly tap?: boolean;
+  /** The user (uid) who may open the tap without privileges. */
+  readonly tapUid?: number;
   readonly ports?: readonly PortSpec[];
 }
 

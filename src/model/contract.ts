@@ -1,5 +1,15 @@
-import type { AttachSpec, Container, ContainerSpec, ContainerState, Endpoint, EndpointSpec } from './container.ts';
-import type { Network, NetworkSpec } from './network.ts';
+import type {
+  AttachSpec,
+  Container,
+  ContainerSpec,
+  ContainerState,
+  Endpoint,
+  EndpointSpec,
+  EndpointUpdate,
+} from './container.ts';
+import type { DoctorReport } from './doctor.ts';
+import type { EngineEvent, EventFilter } from './events.ts';
+import type { Network, NetworkSpec, NetworkUpdate } from './network.ts';
 
 /** Asked of every verb that changes something. */
 export interface ChangeOptions {
@@ -32,6 +42,30 @@ export interface NetworkDetail extends Network {
 export interface ContainerDetail extends Container {
   readonly state: ContainerState;
   readonly endpoints: readonly Endpoint[];
+}
+
+/**
+ * One step of a rehearsal: a verb of `EngineApi` that changes something, with its arguments. (This takes the place of any
+ * `assume` option: a dry run of several steps, each of which sees what the ones before it would have made or removed.)
+ */
+export type RehearsalStep =
+  | { readonly verb: 'networkCreate'; readonly spec: NetworkSpec }
+  | { readonly verb: 'networkRemove'; readonly ref: string }
+  | { readonly verb: 'containerCreate'; readonly spec: ContainerSpec }
+  | { readonly verb: 'containerStart'; readonly ref: string }
+  | { readonly verb: 'containerStop'; readonly ref: string }
+  | { readonly verb: 'containerRemove'; readonly ref: string; readonly force?: boolean };
+
+/** What a collection found and did. */
+export interface GcReport {
+  /** `endpoint eth0 of blog: its namespace is gone`: what was reclaimed, each with its reason. */
+  readonly reclaimed: readonly string[];
+  /** Kernel objects that were ours and that nobody wanted. */
+  readonly removed: readonly string[];
+  /** What was wanted, missing or wrong, and put right. */
+  readonly repaired: readonly string[];
+  /** What could not be put right, each with its reason. */
+  readonly failed: readonly string[];
 }
 
 /** How to start a container's command: what the caller passes to `spawn`. */
@@ -68,21 +102,35 @@ export interface EngineApi extends AsyncDisposable {
   networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>>;
   /** Removes every network that nothing uses; those removed. */
   networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>>;
+  /** Changes options in place. @throws NetloomError EIMMUTABLE for what only a new network can have */
+  networkUpdate(ref: string, update: NetworkUpdate, options?: ChangeOptions): Promise<Outcome<Network>>;
   networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
 
   /** Makes namespace, endpoints, ports and files; starts nothing. */
   containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>>;
   /** Starts the command in the background, its output going to the container's log. Makes endpoints again after an exit. */
-  containerStart(ref: string): Promise<ContainerDetail>;
+  containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>>;
   /** For a caller that runs the command on its own terminal, after `containerCreate`. */
   containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan>;
   containerExecPlan(ref: string, command: readonly string[]): Promise<SpawnPlan>;
   containerList(options?: { readonly all?: boolean }): Promise<readonly ContainerDetail[]>;
   containerInspect(ref: string): Promise<ContainerDetail>;
   /** SIGTERM, then SIGKILL after `timeoutSeconds` (default 10); resolves when it has ended and its endpoints are gone. */
-  containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<ContainerDetail>;
-  containerKill(ref: string, signal: string): Promise<void>;
+  containerStop(
+    ref: string,
+    options?: ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<Outcome<ContainerDetail>>;
+  containerKill(ref: string, signal: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>>;
+  /**
+   * Publishes and unpublishes ports, or sets rates, while the command runs or before its next start. `network` says
+   * which endpoint; default: for ports the one that has some or could, for rates the only one.
+   */
+  containerUpdate(
+    ref: string,
+    update: EndpointUpdate & { readonly network?: string },
+    options?: ChangeOptions,
+  ): Promise<Outcome<Endpoint>>;
   /** Resolves with the exit status when the command ends. */
   containerWait(ref: string): Promise<number>;
   /** `force` kills a running one first. */
@@ -98,4 +146,21 @@ export interface EngineApi extends AsyncDisposable {
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   endpointList(): Promise<readonly Endpoint[]>;
+  /** The same for an endpoint of a bare namespace. */
+  endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+
+  /**
+   * Plans several steps, one upon the other, and does nothing: the plan of each, in order. The first that cannot be done
+   * ends it with its error, whose message begins with `step 3 (containerCreate web): `.
+   */
+  rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]>;
+
+  /** Reclaims what the dead left, removes what nobody wants, puts back what is missing; says what it did. */
+  gc(options?: ChangeOptions): Promise<Outcome<GcReport>>;
+  /** Looks at the host and at what netloom made on it; changes nothing. `checks`: these only. */
+  doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport>;
+  /** What happens from now on; ends with `signal` or with the engine. */
+  events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent>;
+  /** Prometheus' text format. @see https://prometheus.io/docs/instrumenting/exposition_formats/ */
+  metrics(): Promise<string>;
 }

@@ -1,4 +1,6 @@
 export type * from './container.ts';
 export type * from './contract.ts';
+export type * from './doctor.ts';
+export * from './events.ts';
 export type * from './network.ts';
 export * from './validate.ts';

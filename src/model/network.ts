@@ -1,5 +1,16 @@
-/** The drivers of this release. `overlay`, `macvlan`, `ipvlan`, `tap` join this union with their issues. */
-export type DriverName = 'bridge' | 'host' | 'none';
+/** The drivers of this release. `overlay` joins this union with its issue. */
+export type DriverName = 'bridge' | 'macvlan' | 'ipvlan' | 'host' | 'none';
+
+/** Who gives an endpoint its addresses: the network's subnets, or a DHCP server of the segment. */
+export type Ipam = 'pool' | 'dhcp';
+
+/**
+ * How a bridge network meets the outside, per family, in Docker's words. `nat`: outward with the host's address, inward by
+ * published ports of the host. `nat-unprotected`: the same, and whoever routes to an endpoint reaches every port of it.
+ * `routed`: no translation; a published port is open at the endpoint's own address. `isolated`: internal networks only,
+ * the bridge has no address.
+ */
+export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
 
 /** Where an object is in its life. Anything but `ready` belongs to the engine that `owner` names, until that engine dies. */
 export type Phase = 'creating' | 'ready' | 'removing';
@@ -31,8 +42,59 @@ export interface BridgeOptions {
   readonly hairpin: boolean;
   /** Address that a published port binds to where the port does not say. `com.docker.network.bridge.host_binding_ipv4`. */
   readonly hostBinding: string;
+  /** `com.docker.network.bridge.gateway_mode_ipv4`, `gateway_mode_ipv4`; `gateway_mode` for both. Missing: `nat`. */
+  readonly gatewayMode4?: GatewayMode;
+  readonly gatewayMode6?: GatewayMode;
+  /**
+   * Further bridges, each joined to the first by a pair of interfaces: the kernel gives one bridge 1,023 ports. They come
+   * when they are needed, and go with the network.
+   */
+  readonly shards?: readonly string[];
 }
-export type NetworkOptions = BridgeOptions | { readonly driver: 'host' } | { readonly driver: 'none' };
+
+/** Who an endpoint of a macvlan network speaks to at the host: nobody, by the switch outside, each other, … */
+export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source';
+
+/** Endpoints with hardware addresses of their own on an interface of the host. @see ip-link(8) "MACVLAN" */
+export interface MacvlanOptions {
+  readonly driver: 'macvlan';
+  /** The host's interface below: `eth0`. Empty: one of the network's own, which leads nowhere. `parent`. */
+  readonly parent: string;
+  /** Its VLAN of which we make an interface, 1 to 4094; 0: none. `vlan`, or `parent` as `eth0.50`. */
+  readonly vlan: number;
+  /** `macvlan_mode`, `mode`. */
+  readonly mode: MacvlanMode;
+  /** Bytes; 0: the parent's. */
+  readonly mtu: number;
+  /** Mode source: the hardware addresses whose frames come in. `macvlan_sources`, `sources`. */
+  readonly sources: readonly string[];
+  /** Addresses that the host has on the segment so that it and the endpoints reach each other; empty: none. `shim`. */
+  readonly shim: readonly string[];
+}
+
+/** `l2`: on the segment; `l3`: routed by the host's routes, which know no neighbours; `l3s`: the same through netfilter. */
+export type IpvlanMode = 'l2' | 'l3' | 'l3s';
+export type IpvlanFlag = 'bridge' | 'private' | 'vepa';
+
+/** Endpoints that share the hardware address of an interface of the host. @see ip-link(8) "IPVLAN" */
+export interface IpvlanOptions {
+  readonly driver: 'ipvlan';
+  /** As of macvlan. */
+  readonly parent: string;
+  readonly vlan: number;
+  /** `ipvlan_mode`, `mode`. */
+  readonly mode: IpvlanMode;
+  /** Who reaches whom on the same parent: all, none, or by way of the switch outside. `ipvlan_flag`, `flag`. */
+  readonly flag: IpvlanFlag;
+  /** Bytes; 0: the parent's. */
+  readonly mtu: number;
+}
+export type NetworkOptions =
+  | BridgeOptions
+  | MacvlanOptions
+  | IpvlanOptions
+  | { readonly driver: 'host' }
+  | { readonly driver: 'none' };
 
 /** A network as the store holds it: plain, validated, canonical. */
 export interface Network {
@@ -45,6 +107,8 @@ export interface Network {
   readonly internal: boolean;
   readonly subnets: readonly Subnet[];
   readonly options: NetworkOptions;
+  /** Missing: `pool`. */
+  readonly ipam?: Ipam;
   readonly labels: Readonly<Record<string, string>>;
   readonly phase: Phase;
   /** The engine that is changing it; empty when `ready`. */
@@ -62,7 +126,17 @@ export interface NetworkSpec {
   readonly ipv6?: boolean;
   /** Empty or missing: taken from the pools. */
   readonly subnets?: readonly SubnetSpec[];
+  /** `pool` or `dhcp`; default `pool`, or what the option `ipam` says. */
+  readonly ipam?: string;
   readonly options?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+/** What of a network can be changed while it is there. */
+export interface NetworkUpdate {
+  /** As `NetworkSpec.options`; those left out stay. */
+  readonly options?: Readonly<Record<string, string>>;
+  readonly internal?: boolean;
+  /** Replaces all labels. */
   readonly labels?: Readonly<Record<string, string>>;
 }
 export interface SubnetSpec {

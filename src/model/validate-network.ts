@@ -10,12 +10,15 @@ import {
 import type { Family, Ip, Prefix } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
 import { parseBridgeOptions } from './bridge-options.ts';
+import { badOption, oneOf } from './driver-options.ts';
+import { parseIpvlanOptions, parseMacvlanOptions } from './lan-options.ts';
 import { checkName, nearest, within } from './names.ts';
-import type { DriverName, NetworkOptions, NetworkSpec, Network, Subnet, SubnetSpec } from './network.ts';
+import type { DriverName, Ipam, NetworkOptions, NetworkSpec, Network, Subnet, SubnetSpec } from './network.ts';
 import { shortId } from './refs.ts';
 
 /** A network's parts that follow from its spec alone. `automatic` families still need a subnet from the pools. */
 export interface NetworkParts extends Pick<Network, 'name' | 'driver' | 'internal' | 'subnets' | 'options' | 'labels'> {
+  readonly ipam: Ipam;
   readonly automatic: readonly Family[];
 }
 export interface NetworkContext {
@@ -25,8 +28,8 @@ export interface NetworkContext {
   readonly predefined?: boolean;
 }
 
-const DRIVERS: readonly DriverName[] = ['bridge', 'host', 'none'];
-const LATER = ['overlay', 'macvlan', 'ipvlan', 'tap', 'vxlan', 'null', 'nat', 'transparent', 'l2bridge'];
+const DRIVERS: readonly DriverName[] = ['bridge', 'macvlan', 'ipvlan', 'host', 'none'];
+const LATER = ['overlay', 'vxlan', 'null', 'nat', 'transparent', 'l2bridge'];
 const PREDEFINED = ['bridge', 'host', 'none', 'default'];
 
 /**
@@ -42,29 +45,101 @@ export function parseNetworkSpec(spec: NetworkSpec, context: NetworkContext): Ne
   return within(`network ${name}`, () => {
     const driver = parseDriver(spec.driver ?? 'bridge', context.predefined === true);
     const labels = { ...spec.labels };
-    if (driver !== 'bridge') {
+    if (driver === 'host' || driver === 'none') {
       if ((spec.subnets ?? []).length > 0)
         throw new NetloomError('EBADSUBNET', `the ${driver} driver has no subnets: leave them out`);
       const [key] = Object.keys(spec.options ?? {});
       if (key !== undefined)
         throw new NetloomError('EBADOPTION', `the ${driver} driver has no option "${key}": leave it out`);
-      return {
-        name,
-        driver,
-        internal: spec.internal ?? false,
-        subnets: [],
-        automatic: [],
-        options: { driver },
-        labels,
-      };
+      const internal = spec.internal ?? false;
+      return { name, driver, internal, subnets: [], automatic: [], options: { driver }, ipam: 'pool', labels };
     }
-    const { subnets, automatic } = parseSubnets(spec);
-    const options: NetworkOptions = parseBridgeOptions(spec.options ?? {}, {
-      bridge: `br-${shortId(context.id)}`,
-      ipv6: automatic.includes(6) || subnets.some(({ subnet }) => subnet.includes(':')),
-    });
-    return { name, driver, internal: spec.internal ?? false, subnets, automatic, options, labels };
+    const { ipam, rest } = splitIpam(spec);
+    if (ipam === 'dhcp' && (spec.subnets ?? []).some((subnet) => !isEmpty(subnet)))
+      throw new NetloomError('EBADSUBNET', 'the addresses come from the segment’s DHCP server: leave subnets out');
+    const given = ipam === 'dhcp' ? { subnets: [], automatic: [] } : parseSubnets(spec);
+    const ipv6 = given.automatic.includes(6) || given.subnets.some(({ subnet }) => subnet.includes(':'));
+    const wanted = spec.internal ?? false;
+    const options: NetworkOptions =
+      driver === 'bridge'
+        ? parseBridgeOptions(rest, { bridge: `br-${shortId(context.id)}`, ipv6, internal: wanted })
+        : driver === 'macvlan'
+          ? parseMacvlanOptions(rest, ipv6)
+          : parseIpvlanOptions(rest, ipv6);
+    if (ipam === 'dhcp') checkDhcp(options);
+    return {
+      name,
+      driver,
+      // a network whose endpoints have nothing below them leads nowhere
+      internal: wanted || (options.driver !== 'bridge' && options.parent === ''),
+      subnets: given.subnets.map((subnet) => settleSubnet(subnet, options, asked(spec, subnet))),
+      automatic: given.automatic,
+      options,
+      ipam,
+      labels,
+    };
   });
+}
+
+/**
+ * What a driver makes of a subnet's gateway: none where nothing is sent to one (ipvlan's modes l3 and l3s) or where the
+ * bridge has no address (gateway mode `isolated`). An address that the host itself has on the segment is kept from
+ * endpoints. @param asked the gateway was written by a person
+ */
+export function settleSubnet(subnet: Subnet, options: NetworkOptions, asked = false): Subnet {
+  const { family } = parsePrefix(subnet.subnet);
+  if (options.driver === 'ipvlan' && options.mode !== 'l2') {
+    if (!asked) return { ...subnet, gateway: '' };
+    throw new NetloomError(
+      'EBADGATEWAY',
+      `gateway ${subnet.gateway}: ipvlan in mode ${options.mode} sends everything to the host’s routes: leave it out`,
+    );
+  }
+  if (options.driver === 'bridge') {
+    const mode = family === 4 ? options.gatewayMode4 : options.gatewayMode6;
+    if (mode !== 'isolated') return subnet;
+    if (!asked) return { ...subnet, gateway: '' };
+    throw new NetloomError(
+      'EBADGATEWAY',
+      `gateway ${subnet.gateway}: in the gateway mode isolated the bridge has no address: leave one of the two out`,
+    );
+  }
+  const shim = options.driver === 'macvlan' ? options.shim.find((text) => parseIp(text).family === family) : undefined;
+  if (shim === undefined) return subnet;
+  if (!contains(parsePrefix(subnet.subnet), parseIp(shim))) {
+    throw badOption('shim', shim, `the host’s address must be inside the subnet ${subnet.subnet}`);
+  }
+  if (shim === subnet.gateway) throw badOption('shim', shim, 'that is the gateway’s address: choose another');
+  return { ...subnet, auxAddresses: { ...subnet.auxAddresses, [SHIM]: shim } };
+}
+/** The name under which the host's own address is kept from endpoints. */
+const SHIM = 'host-shim';
+
+function asked(spec: NetworkSpec, { gateway }: Subnet): boolean {
+  return gateway !== '' && (spec.subnets ?? []).some((s) => s.gateway !== undefined && s.gateway !== '');
+}
+
+function splitIpam(spec: NetworkSpec): { ipam: Ipam; rest: Readonly<Record<string, string>> } {
+  const { ipam: option, ...rest } = spec.options ?? {};
+  if (option !== undefined && spec.ipam !== undefined && option !== spec.ipam) {
+    throw new NetloomError('EBADOPTION', `option ipam=${option} and IPAM driver ${spec.ipam} differ: give one`);
+  }
+  // `default` is Docker's word for its pools
+  const text = option ?? spec.ipam ?? 'pool';
+  return { ipam: text === 'default' ? 'pool' : oneOf(['pool', 'dhcp'])(text, 'ipam'), rest };
+}
+
+/** @throws NetloomError EBADOPTION where a DHCP server could not tell endpoints apart, or none could be reached */
+function checkDhcp(options: NetworkOptions): void {
+  const why =
+    options.driver === 'ipvlan' && options.mode !== 'l2'
+      ? `ipvlan in mode ${options.mode} carries no broadcasts, which DHCP needs: use mode l2, or give a subnet`
+      : options.driver === 'macvlan' && options.parent === ''
+        ? 'there is no segment with a DHCP server on it: give parent'
+        : options.driver === 'ipvlan' && options.parent === ''
+          ? 'there is no segment with a DHCP server on it: give parent'
+          : '';
+  if (why !== '') throw badOption('ipam', 'dhcp', why);
 }
 
 /** A subnet as stored, its gateway the first address: for those chosen from the pools. */

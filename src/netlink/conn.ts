@@ -59,6 +59,9 @@ const DUMP_TRIES = 20;
 /** Requests in one send: their refusals must fit the socket's receive buffer even where it cannot be enlarged. */
 const BURST = 96;
 
+/** Told how long each call took, waiting for its turn included. */
+export type CallObserver = (lane: 'thread' | 'here', seconds: number) => void;
+
 /**
  * A connection to one netlink protocol in one namespace, for life. It knows no family: it numbers requests, matches
  * answers, retries interrupted dumps and turns refusals into errors.
@@ -71,20 +74,27 @@ const BURST = 96;
 export class NetlinkConn implements Disposable {
   readonly #fd: Fd;
   readonly #protocol: number;
+  readonly #observe: CallObserver | undefined;
   #seq = 1;
   /** Calls that are not finished; the last of them is what a new one waits for. */
   #pending = 0;
   #tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(fd: Fd, protocol: number) {
+  private constructor(fd: Fd, protocol: number, observe: CallObserver | undefined) {
     this.#fd = fd;
     this.#protocol = protocol;
+    this.#observe = observe;
   }
 
   /** @param netns the namespace it belongs to; this process's own without one. @throws SyscallError */
-  static open(protocol: number, netns?: Netns): NetlinkConn {
+  static open(protocol: number, netns?: Netns, observe?: CallObserver): NetlinkConn {
     const number = syscall('netlink socket', () => native.netlinkOpen(netns?.fd ?? -1, protocol));
-    return new NetlinkConn(new Fd(number, `netlink ${protocol}`), protocol);
+    return new NetlinkConn(new Fd(number, `netlink ${protocol}`), protocol, observe);
+  }
+
+  /** Calls that are not finished. */
+  get pending(): number {
+    return this.#pending;
   }
 
   get protocol(): number {
@@ -157,13 +167,16 @@ export class NetlinkConn implements Disposable {
   }
 
   async #inTurn<T>(options: Lane | undefined, call: (lane: 'thread' | 'here') => Promise<T>): Promise<T> {
+    const lane = options?.lane ?? 'thread';
+    const began = this.#observe ? performance.now() : 0;
     const before = this.#pending++ > 0 ? this.#tail : undefined;
-    const run = before ? before.then(() => call(options?.lane ?? 'thread')) : call(options?.lane ?? 'thread');
+    const run = before ? before.then(() => call(lane)) : call(lane);
     this.#tail = run.then(ignore, ignore);
     try {
       return await run;
     } finally {
       this.#pending--;
+      this.#observe?.(lane, (performance.now() - began) / 1000);
     }
   }
 

@@ -1,5 +1,5 @@
-export { type Lane, NETLINK, NetlinkConn, NLM_F, NLMSG, type Reply, type Request } from './conn.ts';
+export { type CallObserver, type Lane, NETLINK, NetlinkConn, NLM_F, NLMSG, type Reply, type Request } from './conn.ts';
 export { NetlinkError } from './errors.ts';
-export { type MonitorEvent, NetlinkMonitor } from './monitor.ts';
+export { type MonitorEvent, type MonitorOptions, NetlinkMonitor } from './monitor.ts';
 export { MalformedError, messagesOf, NlAttrs, type NlMessage } from './reader.ts';
 export { NLA_F_NESTED, NLA_F_NET_BYTEORDER, NLA_TYPE_MASK, NlWriter } from './writer.ts';

@@ -1,5 +1,6 @@
 import type { Netns } from '../kernel/index.ts';
 import {
+  type CallObserver,
   type Lane,
   NETLINK,
   NetlinkConn,
@@ -46,8 +47,13 @@ export class NftConn implements Disposable {
   }
 
   /** @param netns the namespace it belongs to; this process's own without one. @throws SyscallError */
-  static open(netns?: Netns): NftConn {
-    return new NftConn(NetlinkConn.open(NETLINK.NETFILTER, netns));
+  static open(netns?: Netns, observe?: CallObserver): NftConn {
+    return new NftConn(NetlinkConn.open(NETLINK.NETFILTER, netns, observe));
+  }
+
+  /** Calls that are not finished. */
+  get pending(): number {
+    return this.#conn.pending;
   }
 
   /**

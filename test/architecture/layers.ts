@@ -33,15 +33,25 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ['node:sqlite'],
     why: 'a store holds values, and knows neither their meaning nor the network',
   },
+  dns: {
+    may: ['errors', 'addr', 'kernel'],
+    packages: ['dns-packet'],
+    why: 'the resolver asks a view for names, and knows neither networks nor containers',
+  },
   drivers: { may: ['errors', 'addr', 'model', 'facts'], why: 'a driver turns objects into facts and asks nobody' },
   nat: {
     may: ['errors', 'addr', 'model', 'facts', 'nftables', 'drivers'],
     why: 'the rule set is compiled from objects; it never talks to the kernel',
   },
+  metrics: {
+    may: ['errors'],
+    packages: ['prom-client'],
+    why: 'names and numbers; whoever counts brings them',
+  },
   engine: {
     may: [
       ...['errors', 'version', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack'],
-      ...['facts', 'model', 'ipam', 'store', 'drivers', 'nat'],
+      ...['facts', 'model', 'ipam', 'store', 'drivers', 'nat', 'metrics'],
     ],
     why: 'the engine composes all that is below, and knows no door',
   },

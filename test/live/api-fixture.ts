@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { hasCode, NetloomError } from '../../src/errors.ts';
 import type * as model from '../../src/model/index.ts';
 import { Client } from '../../src/api/client.ts';
+import { EventHub } from '../../src/engine/events.ts';
 import { type ApiLog, type ApiServer, createApiServer } from '../../src/api/server.ts';
 
 /** An engine in memory with no kernel under it: it keeps what it is given, so that HTTP can be tested alone. */
@@ -26,6 +27,8 @@ export class MemoryEngine implements model.EngineApi {
   readonly lines: string[] = [];
   logsReturned: PromiseWithResolvers<void> = Promise.withResolvers();
   logPulls = 0;
+  /** The engine's own, so that its bounds hold here too. */
+  readonly hub: EventHub = new EventHub();
   disposed = 0;
 
   #note(...call: unknown[]): void {
@@ -73,6 +76,14 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('networkPrune', options);
     return this.#outcome([...this.networks.values()], options);
   }
+  async networkUpdate(
+    ref: string,
+    update: model.NetworkUpdate,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.Network>> {
+    this.#note('networkUpdate', ref, update, options);
+    return this.#outcome({ ...this.#find(this.networks, ref, 'ENOENT'), labels: update.labels ?? {} }, options);
+  }
   async networkConnect(
     container: string,
     spec: model.EndpointSpec,
@@ -98,9 +109,9 @@ export class MemoryEngine implements model.EngineApi {
     this.containers.set(value.name, value);
     return this.#outcome(value, options);
   }
-  async containerStart(ref: string): Promise<model.ContainerDetail> {
-    this.#note('containerStart', ref);
-    return this.#find(this.containers, ref, 'ENOENT');
+  async containerStart(ref: string, options?: model.ChangeOptions): Promise<model.Outcome<model.ContainerDetail>> {
+    this.#note('containerStart', ref, options);
+    return this.#outcome(this.#find(this.containers, ref, 'ENOENT'), options);
   }
   async containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<model.SpawnPlan> {
     this.#note('containerSpawnPlan', ref, options);
@@ -118,12 +129,28 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('containerInspect', ref);
     return this.#find(this.containers, ref, 'ENOENT');
   }
-  async containerStop(ref: string, options?: { readonly timeoutSeconds?: number }): Promise<model.ContainerDetail> {
+  async containerStop(
+    ref: string,
+    options?: model.ChangeOptions & { readonly timeoutSeconds?: number },
+  ): Promise<model.Outcome<model.ContainerDetail>> {
     this.#note('containerStop', ref, options);
-    return this.#find(this.containers, ref, 'ENOENT');
+    return this.#outcome(this.#find(this.containers, ref, 'ENOENT'), options);
   }
-  async containerKill(ref: string, signal: string): Promise<void> {
-    this.#note('containerKill', ref, signal);
+  async containerKill(
+    ref: string,
+    signal: string,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.ContainerDetail>> {
+    this.#note('containerKill', ref, signal, options);
+    return this.#outcome(this.#find(this.containers, ref, 'ENOENT'), options);
+  }
+  async containerUpdate(
+    ref: string,
+    update: model.EndpointUpdate & { readonly network?: string },
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.Endpoint>> {
+    this.#note('containerUpdate', ref, update, options);
+    return this.#outcome(anEndpoint({ network: update.network ?? 'web', netns: `/run/netns/${ref}` }), options);
   }
   containerWait(ref: string): Promise<number> {
     this.#note('containerWait', ref);
@@ -179,6 +206,38 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('endpointList');
     return [...this.endpoints.values()];
   }
+  async endpointUpdate(
+    id: string,
+    update: model.EndpointUpdate,
+    options?: model.ChangeOptions,
+  ): Promise<model.Outcome<model.Endpoint>> {
+    this.#note('endpointUpdate', id, update, options);
+    return this.#outcome(this.#find(this.endpoints, id, 'ENOENT'), options);
+  }
+  async rehearse(steps: readonly model.RehearsalStep[]): Promise<readonly (readonly model.PlanStep[])[]> {
+    this.#note('rehearse', steps);
+    return steps.map((step) => [
+      { object: step.verb, kind: 'link', verb: 'add', command: 'ip link add br0 type bridge' },
+    ]);
+  }
+  async gc(options?: model.ChangeOptions): Promise<model.Outcome<model.GcReport>> {
+    this.#note('gc', options);
+    return this.#outcome({ reclaimed: ['endpoint eth0: dead'], removed: [], repaired: ['x'], failed: [] }, options);
+  }
+  async doctor(options?: { readonly checks?: readonly string[] }): Promise<model.DoctorReport> {
+    this.#note('doctor', options);
+    const finding = { status: 'ok', summary: 'fine', evidence: ['a'], cure: [], object: '' } as const;
+    const findings = (options?.checks ?? ['all']).map((check) => ({ check, ...finding }));
+    return { time: '2026-11-21T08:00:00.000Z', kernel: '6.1', findings };
+  }
+  events(filter?: model.EventFilter, signal?: AbortSignal): AsyncIterable<model.EngineEvent> {
+    this.#note('events', filter);
+    return this.hub.subscribe(filter ?? {}, signal);
+  }
+  async metrics(): Promise<string> {
+    this.#note('metrics');
+    return '# TYPE netloom_endpoints gauge\nnetloom_endpoints{network="wëb"} 1\n';
+  }
   async [Symbol.asyncDispose](): Promise<void> {
     this.disposed += 1;
   }
@@ -219,7 +278,9 @@ function anEndpoint(spec: model.AttachSpec): model.Endpoint {
     id: randomBytes(32).toString('hex'),
     network: spec.network,
     container: '',
+    type: spec.tap === true ? 'tap' : 'veth',
     netns: spec.netns,
+    netnsId: '4:4026532345',
     ifname: spec.ifname ?? 'eth0',
     hostIfname: 'nl0123456789',
     mac: spec.mac ?? '02:42:ac:12:00:02',
@@ -228,6 +289,7 @@ function anEndpoint(spec: model.AttachSpec): model.Endpoint {
     aliases: spec.aliases ?? [],
     gatewayPriority: spec.gatewayPriority ?? 0,
     ports: [{ protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 8888, containerPort: 80, count: 1 }],
+    rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
     created: '2026-11-21T08:00:00.000Z',
     phase: 'ready',
     owner: '',

@@ -43,7 +43,7 @@ test('a container lives: created, running, exited, removed, and leaves nothing',
   });
   assert.equal(made.state.status, 'created');
   assert.equal(made.hostname, made.id.slice(0, 12));
-  const running = await engine.containerStart('box');
+  const { value: running } = await engine.containerStart('box');
   assert.equal(running.state.status, 'running');
   assert.ok(isAlive(running.state.pid));
   assert.ok(Date.parse(running.state.startedAt) > Date.now() - 60_000);
@@ -169,7 +169,7 @@ test('--rm removes everything at the end, told by the shim or by a stop', async 
   await engine.containerCreate(spec);
   await engine.containerStart('box');
   const waiting = engine.containerWait('box');
-  const stopped = await engine.containerStop('box', { timeoutSeconds: 5 });
+  const { value: stopped } = await engine.containerStop('box', { timeoutSeconds: 5 });
   assert.deepEqual([stopped.state.status, stopped.state.exitCode], ['exited', 143]);
   assert.equal(await within('the status', waiting), 143);
   assert.ok(await gone());
@@ -198,7 +198,7 @@ test('stop asks, then kills; a stopped container starts again with namespace, ad
     ports: ['8888:80', '81'].map(parsePublish),
   });
   for (let round = 1; round <= 3; round++) {
-    const { endpoints } = await engine.containerStart('box');
+    const { endpoints } = (await engine.containerStart('box')).value;
     const [endpoint] = endpoints;
     assert.equal(endpoint?.mac, '02:00:00:00:00:77');
     const random = endpoint.ports.find((p) => p.containerPort === 81);
@@ -216,12 +216,12 @@ test('stop asks, then kills; a stopped container starts again with namespace, ad
         (await logOf(engine, 'box', { tail: 1 })) === 'up\n' && (await logOf(engine, 'box')).length === 3 * round,
     );
     const began = performance.now();
-    const { state, endpoints: left } = await engine.containerStop('box', { timeoutSeconds: 0.3 });
+    const { state, endpoints: left } = (await engine.containerStop('box', { timeoutSeconds: 0.3 })).value;
     assert.ok(performance.now() - began > 280, 'it had its time');
     assert.deepEqual([state.status, state.exitCode, left.length], ['exited', 137, 0]);
     assert.deepEqual(await tcpConnect(host.outside, ADDRESS.host, 8888), { ok: false, error: 'ECONNREFUSED' });
   }
-  assert.equal((await engine.containerStop('box')).state.status, 'exited', 'stopping twice is no error');
+  assert.equal((await engine.containerStop('box')).value.state.status, 'exited', 'stopping twice is no error');
   await engine.containerRemove('box');
   assert.deepEqual(await traces(bed), before);
 });
@@ -321,7 +321,7 @@ test('a container whose shim was killed is dead, and reaped by the next start of
   const { telling: engine } = bed;
   await engine.networkCreate({ name: 'web' });
   await engine.containerCreate({ name: 'box', command: ['sleep', '300'], networks: [{ network: 'web' }] });
-  const idle = await engine.containerStart('box');
+  const { value: idle } = await engine.containerStart('box');
   // the command's parent is the shim
   const shim = Number(readFileSync(`/proc/${idle.state.pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
   assert.ok(signalPid(shim, startTime(shim)!, 'SIGKILL'));
@@ -332,11 +332,11 @@ test('a container whose shim was killed is dead, and reaped by the next start of
   assert.equal(await within('its status', waiting, 8000), 125, 'nobody knows its status, and it was no success');
   assert.equal((await engine.endpointList()).length, 1);
   {
-    await using _next = await bed.open({ reconcile: true });
+    await using _next = await bed.open({ resident: true });
     assert.deepEqual((await engine.containerInspect('box')).endpoints, []);
     assert.ok(!existsSync(join(bed.paths.netnsDir, 'box')));
   }
-  assert.equal((await engine.containerStart('box')).state.status, 'running', 'and can be started again');
+  assert.equal((await engine.containerStart('box')).value.state.status, 'running', 'and can be started again');
 });
 
 test('what a command leaves running in the background ends with it', async () => {

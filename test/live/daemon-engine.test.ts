@@ -20,7 +20,7 @@ async function serve(bed: EngineBed): Promise<{ client: Client } & AsyncDisposab
   const stop = new AbortController();
   const listening = Promise.withResolvers<void>();
   const run = runDaemon({
-    engine: () => bed.open({ mode: 'daemon', reconcile: true }),
+    engine: () => bed.open({ mode: 'daemon', resident: true }),
     socketPath,
     signal: stop.signal,
     log: openLog({ level: 'silent' }),
@@ -122,7 +122,7 @@ test('a command through the socket: start, follow its log, wait for its end', as
     command: ['sh', '-c', 'echo one; read -r line < "$0"; echo "$line"; exit 7', fifo(bed)],
     networks: [{ network: 'web' }],
   });
-  const started = await api.containerStart('blog');
+  const { value: started } = await api.containerStart('blog');
   assert.equal(started.state.status, 'running');
   const waiting = api.containerWait('blog');
   let log = '';

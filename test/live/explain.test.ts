@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Engine } from '../../src/engine/index.ts';
 import { type ChangeOptions, type Outcome, parsePublish, type PlanStep } from '../../src/model/index.ts';
-import { openEmbeddedStore } from '../../src/store/index.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
+import { everythingOf } from '../lib/everything.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { makeReplay, type Replay, withoutIds } from '../lib/replay.ts';
-import { namesIn, parameters, snapshot } from '../lib/snapshot.ts';
-import { Netns } from '../../src/kernel/index.ts';
 
 checkDescriptors();
 
@@ -36,9 +33,9 @@ async function sequence(body: (go: Go, bed: EngineBed, replay: Replay) => Promis
   await using replay = await makeReplay(bed);
   await body(
     async (what, change, { anyOrder = false } = {}) => {
-      const before = await everything(bed);
+      const before = await everythingOf(bed);
       const planned = await change({ dryRun: true });
-      assert.deepEqual(await everything(bed), before, `${what}: a dry run changes nothing`);
+      assert.deepEqual(await everythingOf(bed), before, `${what}: a dry run changes nothing`);
       let plan: readonly PlanStep[] | undefined;
       const value = await replay.follow(
         what,
@@ -62,26 +59,6 @@ type Go = <T>(
   change: (options: ChangeOptions) => Promise<Outcome<T>>,
   options?: { readonly anyOrder?: boolean },
 ) => Promise<T>;
-
-/** The kernel, the store and the files. */
-async function everything(bed: EngineBed): Promise<unknown> {
-  const spaces: Record<string, unknown> = {};
-  for (const name of namesIn(bed.paths.netnsDir)) {
-    using netns = Netns.open(`${bed.paths.netnsDir}/${name}`);
-    spaces[name] = { ...(await snapshot(netns, { macOf: () => true })), parameters: await parameters(netns) };
-  }
-  await using store = await openEmbeddedStore(bed.paths);
-  return {
-    host: await snapshot(bed.host.netns, { macOf: () => true }),
-    parameters: await parameters(bed.host.netns),
-    spaces,
-    store: await store.read((tx) => tx.list('')),
-    // beside locks, and those that SQLite makes and removes as it likes
-    files: (readdirSync(bed.dirs.root, { recursive: true }) as string[])
-      .filter((name) => !/-(wal|shm|journal)$|^run\/locks/.test(name))
-      .sort(),
-  };
-}
 
 test('networks of every shape, made and removed by their commands', async () => {
   await sequence(async (go, { engine }) => {

@@ -120,7 +120,7 @@ test('the default route follows gateway priority, and moves as networks come and
   assert.deepEqual(await defaults(inside), ['-4 eth0', '-6 eth0']);
   // what was connected is there again after a restart
   await engine.containerStop('box', { timeoutSeconds: 1 });
-  const again = await engine.containerStart('box');
+  const { value: again } = await engine.containerStart('box');
   const b = await engine.networkInspect('b');
   assert.deepEqual(
     again.endpoints.map((e) => e.network),
@@ -164,7 +164,7 @@ test('a stopped container is connected and disconnected, too: from its next star
   });
   await engine.networkConnect('box', { network: 'a', addresses: ['10.9.11.77'] });
   assert.deepEqual(await traces(bed), idle, 'nothing is taken meanwhile');
-  const { endpoints } = await engine.containerStart('box');
+  const { endpoints } = (await engine.containerStart('box')).value;
   assert.deepEqual(
     endpoints.map((e) => e.network),
     [ids.get('b'), ids.get('ab'), ids.get('a')],

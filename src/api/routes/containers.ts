@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { logStream } from '../log-stream.ts';
 import { CHANGE, listOf, type Operation, operation } from '../operation.ts';
-import { change, container } from '../schema/index.ts';
+import { change, container, endpoint } from '../schema/index.ts';
 import { untilStopping } from '../stopping.ts';
 
 const REF = '/v1/containers/:ref';
@@ -50,13 +50,25 @@ export const containerRoutes: readonly Operation[] = [
     run: ({ engine, params, query }) => engine.containerRemove(params['ref'] as string, query),
   }),
   operation({
+    id: 'containerUpdate',
+    method: 'PATCH',
+    path: REF,
+    summary: 'Publish and unpublish ports, or set rates, while the container runs',
+    tag: 'containers',
+    query: CHANGE,
+    body: endpoint.containerUpdate,
+    answer: change.endpointOutcome.ref,
+    run: ({ engine, params, body, query }) => engine.containerUpdate(params['ref'] as string, body, query),
+  }),
+  operation({
     id: 'containerStart',
     method: 'POST',
     path: `${REF}/start`,
     summary: 'Start the command in the background',
     tag: 'containers',
-    answer: container.containerDetail.ref,
-    run: ({ engine, params }) => engine.containerStart(params['ref'] as string),
+    query: CHANGE,
+    answer: change.containerDetailOutcome.ref,
+    run: ({ engine, params, query }) => engine.containerStart(params['ref'] as string, query),
   }),
   operation({
     id: 'containerStop',
@@ -64,8 +76,8 @@ export const containerRoutes: readonly Operation[] = [
     path: `${REF}/stop`,
     summary: 'End the command: SIGTERM, then SIGKILL',
     tag: 'containers',
-    query: ['timeoutSeconds'],
-    answer: container.containerDetail.ref,
+    query: [...CHANGE, 'timeoutSeconds'],
+    answer: change.containerDetailOutcome.ref,
     run: ({ engine, params, query }) => engine.containerStop(params['ref'] as string, query),
   }),
   operation({
@@ -74,8 +86,10 @@ export const containerRoutes: readonly Operation[] = [
     path: `${REF}/kill`,
     summary: 'Send the command a signal; default SIGKILL',
     tag: 'containers',
-    query: ['signal'],
-    run: ({ engine, params, query }) => engine.containerKill(params['ref'] as string, query.signal ?? 'SIGKILL'),
+    query: [...CHANGE, 'signal'],
+    answer: change.containerDetailOutcome.ref,
+    run: ({ engine, params, query: { signal, ...options } }) =>
+      engine.containerKill(params['ref'] as string, signal ?? 'SIGKILL', options),
   }),
   operation({
     id: 'containerExited',
@@ -103,7 +117,7 @@ export const containerRoutes: readonly Operation[] = [
     summary: 'The output of the command, as bytes',
     tag: 'containers',
     query: ['follow', 'tail'],
-    answer: 'stream',
+    answer: 'application/octet-stream',
     run: ({ engine, params, query, stopping }) => logStream(engine, params['ref'] as string, query, stopping),
   }),
   operation({

@@ -44,6 +44,17 @@ export const networkRoutes: readonly Operation[] = [
     run: ({ engine, params }) => engine.networkInspect(params['ref'] as string),
   }),
   operation({
+    id: 'networkUpdate',
+    method: 'PATCH',
+    path: '/v1/networks/:ref',
+    summary: 'Change options of a network in place',
+    tag: 'networks',
+    query: CHANGE,
+    body: network.networkUpdate,
+    answer: change.networkOutcome.ref,
+    run: ({ engine, params, body, query }) => engine.networkUpdate(params['ref'] as string, body, query),
+  }),
+  operation({
     id: 'networkRemove',
     method: 'DELETE',
     path: '/v1/networks/:ref',

@@ -3,15 +3,17 @@ import type {
   Container,
   ContainerDetail,
   Endpoint,
+  GcReport,
   Network,
   Outcome,
   PlanStep,
+  RehearsalStep,
   VersionInfo,
 } from '../../model/index.ts';
-import { container, containerDetail } from './container.ts';
-import { define, type Named, text, words } from './define.ts';
+import { container, containerDetail, containerSpec } from './container.ts';
+import { define, type Named, STRICT, text, words } from './define.ts';
 import { endpoint } from './endpoint.ts';
-import { network } from './network.ts';
+import { network, networkSpec } from './network.ts';
 
 export const planStep: Named<PlanStep> = define<PlanStep>()(
   'PlanStep',
@@ -43,6 +45,52 @@ export const containerOutcome: Named<Outcome<Container>> = define<Outcome<Contai
 export const containerDetailOutcome: Named<Outcome<ContainerDetail>> = define<Outcome<ContainerDetail>>()(
   'ContainerDetailOutcome',
   Type.Object({ value: containerDetail.ref, plan: PLAN }),
+);
+
+const LINES = (description: string): Type.TArray<Type.TString> => Type.Array(Type.String(), { description });
+export const gcReport: Named<GcReport> = define<GcReport>()(
+  'GcReport',
+  Type.Object({
+    reclaimed: LINES('What the dead had left, each with its reason.'),
+    removed: LINES('Kernel objects that were ours and that nobody wanted.'),
+    repaired: LINES('What was wanted, missing or wrong, and put right.'),
+    failed: LINES('What could not be put right, each with its reason.'),
+  }),
+);
+export const gcOutcome: Named<Outcome<GcReport>> = define<Outcome<GcReport>>()(
+  'GcOutcome',
+  Type.Object({ value: gcReport.ref, plan: PLAN }),
+);
+
+const REF = Type.String({ minLength: 1, description: 'Name, id, or unique beginning of an id.' });
+export const rehearsalStep: Named<RehearsalStep> = define<RehearsalStep>()(
+  'RehearsalStep',
+  Type.Union(
+    [
+      Type.Object({ verb: Type.Literal('networkCreate'), spec: networkSpec.ref }, STRICT),
+      Type.Object({ verb: Type.Literal('networkRemove'), ref: REF }, STRICT),
+      Type.Object({ verb: Type.Literal('containerCreate'), spec: containerSpec.ref }, STRICT),
+      Type.Object({ verb: Type.Literal('containerStart'), ref: REF }, STRICT),
+      Type.Object({ verb: Type.Literal('containerStop'), ref: REF }, STRICT),
+      Type.Object({ verb: Type.Literal('containerRemove'), ref: REF, force: Type.Optional(Type.Boolean()) }, STRICT),
+    ],
+    { description: 'A verb of the API that changes something, with its arguments.' },
+  ),
+);
+
+/** Body of `rehearse`. */
+export interface RehearsalSpec {
+  readonly steps: readonly RehearsalStep[];
+}
+export const rehearsalSpec: Named<RehearsalSpec> = define<RehearsalSpec>()(
+  'RehearsalSpec',
+  Type.Object({ steps: Type.Array(rehearsalStep.ref, { description: 'In order.' }) }, STRICT),
+);
+/** Answer of `rehearse`: a plan for each step, in order. */
+export type RehearsalPlans = readonly (readonly PlanStep[])[];
+export const rehearsalPlans: Named<RehearsalPlans> = define<RehearsalPlans>()(
+  'RehearsalPlans',
+  Type.Array(Type.Array(planStep.ref), { description: 'The plan of each step, in order.' }),
 );
 
 export const versionInfo: Named<VersionInfo> = define<VersionInfo>()(

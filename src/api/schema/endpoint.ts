@@ -1,5 +1,15 @@
 import Type from 'typebox';
-import type { AttachSpec, Endpoint, EndpointSpec, PortProtocol, PortSpec, PublishedPort } from '../../model/index.ts';
+import type {
+  AttachSpec,
+  Endpoint,
+  EndpointSpec,
+  EndpointUpdate,
+  PortProtocol,
+  PortSpec,
+  PublishedPort,
+  Rates,
+  UnpublishSpec,
+} from '../../model/index.ts';
 import { define, type Named, STRICT, text, words } from './define.ts';
 
 const PROTOCOL: Type.TUnsafe<PortProtocol> = words(['tcp', 'udp', 'sctp'], 'Transport protocol.');
@@ -34,27 +44,43 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
   ),
 );
 
+export const rates: Named<Rates> = define<Rates>()(
+  'Rates',
+  Type.Object({
+    ingress: Type.Number({ description: 'Towards the workload, bits per second; 0: no limit.' }),
+    egress: Type.Number({ description: 'From the workload, bits per second; 0: no limit.' }),
+  }),
+);
+
 export const endpoint: Named<Endpoint> = define<Endpoint>()(
   'Endpoint',
   Type.Object({
     id: text('Unique.'),
     network: text('Network id.'),
     container: text('Container id; empty for a bare namespace.'),
-    netns: text('Path of the namespace.'),
+    type: words(['veth', 'tap', 'macvlan', 'ipvlan'], 'What it is inside its workload.'),
+    netns: text("Path of the namespace; empty for a tap in the host's."),
+    netnsId: text('Device and inode of the namespace when it was attached: `4:4026532345`.'),
     ifname: text("The interface's name inside."),
     hostIfname: text("The host's end; empty where the driver has none."),
-    mac: text('`02:42:ac:12:00:02`'),
+    bridge: Type.Optional(text("The bridge that it is a port of, where that is not its network's first.")),
+    tapUid: Type.Optional(Type.Integer({ description: 'The user who may open a tap; missing: CAP_NET_ADMIN may.' })),
+    mac: text('`02:42:ac:12:00:02`; empty where it has none of its own.'),
     addresses: Type.Array(Type.String(), { description: 'With prefix length; IPv4 first.' }),
-    gateways: Type.Array(Type.String(), { description: 'Default gateways that this endpoint provides.' }),
+    gateways: Type.Array(Type.String(), {
+      description: 'Default gateways that this endpoint provides; `0.0.0.0` or `::` for the interface itself.',
+    }),
     aliases: Type.Array(Type.String()),
     gatewayPriority: Type.Number({ description: 'Higher wins the default route.' }),
     ports: Type.Array(publishedPort.ref),
+    rates: rates.ref,
     created: text('ISO 8601.'),
     phase: words(['creating', 'ready', 'removing'], 'Anything but `ready` is being worked on by `owner`.'),
     owner: text('The engine that is changing it; empty when ready.'),
   }),
 );
 
+const RATE = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 const ENDPOINT_SPEC = {
   network: Type.String({ description: 'Name, id, or unique beginning of an id.', minLength: 1 }),
   addresses: Type.Optional(Type.Array(Type.String(), { description: 'Fixed addresses, without prefix length.' })),
@@ -62,6 +88,12 @@ const ENDPOINT_SPEC = {
   aliases: Type.Optional(Type.Array(Type.String())),
   ifname: Type.Optional(text('Missing: the first free `ethN`.')),
   gatewayPriority: Type.Optional(Type.Number({ description: 'Higher wins the default route.' })),
+  ingressRate: Type.Optional(
+    Type.Integer({ ...RATE, description: 'Towards the workload, bits per second; missing or 0: no limit.' }),
+  ),
+  egressRate: Type.Optional(
+    Type.Integer({ ...RATE, description: 'From the workload, bits per second; missing or 0: no limit.' }),
+  ),
 };
 
 export const endpointSpec: Named<EndpointSpec> = define<EndpointSpec>()(
@@ -74,8 +106,63 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
   Type.Object(
     {
       ...ENDPOINT_SPEC,
-      netns: Type.String({ description: 'Path of the namespace.', minLength: 1 }),
+      netns: text("Path of the namespace; empty for a tap in the host's."),
+      tap: Type.Optional(
+        Type.Boolean({
+          description: 'A tap device for a virtual machine, named by `ifname`, instead of an interface.',
+        }),
+      ),
+      tapUid: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 0xfffffffe, description: 'Who may open the tap without privileges.' }),
+      ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
+    },
+    STRICT,
+  ),
+);
+
+export const unpublishSpec: Named<UnpublishSpec> = define<UnpublishSpec>()(
+  'UnpublishSpec',
+  Type.Object(
+    {
+      protocol: PROTOCOL,
+      hostAddress: Type.Optional(text('On this address only; missing: on every one.')),
+      hostPort: PORT,
+      count: COUNT,
+    },
+    STRICT,
+  ),
+);
+
+const ENDPOINT_UPDATE = {
+  publish: Type.Optional(Type.Array(portSpec.ref, { description: 'Ports to publish.' })),
+  unpublish: Type.Optional(Type.Array(unpublishSpec.ref, { description: 'Published ports to take back.' })),
+  ingressRate: Type.Optional(
+    Type.Integer({ ...RATE, description: 'Towards the workload, bits per second; 0: no limit; missing: as it is.' }),
+  ),
+  egressRate: Type.Optional(
+    Type.Integer({ ...RATE, description: 'From the workload, bits per second; 0: no limit; missing: as it is.' }),
+  ),
+};
+
+export const endpointUpdate: Named<EndpointUpdate> = define<EndpointUpdate>()(
+  'EndpointUpdate',
+  Type.Object(ENDPOINT_UPDATE, STRICT),
+);
+
+/** Body of `containerUpdate`. */
+export type ContainerUpdate = EndpointUpdate & { readonly network?: string };
+export const containerUpdate: Named<ContainerUpdate> = define<ContainerUpdate>()(
+  'ContainerUpdate',
+  Type.Object(
+    {
+      ...ENDPOINT_UPDATE,
+      network: Type.Optional(
+        Type.String({
+          description: 'Which endpoint; missing: for ports the one that has some or could, for rates the only one.',
+          minLength: 1,
+        }),
+      ),
     },
     STRICT,
   ),

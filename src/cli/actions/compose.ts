@@ -3,6 +3,7 @@ import type { CliContext, Io } from '../context.ts';
 import type { ChangeFlags } from '../flags.ts';
 import { renderPlan } from '../output/plan.ts';
 import { changeOptions, printJson, wantsPlan } from '../output/print.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { withApi } from './session.ts';
 
 interface ProjectFlags extends ChangeFlags {
@@ -85,20 +86,5 @@ function progressLines(io: Io, flags: ChangeFlags): OnProgress {
     else if (flags.json !== true && flags.dryRun !== true && (io.stderr.isTTY === true || !passing.includes(status))) {
       io.stderr.write(`${object}  ${status}${detail === undefined ? '' : `: ${detail}`}\n`);
     }
-  };
-}
-
-/** Aborts at the first ^C or SIGTERM; a second one ends the program the usual way. */
-function stopSignal(): Disposable & { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  process.once('SIGINT', abort);
-  process.once('SIGTERM', abort);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => {
-      process.off('SIGINT', abort);
-      process.off('SIGTERM', abort);
-    },
   };
 }

@@ -1,12 +1,14 @@
 import type { ContainerDetail } from '../../model/index.ts';
-import type { CliContext, Sink } from '../context.ts';
+import type { CliContext } from '../context.ts';
 import { hasCode } from '../../errors.ts';
 import { UsageError } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags, InspectFlags, ListFlags } from '../flags.ts';
+import { drained } from '../output/drained.ts';
+import { portLines } from '../output/ports.ts';
 import { changeOptions, printInspect, printJson, printLine, printList } from '../output/print.ts';
-import { bracket, containerInspect, containerRow } from '../output/views.ts';
+import { containerInspect, containerRow } from '../output/views.ts';
 import type { Look, View } from '../output/views.ts';
-import { changeEach, each, networkNames, withApi } from './session.ts';
+import { changeEach, networkNames, withApi } from './session.ts';
 
 export interface PsFlags extends ListFlags {
   readonly all?: boolean;
@@ -45,25 +47,33 @@ export async function inspect(this: CliContext, flags: InspectFlags, ...refs: st
   });
 }
 
-export async function start(this: CliContext, flags: GlobalFlags, ...refs: string[]): Promise<void> {
-  await each(this, flags, refs, 'starting', (api, ref) => api.containerStart(ref));
+export async function start(this: CliContext, flags: ChangeFlags, ...refs: string[]): Promise<void> {
+  await changeEach(this, flags, refs, 'starting', (api, ref) => api.containerStart(ref, changeOptions(flags)), true);
 }
 
-export interface StopFlags extends GlobalFlags {
+export interface StopFlags extends ChangeFlags {
   readonly time?: number;
 }
 
 export async function stop(this: CliContext, flags: StopFlags, ...refs: string[]): Promise<void> {
-  const options = flags.time === undefined ? {} : { timeoutSeconds: flags.time };
-  await each(this, flags, refs, 'stopping', (api, ref) => api.containerStop(ref, options));
+  const options = { ...changeOptions(flags), ...(flags.time === undefined ? {} : { timeoutSeconds: flags.time }) };
+  await changeEach(this, flags, refs, 'stopping', (api, ref) => api.containerStop(ref, options), true);
 }
 
-export interface KillFlags extends GlobalFlags {
+export interface KillFlags extends ChangeFlags {
   readonly signal?: string;
 }
 
 export async function kill(this: CliContext, flags: KillFlags, ...refs: string[]): Promise<void> {
-  await each(this, flags, refs, 'killing', (api, ref) => api.containerKill(ref, flags.signal ?? 'SIGKILL'));
+  const signal = flags.signal ?? 'SIGKILL';
+  await changeEach(
+    this,
+    flags,
+    refs,
+    'killing',
+    (api, ref) => api.containerKill(ref, signal, changeOptions(flags)),
+    true,
+  );
 }
 
 export async function wait(this: CliContext, flags: GlobalFlags, ...refs: string[]): Promise<void> {
@@ -87,20 +97,10 @@ export async function port(this: CliContext, flags: GlobalFlags, ref: string, wa
   const container = await withApi(this, flags, (api) => api.containerInspect(ref));
   const [number, protocol = 'tcp'] = (wanted ?? '').split('/');
   const published = container.endpoints.flatMap((endpoint) => endpoint.ports);
-  const lines: { inside: string; outside: string }[] = [];
-  for (const each of published) {
-    for (let index = 0; index < each.count; index++) {
-      if (
-        wanted !== undefined &&
-        (String(each.containerPort + index) !== number || each.protocol !== protocol.toLowerCase())
-      )
-        continue;
-      lines.push({
-        inside: `${each.containerPort + index}/${each.protocol}`,
-        outside: `${bracket(each.hostAddress)}:${each.hostPort + index}`,
-      });
-    }
-  }
+  const lines = portLines(
+    published,
+    (each, ofProtocol) => wanted === undefined || (String(each) === number && ofProtocol === protocol.toLowerCase()),
+  );
   if (wanted !== undefined && lines.length === 0)
     throw new UsageError(
       `${container.name} publishes no port ${number ?? ''}/${protocol}`,
@@ -132,10 +132,6 @@ export async function logs(this: CliContext, flags: LogsFlags, ref: string): Pro
     }
     if (flags.json === true) printJson(this, { log: Buffer.concat(chunks).toString('utf8') });
   });
-}
-
-function drained(sink: Sink): Promise<void> {
-  return new Promise((resolve) => (sink.once === undefined ? resolve() : sink.once('drain', resolve)));
 }
 
 /**

@@ -1,12 +1,15 @@
 import { isAbsolute } from 'node:path';
-import type { AttachSpec, Endpoint } from '../../model/index.ts';
+import type { AttachSpec, Endpoint, UnpublishSpec } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
+import { type EndpointFlags, endpointWords, type RateFlags } from '../endpoint-flags.ts';
+import { UsageError } from '../errors.ts';
 import type { ChangeFlags, ListFlags } from '../flags.ts';
 import { changeOptions, printList, printOutcome } from '../output/print.ts';
 import { endpointRow } from '../output/views.ts';
 import type { Look, View } from '../output/views.ts';
 import { endpointSpec } from '../parse/network.ts';
 import type { PortSpec } from '../../model/index.ts';
+import { endpointUpdate } from './publish.ts';
 import { change, changeEach, namesOf, networkNames, withApi } from './session.ts';
 
 const COLUMNS = [
@@ -35,30 +38,35 @@ export async function ls(this: CliContext, flags: ListFlags): Promise<void> {
   });
 }
 
-export interface AttachFlags extends ChangeFlags {
-  readonly ip?: string;
-  readonly ip6?: string;
-  readonly alias?: readonly string[];
-  readonly macAddress?: string;
-  readonly gwPriority?: number;
-  readonly ifname?: string;
+export interface AttachFlags extends ChangeFlags, EndpointFlags {
+  readonly tap?: string;
+  readonly tapUid?: number;
   readonly publish?: readonly (readonly PortSpec[])[];
 }
 
-export async function attach(this: CliContext, flags: AttachFlags, netns: string, network: string): Promise<void> {
+export async function attach(
+  this: CliContext,
+  flags: AttachFlags,
+  first: string,
+  second: string | undefined,
+): Promise<void> {
+  const { tap } = flags;
+  if (tap !== undefined && flags.ifname !== undefined)
+    throw new UsageError('--tap names the device already', 'Leave --ifname out.');
+  if (tap === undefined && flags.tapUid !== undefined)
+    throw new UsageError('--tap-uid speaks of a tap device', 'Give its name too: --tap vm0.');
+  // A tap in the host's own namespace needs the network only.
+  const [netns, network] = second === undefined && tap !== undefined ? ['', first] : [first, second];
+  if (network === undefined)
+    throw new UsageError('NETWORK is missing', 'netloom endpoint attach --help shows how it is used.');
   const spec: AttachSpec = {
-    ...endpointSpec(network, {
-      ip: flags.ip,
-      ip6: flags.ip6,
-      mac: flags.macAddress,
-      aliases: flags.alias,
-      priority: flags.gwPriority,
-      ifname: flags.ifname,
-    }),
-    netns: netnsPath(netns),
+    ...endpointSpec(network, endpointWords({ ...flags, ...(tap === undefined ? {} : { ifname: tap }) })),
+    netns: netns === '' && tap !== undefined ? '' : netnsPath(netns),
+    ...(tap === undefined ? {} : { tap: true }),
+    ...(flags.tapUid === undefined ? {} : { tapUid: flags.tapUid }),
     ...(flags.publish === undefined ? {} : { ports: flags.publish.flat() }),
   };
-  const outcome = await change(this, flags, `attaching ${netns} to ${network}`, (api) =>
+  const outcome = await change(this, flags, `attaching ${tap ?? netns} to ${network}`, (api) =>
     api.endpointAttach(spec, changeOptions(flags)),
   );
   printOutcome(this, flags, outcome, [outcome.value.id]);
@@ -66,6 +74,16 @@ export async function attach(this: CliContext, flags: AttachFlags, netns: string
 
 export async function detach(this: CliContext, flags: ChangeFlags, ...ids: string[]): Promise<void> {
   await changeEach(this, flags, ids, 'detaching', (api, id) => api.endpointDetach(id, changeOptions(flags)));
+}
+
+export interface UpdateFlags extends ChangeFlags, RateFlags {
+  readonly publish?: readonly (readonly PortSpec[])[];
+  readonly unpublish?: readonly UnpublishSpec[];
+}
+
+export async function update(this: CliContext, flags: UpdateFlags, ...ids: string[]): Promise<void> {
+  const wanted = endpointUpdate(flags);
+  await changeEach(this, flags, ids, 'changing', (api, id) => api.endpointUpdate(id, wanted, changeOptions(flags)));
 }
 
 /** A path, a process id, or a name as `ip netns` lists it. */

@@ -1,5 +1,7 @@
-import type { Network, NetworkDetail, NetworkSpec } from '../../model/index.ts';
+import type { Network, NetworkDetail, NetworkSpec, NetworkUpdate } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
+import { type EndpointFlags, endpointWords } from '../endpoint-flags.ts';
+import { UsageError } from '../errors.ts';
 import type { ChangeFlags, InspectFlags, ListFlags } from '../flags.ts';
 import { changeOptions, printInspect, printList, printOutcome } from '../output/print.ts';
 import { networkInspect, networkRow } from '../output/views.ts';
@@ -12,6 +14,7 @@ export interface CreateFlags extends ChangeFlags {
   readonly subnet?: readonly string[];
   readonly gateway?: readonly string[];
   readonly ipRange?: readonly string[];
+  readonly ipamDriver?: string;
   readonly auxAddress?: readonly string[];
   readonly internal?: boolean;
   readonly ipv4?: boolean;
@@ -28,6 +31,7 @@ export async function create(this: CliContext, flags: CreateFlags, name: string)
     ...(flags.internal === true ? { internal: true } : {}),
     ...(flags.ipv4 === undefined ? {} : { ipv4: flags.ipv4 }),
     ...(flags.ipv6 === undefined ? {} : { ipv6: flags.ipv6 }),
+    ...(flags.ipamDriver === undefined ? {} : { ipam: ipamOf(flags.ipamDriver) }),
     ...(subnets.length > 0 ? { subnets } : {}),
     ...(flags.opt === undefined ? {} : { options: pairs(flags.opt, '--opt', { bare: true }) }),
     ...(flags.label === undefined ? {} : { labels: pairs(flags.label, '--label', { bare: true }) }),
@@ -36,6 +40,11 @@ export async function create(this: CliContext, flags: CreateFlags, name: string)
     api.networkCreate(spec, changeOptions(flags)),
   );
   printOutcome(this, flags, outcome, [outcome.value.id]);
+}
+
+/** Docker's word for its own pools is `default`. */
+function ipamOf(driver: string): string {
+  return driver === 'default' ? 'pool' : driver;
 }
 
 const COLUMNS = [
@@ -82,14 +91,32 @@ export async function prune(this: CliContext, flags: ChangeFlags): Promise<void>
   printOutcome(this, flags, outcome, names.length > 0 ? ['Deleted Networks:', ...names] : []);
 }
 
-export interface ConnectFlags extends ChangeFlags {
-  readonly ip?: string;
-  readonly ip6?: string;
-  readonly alias?: readonly string[];
-  readonly macAddress?: string;
-  readonly gwPriority?: number;
-  readonly ifname?: string;
+export interface UpdateFlags extends ChangeFlags {
+  readonly internal?: boolean;
+  readonly opt?: readonly string[];
+  readonly label?: readonly string[];
 }
+
+export async function update(this: CliContext, flags: UpdateFlags, ref: string): Promise<void> {
+  const wanted: NetworkUpdate = {
+    ...(flags.internal === undefined ? {} : { internal: flags.internal }),
+    ...(flags.opt === undefined ? {} : { options: pairs(flags.opt, '--opt', { bare: true }) }),
+    ...(flags.label === undefined ? {} : { labels: labels(flags.label) }),
+  };
+  if (Object.keys(wanted).length === 0)
+    throw new UsageError('nothing to change', 'Say what: -o mtu=1400, --internal=false or --label KEY=VALUE.');
+  const outcome = await change(this, flags, `changing network ${ref}`, (api) =>
+    api.networkUpdate(ref, wanted, changeOptions(flags)),
+  );
+  printOutcome(this, flags, outcome, [ref]);
+}
+
+/** They replace all that are there: a single empty one leaves none. */
+function labels(words: readonly string[]): Record<string, string> {
+  return words.length === 1 && words[0] === '' ? {} : pairs(words, '--label', { bare: true });
+}
+
+export interface ConnectFlags extends ChangeFlags, EndpointFlags {}
 
 export async function connect(
   this: CliContext,
@@ -97,14 +124,7 @@ export async function connect(
   network: string,
   container: string,
 ): Promise<void> {
-  const spec = endpointSpec(network, {
-    ip: flags.ip,
-    ip6: flags.ip6,
-    mac: flags.macAddress,
-    aliases: flags.alias,
-    priority: flags.gwPriority,
-    ifname: flags.ifname,
-  });
+  const spec = endpointSpec(network, endpointWords(flags));
   const outcome = await change(this, flags, `connecting ${container} to ${network}`, (api) =>
     api.networkConnect(container, spec, changeOptions(flags)),
   );

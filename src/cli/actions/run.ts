@@ -18,6 +18,8 @@ export interface RunFlags extends ChangeFlags {
   readonly ip?: string;
   readonly ip6?: string;
   readonly macAddress?: string;
+  readonly ingressRate?: number;
+  readonly egressRate?: number;
   readonly publish?: readonly (readonly PortSpec[])[];
   readonly expose?: readonly string[];
   readonly detach?: boolean;
@@ -46,7 +48,7 @@ export async function run(this: CliContext, flags: RunFlags, ...command: string[
         flags.dryRun === true
           ? outcome.value
           : await started(
-              () => api.containerStart(id),
+              async () => (await api.containerStart(id)).value,
               () => api.containerRemove(id, { force: true }),
             );
       if (flags.json === true) printJson(this, outcomeDocument(flags, { ...outcome, value }));
@@ -114,7 +116,8 @@ export function containerSpec(
   command: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): ContainerSpec {
-  const first = { ip: flags.ip, ip6: flags.ip6, mac: flags.macAddress, aliases: flags.networkAlias };
+  const { ip, ip6, macAddress: mac, networkAlias: aliases, ingressRate, egressRate } = flags;
+  const first = { ip, ip6, mac, aliases, ingressRate, egressRate };
   const variables = environment(flags.env, flags.envFile, env);
   const dns = {
     ...(flags.dns === undefined ? {} : { servers: flags.dns }),

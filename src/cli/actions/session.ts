@@ -2,7 +2,7 @@ import type { Container, ContainerDetail, EngineApi, Outcome, PlanStep } from '.
 import type { CliContext } from '../context.ts';
 import { ManyErrors } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags } from '../flags.ts';
-import { printJson, printLine, printOutcome } from '../output/print.ts';
+import { printOutcome } from '../output/print.ts';
 import { withProgress } from '../output/progress.ts';
 
 /** Opens netloom for the length of `body`. */
@@ -25,30 +25,19 @@ export async function change<T>(
   return await withProgress(context.io, what, withApi(context, flags, body));
 }
 
-/** The same verb on several objects: each is tried, what worked is told, what failed is reported at the end. */
-export async function each<T>(
-  context: CliContext,
-  flags: GlobalFlags,
-  refs: readonly string[],
-  verb: string,
-  body: (api: EngineApi, ref: string) => Promise<T>,
-): Promise<void> {
-  const { results, errors } = await collect(context, flags, refs, verb, body, true);
-  for (const { ref } of results) if (flags.json !== true) printLine(context, ref);
-  const values = results.map(({ value, ref }) => value ?? ref);
-  if (errors.length > 0) throw new ManyErrors(errors, values);
-  if (flags.json === true) printJson(context, values);
-}
-
-/** As `each`, one after the other, with the plans put together. */
+/**
+ * The same verb on several objects: each is tried, what worked is told, what failed is reported at the end. The plans
+ * are put together. `together`: all at once, as for what takes its time.
+ */
 export async function changeEach<T>(
   context: CliContext,
   flags: ChangeFlags,
   refs: readonly string[],
   verb: string,
   body: (api: EngineApi, ref: string) => Promise<Outcome<T>>,
+  together = false,
 ): Promise<void> {
-  const { results, errors } = await collect(context, flags, refs, verb, body, false);
+  const { results, errors } = await collect(context, flags, refs, verb, body, together);
   const plan: PlanStep[] = results.flatMap(({ value }) => value.plan ?? []);
   const outcome = { value: results.map(({ value }) => value.value), plan };
   if (errors.length === 0 || flags.json !== true) {

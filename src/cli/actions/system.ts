@@ -66,7 +66,7 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
         ...directories(flags, this.io.env),
         exitCommand: exitCommand(flags, this.io.env),
         mode: 'daemon',
-        reconcile: true,
+        resident: true,
       });
       const { finished, failed, repaired } = engine.recovery;
       for (const what of finished) log.warn({ what }, 'put an end to what an engine that died had begun');

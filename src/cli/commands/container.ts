@@ -1,13 +1,16 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
+import { RATE_FLAGS } from '../endpoint-flags.ts';
 import { CHANGE_FLAGS, INSPECT_FLAGS, LIST_FLAGS, flag, list, parsed, text } from '../flags.ts';
-import type { GlobalFlags, InspectFlags } from '../flags.ts';
+import type { ChangeFlags, GlobalFlags, InspectFlags } from '../flags.ts';
 import type { KillFlags, LogsFlags, PsFlags, RmFlags, StopFlags } from '../actions/container.ts';
+import type { PortFlags, UpdateFlags } from '../actions/publish.ts';
 import type { ExecFlags, RunFlags } from '../actions/run.ts';
 import { host, network, publish } from '../parse/lazy.ts';
 import { parseSeconds, parseSignal, parseTail } from '../parse/words.ts';
 
 const actions = (): Promise<typeof import('../actions/container.ts')> => import('../actions/container.ts');
+const ports = (): Promise<typeof import('../actions/publish.ts')> => import('../actions/publish.ts');
 const running = (): Promise<typeof import('../actions/run.ts')> => import('../actions/run.ts');
 const CONTAINERS = {
   kind: 'array',
@@ -24,9 +27,11 @@ const run = define<RunFlags, string[]>({
   brief: 'Run a command in a network namespace of its own',
   description: `Makes a namespace, connects it to its networks, publishes its ports and runs the command in it. The command sees the machine's own files: there is no image. Flags end at the first word that is none; everything from there on belongs to the command.
 
-Without --network it joins the network bridge. Several --network give several interfaces, eth0, eth1 … in that order; --ip, --ip6, --mac-address and --network-alias speak of the first. The long form says everything of one network: name=web,ip=172.20.0.9,alias=www,gw-priority=1. The words host, none and container:NAME are modes that stand alone.
+Without --network it joins the network bridge. Several --network give several interfaces, eth0, eth1 … in that order; --ip, --ip6, --mac-address, --network-alias and the rates speak of the first. The long form says everything of one network: name=web,ip=172.20.0.9,alias=www,gw-priority=1,egress-rate=10mbit. The words host, none and container:NAME are modes that stand alone.
 
 -p is [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp]; both ports may be ranges of one length; a missing host port is chosen; IPv6 addresses stand in brackets. A missing address means every address of the host, IPv4 and IPv6.
+
+RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is bytes; none is no limit.
 
 In the foreground, run ends with the command's status, and hands it the signals that it gets. Standard input is passed only with -i or -t. With -d it prints the id, and the command's output goes to the log (netloom logs). The container shows in ip netns, and ip netns exec works on it.`,
   examples: [
@@ -54,6 +59,7 @@ In the foreground, run ends with the command's status, and hands it the signals 
     ip: text('ADDRESS', 'IPv4 address on the first network (default: the next free one)'),
     ip6: text('ADDRESS', 'IPv6 address on the first network (default: the next free one)'),
     macAddress: text('MAC', 'Hardware address on the first network'),
+    ...RATE_FLAGS,
     publish: list('PORT', 'Publish a port', publish),
     expose: list('PORT', "Accepted for Docker's sake; containers of one network reach every port"),
     detach: flag('Run in the background and print the id'),
@@ -123,15 +129,18 @@ function execArguments(): never {
   } as never;
 }
 
-const start = define<GlobalFlags, string[]>({
+const start = define<ChangeFlags, string[]>({
   path: 'start',
   otherPaths: ['container start'],
   topic: 'Containers',
   brief: 'Start containers again',
   description:
     'Starts the command of containers that ended, in the background, with the same addresses where they are still free.',
-  examples: [{ command: 'netloom start web', note: 'The same command, once more.' }],
-  flags: {},
+  examples: [
+    { command: 'netloom start web', note: 'The same command, once more.' },
+    { command: 'netloom start --dry-run web', note: 'Only show the commands it stands for.' },
+  ],
+  flags: CHANGE_FLAGS,
   args: CONTAINERS,
   completeArgs: ['container'],
   load: async () => (await actions()).start,
@@ -145,7 +154,7 @@ const stop = define<StopFlags, string[]>({
   description:
     'Sends SIGTERM, waits, then sends SIGKILL. Answers when the command has ended and its interfaces are gone.',
   examples: [{ command: 'netloom stop -t 2 web db', note: 'Both at once, with two seconds to end.' }],
-  flags: { time: parsed('SECONDS', parseSeconds, 'Wait this long before SIGKILL (default: 10)') },
+  flags: { time: parsed('SECONDS', parseSeconds, 'Wait this long before SIGKILL (default: 10)'), ...CHANGE_FLAGS },
   shorts: { t: 'time' },
   longs: { timeout: 'time' },
   args: CONTAINERS,
@@ -160,7 +169,7 @@ const kill = define<KillFlags, string[]>({
   brief: 'Send a signal to running containers',
   description: 'Sends a signal to the command, and does not wait.',
   examples: [{ command: 'netloom kill -s HUP web', note: 'Have it read its configuration again.' }],
-  flags: { signal: parsed('SIGNAL', parseSignal, 'Name or number (default: SIGKILL)') },
+  flags: { signal: parsed('SIGNAL', parseSignal, 'Name or number (default: SIGKILL)'), ...CHANGE_FLAGS },
   shorts: { s: 'signal' },
   args: CONTAINERS,
   completeArgs: ['running'],
@@ -218,6 +227,74 @@ const port = define<GlobalFlags, [string, string | undefined]>({
   },
   completeArgs: ['running'],
   load: async () => (await actions()).port,
+});
+
+const NETWORK = text('NETWORK', 'Which of its networks (default: the one that fits)');
+
+const publishPorts = define<PortFlags, [string, ...string[]]>({
+  path: 'publish',
+  otherPaths: ['container publish'],
+  topic: 'Containers',
+  brief: 'Publish ports of a container while it runs',
+  description: `Publishes more ports and prints where each is reached. They stay published over restarts.
+
+A port is written as for netloom run -p: [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp], ranges on both sides. If one of them is taken, none is published.`,
+  examples: [
+    { command: 'netloom publish web 8443:443', note: '443/tcp -> 0.0.0.0:8443' },
+    { command: 'netloom publish web 127.0.0.1::80 5000-5009:5000-5009/udp', note: 'A free port, and a range.' },
+  ],
+  flags: { network: NETWORK, ...CHANGE_FLAGS },
+  args: containerAndPorts('PORT'),
+  completeArgs: ['running', 'none'],
+  completeFlag: { network: 'network' },
+  load: async () => (await ports()).publish,
+});
+
+const unpublishPorts = define<PortFlags, [string, ...string[]]>({
+  path: 'unpublish',
+  otherPaths: ['container unpublish'],
+  topic: 'Containers',
+  brief: 'Take published ports of a container back',
+  description: `Takes published ports back, and cuts what is connected through them. Other ports stay.
+
+A port is that of the host: [ADDRESS:]HOSTPORT[-HOSTPORT][/tcp|udp|sctp], as netloom port shows it. Without an address, on every one.`,
+  examples: [
+    { command: 'netloom unpublish web 8443', note: 'On every address.' },
+    { command: 'netloom unpublish web 127.0.0.1:8080 5000-5009/udp', note: 'On one address, and a range.' },
+  ],
+  flags: { network: NETWORK, ...CHANGE_FLAGS },
+  args: containerAndPorts('HOSTPORT'),
+  completeArgs: ['running', 'none'],
+  completeFlag: { network: 'network' },
+  load: async () => (await ports()).unpublish,
+});
+
+/** As for exec: a list of at least two, since stricli has no tuple with a tail. */
+function containerAndPorts(placeholder: string): never {
+  return {
+    kind: 'array',
+    minimum: 2,
+    parameter: { brief: 'Container, then its ports', parse: String, placeholder: `CONTAINER ${placeholder}` },
+  } as never;
+}
+
+const update = define<UpdateFlags, string[]>({
+  path: 'update',
+  otherPaths: ['container update'],
+  topic: 'Containers',
+  brief: 'Limit the traffic of containers while they run',
+  description: `Sets how much a container may receive and send, from now on and over restarts, and prints what was named. With several networks, --network says which one.
+
+RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit, a bare number of bits; 10mbps is bytes a second; 0 or none takes the limit away.`,
+  examples: [
+    { command: 'netloom update --egress-rate 10mbit web', note: 'It sends at most 10 Mbit/s.' },
+    { command: 'netloom update --network db --ingress-rate none web', note: 'No limit on the network db any more.' },
+  ],
+  flags: { network: NETWORK, ...RATE_FLAGS, ...CHANGE_FLAGS },
+  args: CONTAINERS,
+  completeArgs: ['container'],
+  completeFlag: { network: 'network' },
+  load: async () => (await ports()).update,
 });
 
 const rm = define<RmFlags, string[]>({
@@ -300,6 +377,9 @@ export const CONTAINER_COMMANDS: readonly CommandDef[] = [
   wait,
   ps,
   port,
+  publishPorts,
+  unpublishPorts,
+  update,
   rm,
   logs,
   inspect,

@@ -1,10 +1,11 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
+import { ENDPOINT_FLAGS, RATE_FLAGS } from '../endpoint-flags.ts';
 import { CHANGE_FLAGS, LIST_FLAGS, list, parsed, text } from '../flags.ts';
 import type { ChangeFlags, ListFlags } from '../flags.ts';
-import type { AttachFlags } from '../actions/endpoint.ts';
-import { publish } from '../parse/lazy.ts';
-import { parseWhole } from '../parse/words.ts';
+import type { AttachFlags, UpdateFlags } from '../actions/endpoint.ts';
+import { publish, unpublish } from '../parse/lazy.ts';
+import { parseUid } from '../parse/words.ts';
 
 const actions = (): Promise<typeof import('../actions/endpoint.ts')> => import('../actions/endpoint.ts');
 
@@ -14,7 +15,7 @@ const ls = define<ListFlags, []>({
   topic: 'Endpoints',
   brief: 'List endpoints',
   description:
-    'Lists every interface on every network: those of containers, and those attached to bare namespaces.\n\nFields of --format: .ID .Network .Container .Namespace .Interface .HostInterface .MacAddress .Addresses .Gateways .Ports .CreatedAt',
+    'Lists every interface on every network: those of containers, and those attached to bare namespaces.\n\nFields of --format: .ID .Network .Container .Namespace .Interface .HostInterface .MacAddress .Addresses .Gateways .Ports .Type .IngressRate .EgressRate .CreatedAt',
   examples: [
     { command: "netloom endpoint ls --format '{{.Namespace}} {{.Addresses}}'", note: 'Where each address is.' },
   ],
@@ -24,26 +25,27 @@ const ls = define<ListFlags, []>({
   load: async () => (await actions()).ls,
 });
 
-const attach = define<AttachFlags, [string, string]>({
+const attach = define<AttachFlags, [string, string | undefined]>({
   path: 'endpoint attach',
   topic: 'Endpoints',
   brief: 'Connect a namespace to a network',
-  description:
-    'Gives a namespace that you made an interface on a network, and prints the id of the endpoint. The namespace is a name as ip netns lists it, a path, or the id of a process.',
+  description: `Gives a namespace that you made an interface on a network, and prints the id of the endpoint. The namespace is a name as ip netns lists it, a path, or the id of a process.
+
+With --tap it makes a tap device for a virtual machine instead, in the host's namespace where none is named: netloom endpoint attach --tap NAME NETWORK. The machine has the address that the endpoint shows, by DHCP or router advertisement from the network.
+
+RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is bytes; none is no limit.`,
   examples: [
     { command: 'netloom endpoint attach blue web', note: 'The namespace that ip netns add blue made.' },
     {
       command: 'netloom endpoint attach --ip 172.20.0.9 -p 8080:80 /proc/4711/ns/net web',
       note: 'The namespace of a process.',
     },
+    { command: 'netloom endpoint attach --tap vm0 web', note: 'qemu … -netdev tap,ifname=vm0,script=no,downscript=no' },
   ],
   flags: {
-    ip: text('ADDRESS', 'IPv4 address (default: the next free one)'),
-    ip6: text('ADDRESS', 'IPv6 address (default: the next free one)'),
-    alias: list('NAME', 'Another name for it on this network'),
-    macAddress: text('MAC', 'Hardware address (default: made from the address)'),
-    gwPriority: parsed('NUMBER', parseWhole, 'The network with the highest number has the default route (default: 0)'),
-    ifname: text('NAME', 'Name of the interface inside (default: the first free ethN)'),
+    ...ENDPOINT_FLAGS,
+    tap: text('NAME', 'Make a tap device of that name for a virtual machine, instead of an interface'),
+    tapUid: parsed('UID', parseUid, 'The user who may open the tap device (default: root)'),
     publish: list('PORT', 'Publish a port, as in netloom run', publish),
     ...CHANGE_FLAGS,
   },
@@ -51,8 +53,8 @@ const attach = define<AttachFlags, [string, string]>({
   args: {
     kind: 'tuple',
     parameters: [
-      { brief: 'Name, path, or process id', parse: String, placeholder: 'NETNS' },
-      { brief: 'Name, id or beginning of an id', parse: String, placeholder: 'NETWORK' },
+      { brief: 'Name, path, or process id; left out with --tap', parse: String, placeholder: 'NETNS' },
+      { brief: 'Name, id or beginning of an id', parse: String, placeholder: 'NETWORK', optional: true },
     ],
   },
   completeArgs: ['none', 'network'],
@@ -75,4 +77,30 @@ const detach = define<ChangeFlags, string[]>({
   load: async () => (await actions()).detach,
 });
 
-export const ENDPOINT_COMMANDS: readonly CommandDef[] = [ls, attach, detach];
+const update = define<UpdateFlags, string[]>({
+  path: 'endpoint update',
+  topic: 'Endpoints',
+  brief: 'Change ports and rates of endpoints',
+  description:
+    'Publishes ports, takes them back, or limits the traffic of endpoints in bare namespaces, while it flows, and prints what was named. For endpoints of containers there are netloom publish, unpublish and update.',
+  examples: [
+    { command: 'netloom endpoint update --egress-rate 10mbit 5d2a', note: 'It sends at most 10 Mbit/s.' },
+    { command: 'netloom endpoint update -p 8080:80 --unpublish 9090 5d2a', note: 'Another port instead.' },
+  ],
+  flags: {
+    publish: list('PORT', 'Publish a port, as in netloom run', publish),
+    unpublish: list('HOSTPORT', 'Take a published port back, as in netloom unpublish', unpublish),
+    ...RATE_FLAGS,
+    ...CHANGE_FLAGS,
+  },
+  shorts: { p: 'publish' },
+  args: {
+    kind: 'array',
+    minimum: 1,
+    parameter: { brief: 'Id or beginning of an id', parse: String, placeholder: 'ENDPOINT' },
+  },
+  completeArgs: ['endpoint'],
+  load: async () => (await actions()).update,
+});
+
+export const ENDPOINT_COMMANDS: readonly CommandDef[] = [ls, attach, update, detach];

@@ -4,6 +4,7 @@ import { CONTAINER_COMMANDS } from './container.ts';
 import { ENDPOINT_COMMANDS } from './endpoint.ts';
 import { NETWORK_COMMANDS } from './network.ts';
 import { SYSTEM_COMMANDS } from './system.ts';
+import { WATCH_COMMANDS } from './watch.ts';
 
 /** The one table of verbs. */
 export const COMMANDS: readonly CommandDef[] = [
@@ -11,5 +12,6 @@ export const COMMANDS: readonly CommandDef[] = [
   ...NETWORK_COMMANDS,
   ...ENDPOINT_COMMANDS,
   ...COMPOSE_COMMANDS,
+  ...WATCH_COMMANDS,
   ...SYSTEM_COMMANDS,
 ];

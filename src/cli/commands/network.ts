@@ -1,9 +1,9 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
-import { CHANGE_FLAGS, INSPECT_FLAGS, LIST_FLAGS, flag, list, parsed, text } from '../flags.ts';
+import { ENDPOINT_FLAGS } from '../endpoint-flags.ts';
+import { CHANGE_FLAGS, INSPECT_FLAGS, LIST_FLAGS, flag, list, text } from '../flags.ts';
 import type { ChangeFlags, InspectFlags, ListFlags } from '../flags.ts';
-import type { ConnectFlags, CreateFlags, RemoveFlags } from '../actions/network.ts';
-import { parseWhole } from '../parse/words.ts';
+import type { ConnectFlags, CreateFlags, RemoveFlags, UpdateFlags } from '../actions/network.ts';
 
 const actions = (): Promise<typeof import('../actions/network.ts')> => import('../actions/network.ts');
 
@@ -15,7 +15,13 @@ const create = define<CreateFlags, [string]>({
 
 --subnet may be given several times. --gateway, --ip-range and --aux-address go with the subnet that holds them.
 
-Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc (containers may talk to each other), masquerade, hairpin, host_binding_ipv4; Docker's long names, such as com.docker.network.bridge.name, mean the same.`,
+Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc (containers may talk to each other), masquerade, hairpin, gateway_mode (nat, nat-unprotected, routed or isolated; gateway_mode_ipv4 and gateway_mode_ipv6 for one family). Docker's long names, such as com.docker.network.bridge.name and com.docker.network.bridge.host_binding_ipv4, are taken too.
+
+The driver macvlan gives each container a hardware address of its own on the segment of an interface of the host, beside the host's. Options: parent (that interface; eth0.50 is a VLAN of it, made and removed by netloom; without it, a segment that leads nowhere), vlan, mode (bridge, private, vepa, passthru or source), sources (addresses that mode source lets in), shim (an address for the host on the segment: without one, host and containers do not reach each other), mtu.
+
+The driver ipvlan shares the hardware address of the interface. Options: parent and vlan as above, mode (l2, l3 or l3s), flag (bridge, private or vepa), mtu.
+
+With macvlan and ipvlan, --subnet and --gateway are those of the segment; --ipam-driver dhcp asks its DHCP server instead.`,
   examples: [
     { command: 'netloom network create web', note: 'The next free subnet.' },
     {
@@ -26,13 +32,18 @@ Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc 
       command: 'netloom network create --subnet 10.9.0.0/24 --subnet fd00:9::/64 --aux-address router=10.9.0.2 lab',
       note: 'Both families; 10.9.0.2 belongs to somebody else.',
     },
+    {
+      command: 'netloom network create -d macvlan -o parent=eth0 --subnet 192.168.1.0/24 --gateway 192.168.1.1 lan',
+      note: 'Containers that are neighbours of the host.',
+    },
     { command: 'netloom network create --dry-run --internal db', note: 'Only show the commands it stands for.' },
   ],
   flags: {
-    driver: text('DRIVER', 'bridge, host or none (default: bridge)'),
+    driver: text('DRIVER', 'bridge, macvlan or ipvlan (default: bridge)'),
     subnet: list('PREFIX', 'Subnet, such as 172.20.0.0/16 or fd00:20::/64'),
     gateway: list('ADDRESS', "The network's own address (default: the first of the subnet)"),
     ipRange: list('PREFIX', 'Take automatic addresses from this part of the subnet only'),
+    ipamDriver: text('DRIVER', 'Where addresses come from: pool or dhcp (default: pool)'),
     auxAddress: list('NAME=ADDRESS', "Somebody else's address: never handed out"),
     internal: flag('No way out: no default route, no masquerade, no published ports'),
     ipv4: flag('Give IPv4 addresses; --ipv4=false for an IPv6-only network (default: true)'),
@@ -84,6 +95,33 @@ const inspect = define<InspectFlags, string[]>({
   load: async () => (await actions()).inspect,
 });
 
+const update = define<UpdateFlags, [string]>({
+  path: 'network update',
+  topic: 'Networks',
+  brief: 'Change a network in place',
+  description: `Changes options of a network while its containers run, and prints what was named. Options that are not named stay as they are. What only a new network can have (its driver, its subnets, the name of its bridge) is an error, and nothing is changed.
+
+--label replaces all labels; --label '' takes them away.`,
+  examples: [
+    { command: 'netloom network update -o mtu=1400 web', note: 'A smaller MTU, on every interface at once.' },
+    { command: 'netloom network update --internal=false db', note: 'From now on it has a way out.' },
+    { command: 'netloom network update --dry-run -o icc=false web', note: 'Only show the commands it stands for.' },
+  ],
+  flags: {
+    opt: list('KEY=VALUE', 'Option of the driver, as in netloom network create'),
+    internal: flag('No way out; --internal=false for one'),
+    label: list('KEY=VALUE', 'Label, in place of all that it has'),
+    ...CHANGE_FLAGS,
+  },
+  shorts: { o: 'opt' },
+  args: {
+    kind: 'tuple',
+    parameters: [{ brief: 'Name, id or beginning of an id', parse: String, placeholder: 'NETWORK' }],
+  },
+  completeArgs: ['network'],
+  load: async () => (await actions()).update,
+});
+
 const rm = define<RemoveFlags, string[]>({
   path: 'network rm',
   otherPaths: ['network remove'],
@@ -132,12 +170,7 @@ const connect = define<ConnectFlags, [string, string]>({
     },
   ],
   flags: {
-    ip: text('ADDRESS', 'IPv4 address (default: the next free one)'),
-    ip6: text('ADDRESS', 'IPv6 address (default: the next free one)'),
-    alias: list('NAME', 'Another name for it on this network'),
-    macAddress: text('MAC', 'Hardware address (default: made from the address)'),
-    gwPriority: parsed('NUMBER', parseWhole, 'The network with the highest number has the default route (default: 0)'),
-    ifname: text('NAME', 'Name of the interface inside (default: the first free ethN)'),
+    ...ENDPOINT_FLAGS,
     ...CHANGE_FLAGS,
   },
   args: {
@@ -170,4 +203,4 @@ const disconnect = define<ChangeFlags & { readonly force?: boolean }, [string, s
   load: async () => (await actions()).disconnect,
 });
 
-export const NETWORK_COMMANDS: readonly CommandDef[] = [create, ls, inspect, rm, prune, connect, disconnect];
+export const NETWORK_COMMANDS: readonly CommandDef[] = [create, ls, inspect, update, rm, prune, connect, disconnect];

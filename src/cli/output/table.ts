@@ -22,7 +22,7 @@ const LEAST = 8;
 export function renderTable<T>(columns: readonly Column<T>[], rows: readonly T[], width: number = Infinity): string {
   const cells = [
     columns.map((column) => column.title),
-    ...rows.map((row) => columns.map((column) => clean(column.cell(row)))),
+    ...rows.map((row) => columns.map((column) => oneLine(column.cell(row)))),
   ];
   const widths = columns.map((_, index) => Math.max(...cells.map((line) => displayWidth(line[index] ?? ''))));
   fit(widths, columns, width);
@@ -58,8 +58,8 @@ function fit(widths: number[], columns: readonly Column<never>[], width: number)
   }
 }
 
-/** Cells hold one line of printable text: what a name or command brings along must not move the cursor. */
-function clean(text: string): string {
+/** One line of printable text: what a name or command brings along must not move the cursor. */
+export function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is meant
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
 }

@@ -1,5 +1,6 @@
 import type { ContainerDetail, Endpoint, Network, NetworkDetail, PortSpec, PublishedPort } from '../../model/index.ts';
 import { ago, humanDuration } from './duration.ts';
+import { rateText } from '../parse/rate.ts';
 import { cut } from './table.ts';
 
 /**
@@ -45,7 +46,7 @@ export function networkInspect(network: NetworkDetail, containerNames: ReadonlyM
     EnableIPv4: network.subnets.some((each) => !each.subnet.includes(':')),
     EnableIPv6: network.subnets.some((each) => each.subnet.includes(':')),
     IPAM: {
-      Driver: 'default',
+      Driver: network.ipam === 'dhcp' ? 'dhcp' : 'default',
       Config: network.subnets.map((each) => ({
         Subnet: each.subnet,
         ...(each.gateway === '' ? {} : { Gateway: each.gateway }),
@@ -186,6 +187,8 @@ function endpointSettings(endpoint: Endpoint): View {
     GlobalIPv6PrefixLen: Number(v6Length),
     InterfaceName: endpoint.ifname,
     HostInterfaceName: endpoint.hostIfname,
+    IngressRate: rateText(endpoint.rates.ingress),
+    EgressRate: rateText(endpoint.rates.egress),
   };
 }
 
@@ -231,6 +234,9 @@ export function endpointRow(endpoint: Endpoint, look: Look, containerNames: Read
     Addresses: endpoint.addresses.join(', '),
     Gateways: endpoint.gateways.join(', '),
     Ports: endpoint.ports.map(publishedText).join(', '),
+    Type: endpoint.type,
+    IngressRate: rateText(endpoint.rates.ingress),
+    EgressRate: rateText(endpoint.rates.egress),
     CreatedAt: endpoint.created,
   };
 }

@@ -1,4 +1,4 @@
-import type { PortSpec } from '../../model/index.ts';
+import type { PortSpec, UnpublishSpec } from '../../model/index.ts';
 import { NetloomError } from '../../errors.ts';
 import { UsageError } from '../errors.ts';
 import type { NetworkChoice } from './network.ts';
@@ -6,6 +6,9 @@ import type { NetworkChoice } from './network.ts';
 /** Parsers that need the address module: loaded when such a flag is there, so that no other verb pays for them. */
 export async function publish(text: string): Promise<readonly PortSpec[]> {
   return await named('--publish', async () => (await import('./publish.ts')).parsePublish(text));
+}
+export async function unpublish(text: string): Promise<UnpublishSpec> {
+  return await named('--unpublish', async () => (await import('./unpublish.ts')).parseUnpublish(text));
 }
 export async function network(text: string): Promise<NetworkChoice> {
   return (await import('./network.ts')).parseNetwork(text);

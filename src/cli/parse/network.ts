@@ -1,6 +1,8 @@
 import { contains, tryParseIp, tryParsePrefix } from '../../addr/index.ts';
 import type { EndpointSpec, SubnetSpec } from '../../model/index.ts';
+import { kebab } from '../command.ts';
 import { UsageError } from '../errors.ts';
+import { parseRate } from './rate.ts';
 
 /** One `--network`: a mode that stands alone, or a network to join. */
 export type NetworkChoice = { readonly mode: string } | { readonly endpoint: EndpointSpec };
@@ -32,12 +34,24 @@ export function parseNetwork(text: string): NetworkChoice {
       aliases: fields.get('alias'),
       priority: numberOf(one(fields, 'gw-priority'), 'gw-priority'),
       ifname: one(fields, 'ifname'),
+      ingressRate: rateOf(one(fields, 'ingress-rate')),
+      egressRate: rateOf(one(fields, 'egress-rate')),
     }),
   };
 }
-const LONG_KEYS: readonly string[] = ['name', 'ip', 'ip6', 'alias', 'mac-address', 'gw-priority', 'ifname'];
+const LONG_KEYS: readonly string[] = [
+  'name',
+  'ip',
+  'ip6',
+  'alias',
+  'mac-address',
+  'gw-priority',
+  'ifname',
+  'ingress-rate',
+  'egress-rate',
+];
 
-/** What the separate flags `--ip --ip6 --mac-address --alias --gw-priority` say of one endpoint. */
+/** What the separate flags (`--ip`, `--mac-address` …) say of one endpoint. */
 export interface EndpointWords {
   readonly ip?: string | undefined;
   readonly ip6?: string | undefined;
@@ -45,6 +59,9 @@ export interface EndpointWords {
   readonly aliases?: readonly string[] | undefined;
   readonly priority?: number | undefined;
   readonly ifname?: string | undefined;
+  /** Bits per second. */
+  readonly ingressRate?: number | undefined;
+  readonly egressRate?: number | undefined;
 }
 
 export function endpointSpec(network: string, words: EndpointWords): EndpointSpec {
@@ -56,6 +73,8 @@ export function endpointSpec(network: string, words: EndpointWords): EndpointSpe
     ...(words.aliases === undefined || words.aliases.length === 0 ? {} : { aliases: words.aliases }),
     ...(words.ifname === undefined ? {} : { ifname: words.ifname }),
     ...(words.priority === undefined ? {} : { gatewayPriority: words.priority }),
+    ...(words.ingressRate === undefined ? {} : { ingressRate: words.ingressRate }),
+    ...(words.egressRate === undefined ? {} : { egressRate: words.egressRate }),
   };
 }
 
@@ -72,7 +91,7 @@ export function chooseNetworks(
     if (said)
       throw new UsageError(
         `--network ${mode.mode} gives the container no address of its own`,
-        'Leave --ip, --ip6, --mac-address and --network-alias out.',
+        'Leave --ip, --ip6, --mac-address, --network-alias and the rates out.',
       );
     return { networkMode: mode.mode };
   }
@@ -80,10 +99,10 @@ export function chooseNetworks(
   if (!said) return networks.length > 0 ? { networks } : {};
   const [head = { network: 'bridge' }, ...others] = networks;
   const extra = endpointSpec(head.network, first);
-  for (const key of ['addresses', 'mac', 'aliases'] as const) {
+  for (const key of ['addresses', 'mac', 'aliases', 'ingressRate', 'egressRate'] as const) {
     if (extra[key] !== undefined && head[key] !== undefined)
       throw new UsageError(
-        `network ${head.network} is given its ${key} twice`,
+        `network ${head.network} is given its ${kebab(key).replace('-', ' ')} twice`,
         'Say it in --network name=… or in its own flag.',
       );
   }
@@ -166,6 +185,10 @@ function one(fields: ReadonlyMap<string, readonly string[]>, key: string): strin
   const values = fields.get(key);
   if (values !== undefined && values.length > 1) throw new UsageError(`--network says ${key} twice`);
   return values?.[0];
+}
+
+function rateOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseRate(text);
 }
 
 function numberOf(text: string | undefined, what: string): number | undefined {

@@ -33,7 +33,8 @@ export function parsePublish(text: string): readonly PortSpec[] {
   );
 }
 
-function protocolOf(name: string, text: string): PortProtocol {
+/** @throws UsageError */
+export function protocolOf(name: string, text: string): PortProtocol {
   const lower = name.toLowerCase();
   if (lower === 'tcp' || lower === 'udp' || lower === 'sctp') return lower;
   throw new UsageError(`"${text}" has the protocol "${name}"`, 'It is one of tcp, udp, sctp.');

@@ -20,6 +20,14 @@ export function parseWhole(text: string): number {
   return Number(text);
 }
 
+/** `--tap-uid`: a user by number, as `id -u` prints it. @throws UsageError */
+export function parseUid(text: string): number {
+  // (uid_t)-1 is nobody: chown(2)
+  if (!/^\d{1,10}$/.test(text) || Number(text) >= 0xffffffff)
+    throw new UsageError(`"${text}" is no user's number`, 'id -u USER prints it.');
+  return Number(text);
+}
+
 /** `TERM`, `SIGTERM`, `15` → `SIGTERM`. @throws UsageError */
 export function parseSignal(text: string): string {
   const names = Object.entries(constants.signals);
