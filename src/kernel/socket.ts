@@ -66,6 +66,25 @@ export function bindUdpIn(netns: Netns | undefined, endpoint: BindAddress): Fd {
 }
 
 /**
+ * An IPv4 UDP socket whose datagrams are never cut up, and leave whole whatever path MTU the kernel believes in: for
+ * finding out. @see ip(7) IP_MTU_DISCOVER
+ */
+export function mtuProbeIn(netns: Netns | undefined): Fd {
+  const fd = bindUdpIn(netns, { address: '0.0.0.0', port: 0 });
+  try {
+    syscall('MTU probe', () => native.socketOption(fd.number, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE));
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+/** linux/in.h */
+const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+const IP_PMTUDISC_PROBE = 3;
+
+/**
  * A TCP socket born in a namespace, not connected yet: `new Socket({ fd: fd.release() }).connect(port, address)`. The
  * address's family must be that of the socket, and names must not be used: they would be looked up elsewhere.
  */

@@ -53,3 +53,10 @@ function access<T>(key: string, value: string | number | undefined, call: (path:
     throw error;
   }
 }
+
+/** A file of `/proc/net`, such as `snmp`, as a namespace sees it. @throws SyscallError ENOENT */
+export function readProcNet(netns: Netns | undefined, name: string): string {
+  // `self` would be the namespace of the process's first thread, whatever thread reads
+  const path = `/proc/thread-self/net/${name}`;
+  return syscall(`/proc/net/${name}`, () => native.fileIn(netns?.fd ?? -1, path, undefined)!);
+}
