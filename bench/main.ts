@@ -3,7 +3,9 @@
  * Ratios are ours ÷ reference; see bench/lib/measure.ts for how they are taken.
  */
 import { attach } from './benchmarks/attach.ts';
+import { churn } from './benchmarks/churn.ts';
 import { codec } from './benchmarks/codec.ts';
+import { datapath } from './benchmarks/datapath.ts';
 import { memory } from './benchmarks/memory.ts';
 import { publish } from './benchmarks/publish.ts';
 import { thousand } from './benchmarks/thousand.ts';
@@ -19,6 +21,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   attach: { about: 'one endpoint, in-process and through the daemon, against the bare messages', run: attach },
   thousand: { about: 'a thousand endpoints made and taken away, against the bare messages', run: thousand },
   publish: { about: 'a port beside 5,000 others, and a range beside a port', run: publish },
+  datapath: { about: 'packets through our host against one made with ip and iptables', run: datapath },
+  churn: { about: '5,000 endpoints come and go, 50 at a time: the slowest, and what is left behind', run: churn },
   memory: { about: 'resident memory of the daemon with 1,000 endpoints, against none', run: memory },
 };
 

@@ -7,10 +7,12 @@ cd "$root"
 sh tools/bootstrap.sh >&2
 find_node
 mkdir -p bench/build
-if [ ! -e bench/build/attach_floor ] || [ bench/attach_floor.c -nt bench/build/attach_floor ]; then
-  ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror bench/attach_floor.c -o "bench/build/attach_floor.$$"
-  mv "bench/build/attach_floor.$$" bench/build/attach_floor
-fi
+for source in bench/*.c; do
+  program=bench/build/$(basename "$source" .c)
+  [ -e "$program" ] && [ ! "$source" -nt "$program" ] && continue
+  ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror "$source" -o "$program.$$"
+  mv "$program.$$" "$program"
+done
 # the daemon that is measured is the published one
 PATH=$root/node_modules/.bin:$PATH tsc -p tsconfig.build.json
 mode=user
