@@ -133,3 +133,12 @@ napi_value tun_name(napi_env env, napi_callback_info info) {
   napi_create_string_utf8(env, request.ifr_name, strnlen(request.ifr_name, IFNAMSIZ), &out);
   return out;
 }
+
+/* tunPersist(fd, on): the device stays when its descriptors are closed, or no longer does. */
+napi_value tun_persist(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int fd, on;
+  if (!int_arg(env, argv[0], &fd) || !int_arg(env, argv[1], &on)) return NULL;
+  if (ioctl(fd, TUNSETPERSIST, (unsigned long)(on != 0)) < 0) return fail(env, errno, "TUNSETPERSIST");
+  return NULL;
+}

@@ -31,8 +31,10 @@ napi_value socket_option(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* bind(fd, address, port, scope): the address as text, IPv4 or IPv6; scope is the interface of a link-local one, or 0 */
-napi_value socket_bind(napi_env env, napi_callback_info info) {
+/* bind and connect share their arguments: (fd, address, port, scope), the address as text, IPv4 or IPv6; scope is the
+ * interface of a link-local one, or 0 */
+static napi_value with_address(napi_env env, napi_callback_info info,
+                               int (*call)(int, const struct sockaddr *, socklen_t), const char *name) {
   ARGS(4);
   int fd;
   char text[INET6_ADDRSTRLEN + 8];
@@ -53,8 +55,15 @@ napi_value socket_bind(napi_env env, napi_callback_info info) {
   } else {
     return fail(env, EINVAL, "inet_pton");
   }
-  if (bind(fd, (void *)&at, size) < 0) return fail(env, errno, "bind");
+  if (call(fd, (void *)&at, size) < 0) return fail(env, errno, name);
   return NULL;
+}
+
+napi_value socket_bind(napi_env env, napi_callback_info info) { return with_address(env, info, bind, "bind"); }
+
+/* For datagram sockets, where it sends nothing; EINPROGRESS is an error here. */
+napi_value socket_connect(napi_env env, napi_callback_info info) {
+  return with_address(env, info, connect, "connect");
 }
 
 /* listen(fd, backlog) */
@@ -68,16 +77,18 @@ napi_value socket_listen(napi_env env, napi_callback_info info) {
 
 #define BATCH 64
 
-/* recvBatch(fd, buffer, slot, lengths): number. As many datagrams as wait, each at a multiple of `slot` bytes in the
- * buffer, its true length in `lengths` (greater than the slot where it was cut). 0 where none waits. Datagrams of a
- * netlink socket that did not come from the kernel get length 0. */
+/* recvBatch(fd, buffer, slot, lengths[, nsids]): number. As many datagrams as wait, each at a multiple of `slot` bytes in
+ * the buffer, its true length in `lengths` (greater than the slot where it was cut). 0 where none waits. Datagrams of a
+ * netlink socket that did not come from the kernel get length 0. `nsids`, an Int32Array, gets the number of the namespace
+ * that each tells of where the socket listens to all (NETLINK_LISTEN_ALL_NSID), and -1 for the socket's own. */
 napi_value recv_batch(napi_env env, napi_callback_info info) {
-  ARGS(4);
+  ARGS(5);
   int fd;
-  void *buffer, *lengths;
-  size_t size, count;
+  void *buffer, *lengths, *nsids = NULL;
+  size_t size, count, places = 0;
   uint32_t slot;
   napi_typedarray_type type;
+  napi_valuetype given;
   bool typed = false;
   if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size) || !uint_arg(env, argv[2], &slot))
     return NULL;
@@ -85,12 +96,22 @@ napi_value recv_batch(napi_env env, napi_callback_info info) {
       napi_get_typedarray_info(env, argv[3], &type, &count, &lengths, NULL, NULL) != napi_ok ||
       type != napi_uint32_array || slot == 0)
     return fail(env, EINVAL, "argument");
+  if (napi_typeof(env, argv[4], &given) != napi_ok) return fail(env, EINVAL, "argument");
+  if (given != napi_undefined &&
+      (napi_is_typedarray(env, argv[4], &typed) != napi_ok || !typed ||
+       napi_get_typedarray_info(env, argv[4], &type, &places, &nsids, NULL, NULL) != napi_ok ||
+       type != napi_int32_array || places < count))
+    return fail(env, EINVAL, "argument");
   if (count > size / slot) count = size / slot;
   if (count > BATCH) count = BATCH;
   if (count == 0) return fail(env, EINVAL, "argument");
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
   struct sockaddr_nl from[BATCH];
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct nl_pktinfo))];
+  } control[BATCH];
   memset(messages, 0, count * sizeof *messages);
   memset(from, 0, count * sizeof *from);
   for (size_t i = 0; i < count; i++) {
@@ -99,6 +120,9 @@ napi_value recv_batch(napi_env env, napi_callback_info info) {
     messages[i].msg_hdr.msg_iovlen = 1;
     messages[i].msg_hdr.msg_name = &from[i];
     messages[i].msg_hdr.msg_namelen = sizeof from[i];
+    if (!nsids) continue;
+    messages[i].msg_hdr.msg_control = &control[i];
+    messages[i].msg_hdr.msg_controllen = sizeof control[i];
   }
   int got;
   do got = recvmmsg(fd, messages, count, MSG_DONTWAIT | MSG_TRUNC, NULL);
@@ -110,6 +134,12 @@ napi_value recv_batch(napi_env env, napi_callback_info info) {
   for (int i = 0; i < got; i++) {
     bool foreign = from[i].nl_family == AF_NETLINK && from[i].nl_pid != 0;
     ((uint32_t *)lengths)[i] = foreign ? 0 : messages[i].msg_len;
+    if (!nsids) continue;
+    int nsid = -1;
+    struct msghdr *header = &messages[i].msg_hdr;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+      if (c->cmsg_level == SOL_NETLINK && c->cmsg_type == NETLINK_LISTEN_ALL_NSID) memcpy(&nsid, CMSG_DATA(c), sizeof nsid);
+    ((int32_t *)nsids)[i] = nsid;
   }
   return from_int(env, got);
 }

@@ -8,8 +8,10 @@ shift
 tap=$(mktemp)
 trap 'rm -f "$tap"' EXIT
 status=0
+pace=1
+[ "${NETLOOM_TEST_GUEST:-}" != 1 ] || pace=4 # as test/lib/pace.ts has it
 timeout --foreground --signal=INT --kill-after=10 420 "$node" --import ./test/lib/deadline.ts --test \
-  --test-concurrency=2 --test-timeout=60000 \
+  --test-concurrency=2 --test-timeout=$((60000 * pace)) \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?
 for key in skipped todo cancelled; do

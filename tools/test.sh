@@ -2,7 +2,8 @@
 # npm test [-- [--root|--user] [FILTER...]]
 #
 # Everything on a fresh machine: dependencies, the Debian packages that the tests use, the checks of tools/check.sh,
-# then the tests: those that need no kernel once, those that do twice, as root and in an unprivileged user namespace.
+# then the tests: those that need no kernel once, those that do twice, as root and in an unprivileged user namespace;
+# and in the same two ways, in a virtual machine, those that need what many kernels lack (test/vm/README.md).
 # A FILTER runs only the files whose path contains it, and leaves the checks out.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -32,7 +33,7 @@ find_node
 # ---- what the tests compare with and drive ----
 commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
-  ifconfig:net-tools systemd-analyze:systemd'
+  ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base'
 missing=$(for pair in $commands; do command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"; done)
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
@@ -42,6 +43,23 @@ if [ -n "$missing" ]; then
   sh tools/packages.sh "$@"
 fi
 
+# ---- which files, and the virtual machine where they need one ----
+chosen() {
+  # shellcheck disable=SC2086
+  if [ -z "$filters" ]; then echo "$1"; else echo "$1" | grep -F $filters || true; fi
+}
+here=$(sh tools/vm/files.sh here)
+guest=$(sh tools/vm/files.sh guest)
+pure=$(chosen "$(find src test/golden test/architecture -name '*.test.ts' | sort)")
+live=$(chosen "$here")
+guest=$(chosen "$guest")
+[ -n "$pure$live$guest" ] || fail "no test file matches"
+# shellcheck disable=SC2086
+if [ -n "$guest" ] || { [ -n "$live" ] && grep -qE '/lib/guest\.ts|/tools/vm/' $live; }; then
+  NETLOOM_VM_CACHE=$(sh tools/vm/run.sh --prepare) || fail "the tests need the virtual machine of tools/vm (above)"
+  export NETLOOM_VM_CACHE
+fi
+
 # ---- checks and tests ----
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -49,20 +67,11 @@ status=0
 sh tools/machine-state.sh >"$work/before"
 [ -n "$filters" ] || sh tools/check.sh --static || status=1
 
-files() {
-  found=$(find "$@" -name '*.test.ts' 2>/dev/null | sort)
-  # shellcheck disable=SC2086
-  [ -z "$filters" ] || found=$(echo "$found" | grep -F $filters || true)
-  echo $found
-}
 tests_in() {
   mode=$1
   shift
   sh test/lib/in-namespace.sh "$mode" sh tools/node-test.sh "$node" "$@" || status=1
 }
-pure=$(files src test/golden test/architecture)
-live=$(files test/live test/conformance test/fault)
-[ -n "$pure$live" ] || fail "no test file matches"
 # shellcheck disable=SC2086
 {
   if [ -n "$pure" ]; then
@@ -73,6 +82,12 @@ live=$(files test/live test/conformance test/fault)
     echo "# live tests, mode $mode"
     tests_in "$mode" $live
   done
+  if [ -n "$guest" ]; then
+    echo "# live tests in the guest, modes: $modes"
+    set --
+    for mode in $modes; do set -- "$@" "--$mode"; done
+    sh tools/vm/test.sh "$@" $guest || status=1
+  fi
 }
 
 sh tools/machine-state.sh >"$work/after"

@@ -1,5 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
+import { printable } from './printable.ts';
 import type { ErrorBody } from './schema/change.ts';
 
 /** What Fastify adds to the errors that it raises itself. */
@@ -17,6 +18,12 @@ interface FrameworkError {
 
 /** The answer for anything thrown: the code of a NetloomError or of a failed system call, else EINTERNAL. */
 export function errorAnswer(thrown: unknown): ErrorBody {
+  const { code, message, hint } = answerOf(thrown);
+  // What was asked for stands in many messages, and may hold anything.
+  return { code, message: printable(message), hint: printable(hint) };
+}
+
+function answerOf(thrown: unknown): ErrorBody {
   if (thrown instanceof NetloomError) return { code: thrown.code, message: thrown.message, hint: thrown.hint };
   const error = (
     typeof thrown === 'object' && thrown !== null ? thrown : { message: String(thrown) }

@@ -32,11 +32,13 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
   signal: Type.Unsafe<string>(Type.String({ minLength: 1, description: '`SIGTERM`, `TERM` or `15`.' })),
   checks: Type.Unsafe<readonly string[]>({
     type: 'array',
+    minItems: 1,
     items: { type: 'string', minLength: 1 },
     description: 'These checks only, with commas between them; missing: all.',
   }),
   types: Type.Unsafe<readonly EventType[]>({
     type: 'array',
+    minItems: 1,
     items: { type: 'string', enum: EVENT_TYPES },
     description: 'These types only, with commas between them; missing: all but `dns`.',
   }),

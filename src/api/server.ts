@@ -22,6 +22,11 @@ export const OPERATIONS: readonly Operation[] = [
   ...endpointRoutes,
 ];
 
+/** Values are taken as they are and unknown fields are refused: a wish is never dropped or bent in silence. */
+export const AJV: { readonly customOptions: Readonly<Record<string, boolean>> } = {
+  customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, discriminator: true },
+};
+
 /** What the server tells: pino fits. */
 export interface ApiLog {
   isLevelEnabled(level: string): boolean;
@@ -61,8 +66,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     exposeHeadRoutes: false,
     return503OnClosing: false,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512 },
-    // Values are taken as they are and unknown fields are refused: a wish is never dropped or bent in silence.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    ajv: AJV,
   });
   // The compiler has checked every answer against its schema already; a compiled serialiser a route is no faster on
   // answers of this size, and costs 10 MB and 100 ms at the start.

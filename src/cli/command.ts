@@ -15,7 +15,17 @@ export const TOPICS = ['Containers', 'Networks', 'Endpoints', 'Compose', 'Watch 
 export type Topic = (typeof TOPICS)[number];
 
 /** What a word on the command line stands for; completion asks for candidates by it. */
-export type WordKind = 'network' | 'container' | 'running' | 'endpoint' | 'file' | 'directory' | 'command' | 'none';
+export type WordKind =
+  | 'network'
+  | 'container'
+  | 'running'
+  | 'endpoint'
+  /** A published port of the container that stands before it. */
+  | 'published'
+  | 'file'
+  | 'directory'
+  | 'command'
+  | 'none';
 
 export interface Example {
   readonly command: string;

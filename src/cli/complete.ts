@@ -1,4 +1,4 @@
-import type { EngineApi } from '../model/index.ts';
+import type { EngineApi, PublishedPort } from '../model/index.ts';
 import { flagName, isNiladic } from './argv.ts';
 import type { CommandDef, WordKind } from './command.ts';
 import { kebab } from './command.ts';
@@ -31,10 +31,10 @@ export async function candidates(words: readonly string[], io: Io, flags: Global
   if (partial.startsWith('-') && !place.ended) return flagsOf(command, partial);
   const kinds = command.completeArgs;
   const repeats = command.positionals.at(-1)?.repeated === true;
-  const kind =
-    kinds[place.positionals] ?? (repeats && place.positionals > 0 && !command.wrapsCommand ? kinds.at(-1) : undefined);
+  const count = place.positionals.length;
+  const kind = kinds[count] ?? (repeats && count > 0 && !command.wrapsCommand ? kinds.at(-1) : undefined);
   if (command.path.join(' ') === 'completion') return SHELLS.filter((shell) => shell.startsWith(partial));
-  if (kind !== undefined) return await ofKind(kind, partial, io, flags);
+  if (kind !== undefined) return await ofKind(kind, partial, io, flags, place.positionals[0]);
   return command.wrapsCommand && place.ended ? [':files'] : [];
 }
 
@@ -68,24 +68,25 @@ function nextWords(words: readonly string[], partial: string): string[] {
 interface Place {
   /** A flag that waits for its value. */
   readonly flag: string | undefined;
-  readonly positionals: number;
+  readonly positionals: readonly string[];
   /** No more flags from here on. */
   readonly ended: boolean;
 }
 
 function placeOf(before: readonly string[], command: CommandDef): Place {
-  let positionals = -command.path.length;
+  const words: string[] = [];
+  const verb = command.path.length;
   let ended = false;
   let flag: string | undefined;
   for (const word of before) {
     if (flag !== undefined) flag = undefined;
     else if (ended || !word.startsWith('-') || word === '-') {
-      positionals++;
-      if (command.wrapsCommand && positionals > 0) ended = true;
+      words.push(word);
+      if (command.wrapsCommand && words.length > verb) ended = true;
     } else if (word === '--') ended = true;
     else flag = waiting(word, command);
   }
-  return { flag, positionals, ended };
+  return { flag, positionals: words.slice(verb), ended };
 }
 
 function waiting(word: string, command: CommandDef): string | undefined {
@@ -121,20 +122,20 @@ async function ofFlag(
   return kind === undefined ? [] : await ofKind(kind, partial, io, flags);
 }
 
-async function ofKind(kind: WordKind, partial: string, io: Io, flags: GlobalFlags): Promise<string[]> {
+async function ofKind(kind: WordKind, partial: string, io: Io, flags: GlobalFlags, before?: string): Promise<string[]> {
   if (kind === 'file') return [':files'];
   if (kind === 'directory') return [':directories'];
   if (kind === 'command') return [':commands'];
   if (kind === 'none') return [];
   try {
     await using api = await io.open(flags);
-    return (await names(kind, api)).filter((line) => line.startsWith(partial));
+    return (await names(kind, api, before)).filter((line) => line.startsWith(partial));
   } catch {
     return [];
   }
 }
 
-async function names(kind: WordKind, api: EngineApi): Promise<string[]> {
+async function names(kind: WordKind, api: EngineApi, before = ''): Promise<string[]> {
   if (kind === 'network')
     return (await api.networkList()).map((each) =>
       `${each.name}\t${each.driver} ${each.subnets.map((subnet) => subnet.subnet).join(' ')}`.trimEnd(),
@@ -143,6 +144,16 @@ async function names(kind: WordKind, api: EngineApi): Promise<string[]> {
     return (await api.endpointList()).map(
       (each) => `${each.id.slice(0, 12)}\t${each.netns} ${each.addresses.join(' ')}`,
     );
+  if (kind === 'published') {
+    const { endpoints } = await api.containerInspect(before);
+    return [...new Set(endpoints.flatMap(({ ports }) => ports).map(hostPort))];
+  }
   const containers = await api.containerList({ all: kind === 'container' });
   return containers.map((each) => `${each.name}\t${each.state.status}`);
+}
+
+/** As `unpublish` reads it, on every address. */
+function hostPort({ hostPort: first, count, protocol }: PublishedPort): string {
+  const last = count > 1 ? `-${first + count - 1}` : '';
+  return `${first}${last}${protocol === 'tcp' ? '' : `/${protocol}`}`;
 }

@@ -10,10 +10,13 @@ export interface RateFlags {
   readonly ingressRate?: number;
   readonly egressRate?: number;
 }
-export const RATE_FLAGS: FlagParametersForType<RateFlags, CliContext> = {
-  ingressRate: parsed('RATE', parseRate, 'Limit of what it receives: 10mbit, 1gbit (default: none)'),
-  egressRate: parsed('RATE', parseRate, 'Limit of what it sends: 10mbit, 1gbit (default: none)'),
-};
+/** @param otherwise what holds where the flag is left out */
+export function rateFlags(otherwise: 'none' | 'as it is'): FlagParametersForType<RateFlags, CliContext> {
+  return {
+    ingressRate: parsed('RATE', parseRate, `Limit of what it receives (default: ${otherwise})`),
+    egressRate: parsed('RATE', parseRate, `Limit of what it sends (default: ${otherwise})`),
+  };
+}
 
 /** What can be said of one endpoint, in every verb that makes one. */
 export interface EndpointFlags extends RateFlags {
@@ -27,11 +30,11 @@ export interface EndpointFlags extends RateFlags {
 export const ENDPOINT_FLAGS: FlagParametersForType<EndpointFlags, CliContext> = {
   ip: text('ADDRESS', 'IPv4 address (default: the next free one)'),
   ip6: text('ADDRESS', 'IPv6 address (default: the next free one)'),
-  alias: list<string>('NAME', 'Another name for it on this network'),
+  alias: list('NAME', 'Another name for it on this network', String),
   macAddress: text('MAC', 'Hardware address (default: made from the address)'),
   gwPriority: parsed('NUMBER', parseWhole, 'The network with the highest number has the default route (default: 0)'),
   ifname: text('NAME', 'Name of the interface inside (default: the first free ethN)'),
-  ...RATE_FLAGS,
+  ...rateFlags('none'),
 };
 
 /** The flags in the words that the long form of `--network` has too. */

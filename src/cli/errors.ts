@@ -1,3 +1,4 @@
+import { printable } from '../api/printable.ts';
 import { NetloomError } from '../errors.ts';
 
 /** Exit statuses of `netloom`, as documented under EXIT STATUS of every page. `run` and `exec` also pass the command's own. */
@@ -57,6 +58,6 @@ export function describe(error: unknown): ErrorRecord {
 
 /** `netloom: MESSAGE` (a line each where a file has several faults), the hint indented below it. */
 export function renderError(record: ErrorRecord): string {
-  const lines = record.message.split(/\s*\n\s*/).map((line) => `netloom: ${line}\n`);
-  return lines.join('') + (record.hint === '' ? '' : `  ${record.hint}\n`);
+  const lines = record.message.split(/\s*\n\s*/).map((line) => `netloom: ${printable(line)}\n`);
+  return lines.join('') + (record.hint === '' ? '' : `  ${printable(record.hint)}\n`);
 }

@@ -192,6 +192,14 @@ export const EVENTS: readonly EngineEvent[] = [
     name: 'link br-web',
     attributes: { cause: 'link down', object: 'network web' },
   },
+  {
+    time: '2026-11-21T08:00:02.000Z',
+    type: 'dns',
+    action: 'query',
+    id: '',
+    name: 'db',
+    attributes: { type: 'A', of: 'blog' },
+  },
 ];
 
 /** An engine that remembers what it was asked and answers from the records above. */
@@ -203,8 +211,9 @@ export class FixtureEngine implements EngineApi {
   logs: string[] = ['one\n', 'two\n'];
   report: DoctorReport = REPORT;
   garbage: GcReport = GC;
-  /** Held before `events` ends. */
-  until: Promise<unknown> = Promise.resolve();
+  mode: VersionInfo['mode'] = 'daemon';
+  /** Told once all events are out: a person would press ^C. */
+  onQuiet: () => void = () => undefined;
   closed = 0;
 
   #note(method: string, ...args: unknown[]): void {
@@ -227,7 +236,7 @@ export class FixtureEngine implements EngineApi {
   }
 
   async version(): Promise<VersionInfo> {
-    return { version: '0.0.1', apiVersion: 'v1', node: '24', kernel: '6', mode: 'in-process' };
+    return { version: '0.0.1', apiVersion: 'v1', node: '24', kernel: '6', mode: this.mode };
   }
   async networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
     this.#note('networkCreate', spec, options);
@@ -355,10 +364,12 @@ export class FixtureEngine implements EngineApi {
   }
   async *events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent> {
     this.#note('events', filter);
-    yield* EVENTS.filter(({ type }) => filter?.types === undefined || filter.types.includes(type));
+    const wanted = filter?.types;
+    yield* EVENTS.filter(({ type }) => (wanted === undefined ? type !== 'dns' : wanted.includes(type)));
     const aborted = Promise.withResolvers<void>();
     signal?.addEventListener('abort', () => aborted.resolve(), { once: true });
-    await Promise.race([this.until, aborted.promise]);
+    this.onQuiet();
+    await aborted.promise;
   }
   async metrics(): Promise<string> {
     return '# HELP netloom_endpoints Endpoints.\n# TYPE netloom_endpoints gauge\nnetloom_endpoints 1\n';
@@ -383,6 +394,7 @@ export async function ran(
   const engine = options?.engine ?? new FixtureEngine();
   let stdout = '';
   let stderr = '';
+  const before = engine.closed;
   let opened = 0;
   const io: Io = {
     stdout: {
@@ -399,7 +411,7 @@ export async function ran(
     },
   };
   const status = await runCli(line, io);
-  if (engine.closed !== opened)
-    throw new Error(`the engine was opened ${opened} times and closed ${engine.closed} times`);
+  const closed = engine.closed - before;
+  if (closed !== opened) throw new Error(`the engine was opened ${opened} times and closed ${closed} times`);
   return { status, stdout, stderr, calls: engine.calls };
 }

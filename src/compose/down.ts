@@ -1,5 +1,5 @@
 import { hasCode } from '../errors.ts';
-import type { ChangeOptions, ContainerDetail, EngineApi, PlanStep } from '../model/index.ts';
+import type { ChangeOptions, ContainerDetail, EngineApi, Network, PlanStep } from '../model/index.ts';
 import { loadNames, type ProjectSource } from './load.ts';
 import { followLogs, type Output } from './logs.ts';
 import {
@@ -11,7 +11,8 @@ import {
   typedFailure,
 } from './progress.ts';
 import { LABEL } from './project.ts';
-import { removeAll, removeOne, serviceOf, shortName } from './teardown.ts';
+import { Rehearsal } from './rehearsal.ts';
+import { leavingOrder, removal, removeAll, serviceOf, shortName } from './teardown.ts';
 
 export interface DownOptions extends ProjectSource, ChangeOptions {
   /** Also the containers of services that the file has no longer. */
@@ -46,30 +47,58 @@ export async function composeDown(engine: EngineApi, options: DownOptions): Prom
       `${staying.map((container) => container.name).join(', ')} stay: the file has no such services; remove them with --remove-orphans`,
     );
   }
-  const failures: Failure[] = [];
-  const change = { dryRun: options.dryRun === true, explain: options.explain === true };
-  if (change.dryRun) {
-    for (const container of going) {
-      await removeOne(engine, container, journal, change);
-      journal.done(`container ${container.name}`, 'removed');
-    }
-  } else {
-    const { timeoutSeconds } = options;
-    failures.push(
-      ...(await removeAll(engine, going, journal, {
-        ...change,
-        ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-      })),
-    );
-  }
-  failures.push(...(await removeNetworks(engine, name, staying, journal, change)));
-  if (failures.length > 0) throw new ComposeRunError(failures, journal.actions, '');
+  const networks = await networksOf(engine, name, staying, journal);
+  if (options.dryRun === true) await rehearse(engine, going, networks, journal);
+  else await perform(engine, going, networks, journal, options);
   return {
     project: name,
     actions: journal.actions,
     warnings: journal.warnings,
-    ...(change.dryRun || change.explain ? { plan: journal.plan } : {}),
+    ...(options.dryRun === true || options.explain === true ? { plan: journal.plan } : {}),
   };
+}
+
+async function perform(
+  engine: EngineApi,
+  going: readonly ContainerDetail[],
+  networks: readonly Network[],
+  journal: Journal,
+  { timeoutSeconds, explain = false }: DownOptions,
+): Promise<void> {
+  const limit = timeoutSeconds === undefined ? {} : { timeoutSeconds };
+  const failures: Failure[] = [...(await removeAll(engine, going, journal, { explain, ...limit }))];
+  // One after another: the engine's rule set goes with the last network, which of several at once none is.
+  for (const network of networks) {
+    const object = `network ${network.name}`;
+    try {
+      journal.report(object, 'removing');
+      journal.steps((await engine.networkRemove(network.id, { explain })).plan);
+      journal.done(object, 'removed');
+    } catch (error) {
+      failures.push({ object, error: typedFailure(error) });
+    }
+  }
+  if (failures.length > 0) throw new ComposeRunError(failures, journal.actions, '');
+}
+
+async function rehearse(
+  engine: EngineApi,
+  going: readonly ContainerDetail[],
+  networks: readonly Network[],
+  journal: Journal,
+): Promise<void> {
+  const rehearsal = new Rehearsal();
+  for (const container of await leavingOrder(going)) {
+    const object = `container ${container.name}`;
+    rehearsal.add({ object, place: '' }, ...removal(container));
+    journal.done(object, 'removed');
+  }
+  for (const network of networks) {
+    const object = `network ${network.name}`;
+    rehearsal.add({ object, place: '' }, { verb: 'networkRemove', ref: network.id });
+    journal.done(object, 'removed');
+  }
+  await rehearsal.run(engine, journal);
 }
 
 /** The containers of a project, in the order of service and number. */
@@ -122,34 +151,17 @@ async function containersOf(engine: EngineApi, project: string): Promise<readonl
     .toSorted((a, b) => (serviceOf(a) < serviceOf(b) ? -1 : serviceOf(a) > serviceOf(b) ? 1 : number(a) - number(b)));
 }
 
-async function removeNetworks(
+/** The project's networks that nothing which stays would miss. */
+async function networksOf(
   engine: EngineApi,
   project: string,
   staying: readonly ContainerDetail[],
   journal: Journal,
-  change: { readonly dryRun: boolean; readonly explain: boolean },
-): Promise<Failure[]> {
-  const networks = (await engine.networkList()).filter((network) => network.labels[LABEL.project] === project);
-  const failures: Failure[] = [];
-  // One after another: the engine's rule set goes with the last network, which of several at once none is.
-  for (const network of networks) {
-    const object = `network ${network.name}`;
+): Promise<Network[]> {
+  const own = (await engine.networkList()).filter((network) => network.labels[LABEL.project] === project);
+  return own.filter((network) => {
     const user = staying.find((container) => container.endpoints.some((endpoint) => endpoint.network === network.id));
-    if (user !== undefined) {
-      journal.warn(`${object} stays: ${user.name} uses it`);
-      continue;
-    }
-    try {
-      journal.report(object, 'removing');
-      journal.steps((await engine.networkRemove(network.id, change)).plan);
-      journal.done(object, 'removed');
-    } catch (error) {
-      const failure = typedFailure(error);
-      // nothing was removed in a rehearsal, so that the network's users are still there
-      if (change.dryRun) {
-        journal.warn(`${object}: its plan is known only once its containers are gone (${failure.message})`);
-      } else failures.push({ object, error: failure });
-    }
-  }
-  return failures;
+    if (user !== undefined) journal.warn(`network ${network.name} stays: ${user.name} uses it`);
+    return user === undefined;
+  });
 }

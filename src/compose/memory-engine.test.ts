@@ -21,6 +21,8 @@ import type {
  */
 export class MemoryEngine implements EngineApi {
   readonly calls: string[] = [];
+  /** As `calls`, of rehearsals, which leave nothing else behind. */
+  readonly rehearsed: string[] = [];
   readonly networks: Network[] = [];
   readonly containers: ContainerDetail[] = [];
   /** Commands that end by themselves, with this status, as soon as they are started. */
@@ -30,7 +32,7 @@ export class MemoryEngine implements EngineApi {
   /** What each command says. */
   readonly output: Map<string, string> = new Map();
   #next = 1;
-  readonly #waiting = new Map<string, PromiseWithResolvers<number>>();
+  #waiting = new Map<string, PromiseWithResolvers<number>>();
 
   version: () => Promise<never> = absent;
 
@@ -93,6 +95,8 @@ export class MemoryEngine implements EngineApi {
   /** Does the steps and puts everything back. */
   async rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
     const before = { calls: [...this.calls], networks: [...this.networks], containers: [...this.containers] };
+    const waiting = new Map(this.#waiting);
+    this.calls.length = 0;
     const plans: (readonly PlanStep[])[] = [];
     try {
       for (const [index, step] of steps.entries()) {
@@ -105,10 +109,11 @@ export class MemoryEngine implements EngineApi {
         }
       }
     } finally {
+      this.rehearsed.push(...this.calls);
+      this.#waiting = waiting;
       for (const key of ['calls', 'networks', 'containers'] as const)
         this[key].splice(0, this[key].length, ...(before[key] as never[]));
     }
-    this.calls.push(`rehearse ${steps.length}`);
     return plans;
   }
   #perform(step: RehearsalStep): Promise<Outcome<unknown>> {

@@ -47,12 +47,14 @@ export function readNetwork(reader: Reader, key: string, entry: Entry, above: Ig
   const internal = boolean('internal');
   const ipv4 = boolean('enable_ipv4');
   const ipv6 = boolean('enable_ipv6');
-  const subnets = ipam === undefined ? [] : readIpam(reader, ipam.value, path('ipam'));
+  const { dhcp, subnets } =
+    ipam === undefined ? { dhcp: false, subnets: [] } : readIpam(reader, ipam.value, path('ipam'));
   const spec: Omit<NetworkSpec, 'name'> = {
     driver: driver ?? 'bridge',
     ...(internal === undefined ? {} : { internal }),
     ...(ipv4 === undefined ? {} : { ipv4 }),
     ...(ipv6 === undefined ? {} : { ipv6 }),
+    ...(dhcp ? { ipam: 'dhcp' } : {}),
     ...(subnets.length === 0 ? {} : { subnets }),
     ...(options === undefined ? {} : { options: record(reader, options.value, path('driver_opts')) }),
     ...(labels === undefined ? {} : { labels: record(reader, labels.value, path('labels')) }),
@@ -68,21 +70,17 @@ function readExternal(reader: Reader, entry: Entry | undefined, path: Path): str
   return name === undefined ? '' : reader.string(name.value, path('external.name'));
 }
 
-function readIpam(reader: Reader, tree: Tree, path: string): SubnetSpec[] {
+/** `driver: dhcp` is netloom's own word: the addresses come from a server of the segment. */
+function readIpam(reader: Reader, tree: Tree, path: string): { dhcp: boolean; subnets: SubnetSpec[] } {
   const keys = reader.section(tree, path, IPAM_KEYS, new Set());
   const driver = keys.get('driver');
-  if (driver !== undefined && reader.string(driver.value, `${path}.driver`) !== 'default') {
-    reader.fail(
-      driver.value.at,
-      `${path}.driver`,
-      'netloom has one address pool driver',
-      'write default, or remove the key',
-    );
-  }
+  const word = driver === undefined ? 'default' : reader.string(driver.value, `${path}.driver`);
+  if (driver !== undefined && word !== 'default' && word !== 'dhcp')
+    reader.fail(driver.value.at, `${path}.driver`, 'there is no such address driver', 'write default or dhcp');
   const config = keys.get('config');
-  if (config === undefined) return [];
-  const blocks = reader.list(config.value, `${path}.config`) ?? [];
-  return blocks.map((block, index) => readSubnet(reader, block, `${path}.config[${index}]`));
+  const blocks = config === undefined ? [] : (reader.list(config.value, `${path}.config`) ?? []);
+  const subnets = blocks.map((block, index) => readSubnet(reader, block, `${path}.config[${index}]`));
+  return { dhcp: word === 'dhcp', subnets };
 }
 
 /** Checks what can be seen without the host: that the addresses are addresses, and lie in their subnet. */

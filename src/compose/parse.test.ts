@@ -181,7 +181,7 @@ volumes: {}
       'compose.yaml:11:18: services.idle.depends_on: there is no service nobody; the file has web, idle',
       'compose.yaml:12:18: services.idle.mac_address: "01:00:00:00:00:01" is no usable MAC address: a multicast address cannot be an interface’s own; make the first byte even',
       'compose.yaml:15:55: networks.net.ipam.config[0].gateway: 10.0.1.1 is outside the subnet 10.0.0.0/24; choose one inside',
-      'compose.yaml:15:77: networks.net.ipam.driver: netloom has one address pool driver; write default, or remove the key',
+      'compose.yaml:15:77: networks.net.ipam.driver: there is no such address driver; write default or dhcp',
       'compose.yaml:16:15: networks.net.internal: expected true or false, found "maybe"',
       'compose.yaml:17:1: volume: unknown key; did you mean volumes?',
       'compose.yaml:18:1: volumes: netloom mounts nothing: containers see the host’s own file system; remove the key, or list it under x-netloom-ignore',

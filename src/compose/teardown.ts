@@ -1,5 +1,4 @@
-import { hasCode } from '../errors.ts';
-import type { ChangeOptions, ContainerDetail, EngineApi } from '../model/index.ts';
+import type { ContainerDetail, EngineApi, RehearsalStep } from '../model/index.ts';
 import { type Failure, type Journal, typedFailure } from './progress.ts';
 import { LABEL } from './project.ts';
 
@@ -20,12 +19,17 @@ export async function stopAll(
   return inReverse(containers, (container) => stopOne(engine, container, journal, timeoutSeconds));
 }
 
+interface RemoveOptions {
+  readonly explain?: boolean;
+  readonly timeoutSeconds?: number;
+}
+
 /** As `stopAll`, and removes them. A dependency stays until what needs it is gone. */
 export async function removeAll(
   engine: EngineApi,
   containers: readonly ContainerDetail[],
   journal: Journal,
-  options: ChangeOptions & { readonly timeoutSeconds?: number; readonly quiet?: boolean },
+  options: RemoveOptions & { readonly quiet?: boolean },
 ): Promise<Failure[]> {
   return inReverse(containers, async (container) => {
     await removeOne(engine, container, journal, options);
@@ -33,24 +37,31 @@ export async function removeAll(
   });
 }
 
-/** Stops and removes one container; with `dryRun` asks for the plan only. */
+/** Stops and removes one container. */
 export async function removeOne(
   engine: EngineApi,
   container: ContainerDetail,
   journal: Journal,
-  options: ChangeOptions & { readonly timeoutSeconds?: number },
+  options: RemoveOptions,
 ): Promise<void> {
   const object = `container ${container.name}`;
-  const { dryRun = false, explain = false } = options;
-  if (!dryRun) await stopOne(engine, container, journal, options.timeoutSeconds);
+  const explain = options.explain === true;
+  await stopOne(engine, container, journal, options.timeoutSeconds, explain);
   journal.report(object, 'removing');
-  try {
-    journal.steps((await engine.containerRemove(container.id, { force: true, dryRun, explain })).plan);
-  } catch (error) {
-    // a rehearsal has stopped nothing
-    if (!dryRun || !hasCode(error, 'ECONTAINERRUNNING')) throw error;
-    journal.warn(`${object}: the plan of its removal is known only once it has been stopped`);
-  }
+  journal.steps((await engine.containerRemove(container.id, { force: true, explain })).plan);
+}
+
+/** The steps that stand for `removeOne` in a rehearsal. */
+export function removal({ id, state }: ContainerDetail): RehearsalStep[] {
+  const stop: RehearsalStep[] = state.status === 'running' ? [{ verb: 'containerStop', ref: id }] : [];
+  return [...stop, { verb: 'containerRemove', ref: id, force: true }];
+}
+
+/** The order in which `removeAll` goes, where nothing takes time. */
+export async function leavingOrder(containers: readonly ContainerDetail[]): Promise<ContainerDetail[]> {
+  const order: ContainerDetail[] = [];
+  await inReverse(containers, async (container) => void order.push(container));
+  return order;
 }
 
 async function stopOne(
@@ -58,13 +69,16 @@ async function stopOne(
   container: ContainerDetail,
   journal: Journal,
   timeoutSeconds: number | undefined,
+  explain = false,
 ): Promise<void> {
   const { state } = await engine.containerInspect(container.id);
   if (state.status === 'running') journal.report(`container ${container.name}`, 'stopping');
   const own = container.labels[LABEL.stopSeconds];
-  await engine.containerStop(container.id, {
+  const outcome = await engine.containerStop(container.id, {
     timeoutSeconds: timeoutSeconds ?? (own === undefined ? STOP_SECONDS : Number(own)),
+    explain,
   });
+  journal.steps(outcome.plan);
 }
 
 /** Runs `work` on every container once all containers of services that depend on its service are through. */

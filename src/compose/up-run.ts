@@ -3,7 +3,8 @@ import type { ChangeOptions, ContainerDetail, EngineApi } from '../model/index.t
 import { positionText } from './errors.ts';
 import type { PlannedContainer, PlannedNetwork, PlannedService, UpPlan } from './plan.ts';
 import { ComposeRunError, type Failure, type Journal, typedFailure } from './progress.ts';
-import { removeAll, removeOne } from './teardown.ts';
+import { Rehearsal } from './rehearsal.ts';
+import { leavingOrder, removal, removeAll, removeOne } from './teardown.ts';
 
 /** What a run needs to know of the caller's wishes. */
 export interface RunOptions extends ChangeOptions {
@@ -28,7 +29,7 @@ export class UpRun {
     this.#plan = plan;
     this.#journal = journal;
     this.#options = options;
-    this.#change = { dryRun: options.dryRun === true, explain: options.explain === true };
+    this.#change = { explain: options.explain === true };
   }
 
   async perform(): Promise<void> {
@@ -49,59 +50,40 @@ export class UpRun {
     this.#giveUpIfFailed();
   }
 
-  /** Asks the engine for the plan of every step and changes nothing. */
+  /** Asks the engine for the plan of every step, in the order of `perform`, and changes nothing. */
   async rehearse(): Promise<void> {
-    for (const container of this.#plan.remove) {
-      await removeOne(this.#engine, container, this.#journal, this.#change);
+    const rehearsal = new Rehearsal();
+    for (const container of await leavingOrder(this.#plan.remove)) {
+      rehearsal.add({ object: `container ${container.name}`, place: '' }, ...removal(container));
       this.#journal.done(`container ${container.name}`, 'removed');
     }
-    for (const network of this.#plan.networks) {
-      await this.#try(`network ${network.desired.name}`, positionText(network.desired.at), async () => {
-        if (network.action !== 'recreate') return this.#network(network);
-        await this.#foresee(`network ${network.desired.name}`, () => this.#network(network));
-        if (!this.#journal.actions.some(({ object }) => object === `network ${network.desired.name}`))
-          this.#journal.done(`network ${network.desired.name}`, 'recreated');
-      });
-    }
+    for (const container of await leavingOrder(this.#early()))
+      rehearsal.add({ object: `container ${container.name}`, place: '' }, ...removal(container));
+    for (const network of this.#plan.networks) this.#rehearseNetwork(rehearsal, network);
+    const fixed = new Set(this.#withFixedAddress().map(({ container }) => container));
+    for (const service of this.#plan.services)
+      for (const container of service.containers)
+        if (fixed.has(container)) rehearsal.add(...creation(service, container));
     for (const service of this.#plan.services) {
-      for (const container of service.containers) await this.#rehearseContainer(service, container);
+      for (const container of service.containers) {
+        const { desired, action, existing, early } = container;
+        const about = { object: `container ${desired.name}`, place: place(service) };
+        if (action === 'recreate' && !early) rehearsal.add(about, ...removal(existing!));
+        if ((action === 'create' || action === 'recreate') && !fixed.has(container))
+          rehearsal.add(...creation(service, container));
+        if (action !== 'keep') rehearsal.add(about, { verb: 'containerStart', ref: desired.name });
+        this.#journal.done(about.object, DONE[action]);
+      }
     }
-    this.#giveUpIfFailed();
+    await rehearsal.run(this.#engine, this.#journal);
   }
 
-  async #rehearseContainer(service: PlannedService, container: PlannedContainer): Promise<void> {
-    const { desired, action, existing } = container;
-    const object = `container ${desired.name}`;
-    await this.#try(object, place(service), async () => {
-      if (action === 'recreate') await removeOne(this.#engine, existing!, this.#journal, this.#change);
-      const create = async (): Promise<void> => {
-        this.#journal.steps((await this.#engine.containerCreate(desired.spec, this.#change)).plan);
-      };
-      if (action === 'recreate' || (action === 'create' && this.#needsWhatIsNotThere(service, container)))
-        await this.#foresee(object, create);
-      else if (action === 'create') await create();
-    });
-    this.#journal.done(object, DONE[action]);
-  }
-
-  /** A plan for what stands on things that this run would only make: the engine may be unable to say. */
-  async #foresee(object: string, ask: () => Promise<void>): Promise<void> {
-    try {
-      await ask();
-    } catch (error) {
-      this.#journal.warn(
-        `${object}: its plan is known only once the steps before it are done (${typedFailure(error).message})`,
-      );
-    }
-  }
-  #needsWhatIsNotThere(service: PlannedService, container: PlannedContainer): boolean {
-    const fresh = new Set(
-      this.#plan.networks.filter((network) => network.action !== 'keep').map((network) => network.desired.name),
-    );
-    return (
-      service.desired.dependsOn.length > 0 ||
-      (container.desired.spec.networks ?? []).some((endpoint) => fresh.has(endpoint.network))
-    );
+  #rehearseNetwork(rehearsal: Rehearsal, { desired, action, existing }: PlannedNetwork): void {
+    const about = { object: `network ${desired.name}`, place: positionText(desired.at) };
+    if (action === 'keep' || desired.spec === undefined) return this.#journal.done(about.object, 'unchanged');
+    if (action === 'recreate') rehearsal.add(about, { verb: 'networkRemove', ref: existing!.id });
+    rehearsal.add(about, { verb: 'networkCreate', spec: desired.spec });
+    this.#journal.done(about.object, action === 'create' ? 'created' : 'recreated');
   }
 
   #early(): ContainerDetail[] {
@@ -128,21 +110,24 @@ export class UpRun {
 
   /** Fixed addresses first: an automatic one of a neighbour, made at the same time, could otherwise be just that. */
   async #reserveAddresses(): Promise<void> {
-    const fixed = this.#plan.services.flatMap((service) =>
+    await settle(
+      this.#withFixedAddress().map(({ service, container }) =>
+        this.#try(`container ${container.desired.name}`, place(service), async () => {
+          await this.#create(container);
+          this.#created.add(container.desired.name);
+        }),
+      ),
+    );
+  }
+
+  #withFixedAddress(): { service: PlannedService; container: PlannedContainer }[] {
+    return this.#plan.services.flatMap((service) =>
       service.containers
         .filter(({ action, early }) => action === 'create' || early)
         .filter(({ desired }) =>
           (desired.spec.networks ?? []).some((endpoint) => (endpoint.addresses ?? []).length > 0),
         )
         .map((container) => ({ service, container })),
-    );
-    await settle(
-      fixed.map(({ service, container }) =>
-        this.#try(`container ${container.desired.name}`, place(service), async () => {
-          await this.#create(container);
-          this.#created.add(container.desired.name);
-        }),
-      ),
     );
   }
 
@@ -202,7 +187,7 @@ export class UpRun {
         await this.#create(container);
       if (action !== 'keep') {
         this.#journal.report(object, 'starting');
-        await this.#engine.containerStart(desired.name);
+        this.#journal.steps((await this.#engine.containerStart(desired.name, this.#change)).plan);
       }
       this.#journal.done(object, DONE[action]);
     });
@@ -239,8 +224,13 @@ export class UpRun {
     ];
     const list = (objects: readonly string[]): string => (objects.length === 0 ? 'nothing' : objects.join(', '));
     const rest = `up: ${list(wanted.filter((object) => done.has(object)))}; not up: ${list(wanted.filter((object) => !done.has(object)))}`;
-    throw new ComposeRunError(this.#failures, this.#journal.actions, this.#options.dryRun === true ? '' : rest);
+    throw new ComposeRunError(this.#failures, this.#journal.actions, rest);
   }
+}
+
+function creation(service: PlannedService, { desired }: PlannedContainer): Parameters<Rehearsal['add']> {
+  const about = { object: `container ${desired.name}`, place: place(service) };
+  return [about, { verb: 'containerCreate', spec: desired.spec }];
 }
 
 const DONE = { create: 'created', recreate: 'recreated', start: 'started', keep: 'unchanged' } as const;

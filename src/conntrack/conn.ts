@@ -8,7 +8,7 @@ import {
   conntrackGet,
   decodeConntrack,
 } from './entry.ts';
-import type { ConntrackTuple } from './tuple.ts';
+import { type ConntrackTuple, fits } from './tuple.ts';
 
 /** The connections that one namespace tracks. */
 export class ConntrackConn implements Disposable {
@@ -29,7 +29,9 @@ export class ConntrackConn implements Disposable {
     for (const message of await this.#conn.execute(conntrackDump(filter))) {
       const entry = decodeConntrack(message)?.entry;
       if (!entry || (filter.family !== undefined && entry.family !== filter.family)) continue;
-      if (filter.zone === undefined || entry.zone === filter.zone) entries.push(entry);
+      if (filter.zone !== undefined && entry.zone !== filter.zone) continue;
+      if (filter.orig && !fits(filter.orig, entry.orig)) continue;
+      if (!filter.reply || fits(filter.reply, entry.reply)) entries.push(entry);
     }
     return entries;
   }
@@ -50,6 +52,11 @@ export class ConntrackConn implements Disposable {
   /** Forgets one connection; false where it was gone already. */
   async delete(entry: Pick<ConntrackEntry, 'orig'> & Partial<ConntrackEntry>): Promise<boolean> {
     return (await this.#deleteAll([entry])) === 1;
+  }
+
+  /** Forgets connections; how many were still there. */
+  async deleteEach(entries: readonly (Pick<ConntrackEntry, 'orig'> & Partial<ConntrackEntry>)[]): Promise<number> {
+    return await this.#deleteAll(entries);
   }
 
   /** Forgets every connection that `predicate` is true for; how many there were. */

@@ -1,5 +1,5 @@
-import { NlAttrs, type NlMessage, NLM_F, type NlWriter, type Request } from '../netlink/index.ts';
-import { type ConntrackTuple, readTuple, writeTuple } from './tuple.ts';
+import { NLA_F_NESTED, NlAttrs, type NlMessage, NLM_F, type NlWriter, type Request } from '../netlink/index.ts';
+import { type ConntrackTuple, patternFlags, readTuple, type TuplePattern, writePattern, writeTuple } from './tuple.ts';
 
 /** One connection that the kernel tracks. @see conntrack(8) */
 export interface ConntrackEntry {
@@ -32,6 +32,12 @@ export interface ConntrackFilter {
   readonly family?: 4 | 6;
   /** Entries whose mark is `value` in the bits of `mask`. */
   readonly mark?: { readonly value: number; readonly mask: number };
+  /**
+   * One direction's addresses, protocol and ports; they need the family. Kernels before 5.8 leave this to
+   * `ConntrackConn.dump`, which looks again.
+   */
+  readonly orig?: TuplePattern;
+  readonly reply?: TuplePattern;
   /** Kernels before 6.8 leave this to `ConntrackConn.dump`, which looks again. */
   readonly zone?: number;
 }
@@ -56,7 +62,10 @@ const CTA = {
   ID: 12,
   ZONE: 18,
   MARK_MASK: 21,
+  FILTER: 25,
 } as const;
+/** linux/netfilter/nfnetlink_conntrack.h, enum ctattr_filter */
+const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
 const CTA_COUNTERS = { PACKETS: 1, BYTES: 2 } as const;
 const CTA_PROTOINFO_TCP = 1;
 const CTA_PROTOINFO_TCP_STATE = 1;
@@ -103,6 +112,14 @@ export function conntrackDump(filter: ConntrackFilter = {}): Request {
   return request(CT_MSG.GET, NLM_F.DUMP, filter.family, 'IPCTNL_MSG_CT_GET', (w) => {
     if (filter.mark) w.u32be(CTA.MARK, filter.mark.value).u32be(CTA.MARK_MASK, filter.mark.mask);
     if (filter.zone !== undefined) w.u16be(CTA.ZONE, filter.zone);
+    const { orig, reply } = filter;
+    if (!orig && !reply) return;
+    if (orig) writePattern(w, CTA.TUPLE_ORIG, orig);
+    if (reply) writePattern(w, CTA.TUPLE_REPLY, reply);
+    w.nest(NLA_F_NESTED | CTA.FILTER, (f) => {
+      if (orig) f.u32(CTA_FILTER.ORIG_FLAGS, patternFlags(orig));
+      if (reply) f.u32(CTA_FILTER.REPLY_FLAGS, patternFlags(reply));
+    });
   });
 }
 

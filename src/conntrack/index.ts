@@ -4,4 +4,4 @@ export { CONNTRACK_GROUPS, conntrackDelete, conntrackDump, conntrackGet, decodeC
 export type { ConntrackCounters, ConntrackEntry, ConntrackEvent, ConntrackFilter, ConntrackStatus } from './entry.ts';
 export { matches } from './match.ts';
 export type { ConntrackMatch } from './match.ts';
-export type { ConntrackTuple } from './tuple.ts';
+export type { ConntrackTuple, TuplePattern } from './tuple.ts';

@@ -16,6 +16,9 @@ export interface ConntrackTuple {
   readonly zone?: number;
 }
 
+/** Some of a tuple; what is left out may be anything. */
+export type TuplePattern = Pick<Partial<ConntrackTuple>, 'src' | 'dst' | 'protocol' | 'sport' | 'dport'>;
+
 /** linux/netfilter/nfnetlink_conntrack.h, enum ctattr_tuple, ctattr_ip, ctattr_l4proto */
 const CTA_TUPLE = { IP: 1, PROTO: 2, ZONE: 3 } as const;
 const CTA_IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 } as const;
@@ -50,6 +53,54 @@ export function writeTuple(writer: NlWriter, type: number, tuple: ConntrackTuple
     });
     if (tuple.zone !== undefined) t.u16be(CTA_TUPLE.ZONE, tuple.zone);
   });
+}
+
+/**
+ * net/netfilter/nf_internals.h, CTA_FILTER_F_*: which parts of a tuple a dump is filtered by. Ports count only where the
+ * protocol does.
+ */
+const FILTER_FLAGS = { src: 1 << 0, dst: 1 << 1, protocol: 1 << 3, sport: 1 << 4, dport: 1 << 5 } as const;
+
+/** The bits that say which parts of a pattern are given. */
+export function patternFlags(pattern: TuplePattern): number {
+  let flags = 0;
+  for (const [part, flag] of Object.entries(FILTER_FLAGS)) {
+    if (pattern[part as keyof TuplePattern] !== undefined) flags |= flag;
+  }
+  return pattern.protocol === undefined ? flags & ~(FILTER_FLAGS.sport | FILTER_FLAGS.dport) : flags;
+}
+
+/** The parts of a pattern that are given. */
+export function writePattern(writer: NlWriter, type: number, pattern: TuplePattern): void {
+  writer.nest(NLA_F_NESTED | type, (t) => {
+    t.nest(NLA_F_NESTED | CTA_TUPLE.IP, (ip) => {
+      for (const [text, v4, v6] of [
+        [pattern.src, CTA_IP.V4_SRC, CTA_IP.V6_SRC],
+        [pattern.dst, CTA_IP.V4_DST, CTA_IP.V6_DST],
+      ] as const) {
+        if (text === undefined) continue;
+        const { family, bytes } = parseIp(text);
+        ip.bytes(family === 4 ? v4 : v6, bytes);
+      }
+    });
+    t.nest(NLA_F_NESTED | CTA_TUPLE.PROTO, (proto) => {
+      proto.u8(CTA_PROTO.NUM, pattern.protocol ?? 0);
+      if (pattern.sport !== undefined) proto.u16be(CTA_PROTO.SRC_PORT, pattern.sport);
+      if (pattern.dport !== undefined) proto.u16be(CTA_PROTO.DST_PORT, pattern.dport);
+    });
+  });
+}
+
+/** Whether a tuple has all that the pattern gives. */
+export function fits(pattern: TuplePattern, tuple: ConntrackTuple): boolean {
+  const is = <T>(wanted: T | undefined, value: T | undefined): boolean => wanted === undefined || wanted === value;
+  return (
+    is(pattern.protocol, tuple.protocol) &&
+    is(pattern.sport, tuple.sport) &&
+    is(pattern.dport, tuple.dport) &&
+    is(pattern.src && parseIp(pattern.src).text, tuple.src) &&
+    is(pattern.dst && parseIp(pattern.dst).text, tuple.dst)
+  );
 }
 
 /** Reads the attributes inside CTA_TUPLE_ORIG or CTA_TUPLE_REPLY. */

@@ -1,14 +1,8 @@
 import { macFor, parseIp, parsePrefix } from '../addr/index.ts';
-import {
-  type AddressFact,
-  type Fact,
-  type LinkFact,
-  type PortFact,
-  type RouteFact,
-  type SysctlFact,
-} from '../facts/index.ts';
-import type { BridgeOptions, Endpoint, Network } from '../model/index.ts';
-import type { Driver, PlanContext } from './driver.ts';
+import { type AddressFact, type Fact, type LinkFact, type NeighbourFact, type PortFact, type SysctlFact } from '../facts/index.ts';
+import type { BridgeOptions, Endpoint, GatewayMode, Network } from '../model/index.ts';
+import type { Driver } from './driver.ts';
+import { endpointAlias, familyOf, gatewaysOf, insideFacts, networkAlias, objectOf, optionsOf } from './inside.ts';
 
 /**
  * A Linux bridge per network: the gateway's address on the bridge, a veth pair per endpoint whose far end is born in
@@ -16,8 +10,9 @@ import type { Driver, PlanContext } from './driver.ts';
  * src/nat, which knows no links.
  */
 export const bridgeDriver: Driver = {
+  endpointType: 'veth',
   networkFacts(network) {
-    const options = bridgeOptions(network);
+    const options = optionsOf(network, 'bridge');
     const object = `network ${network.name}`;
     const dev = options.bridge;
     const v4 = network.subnets.some((s) => familyOf(s.subnet) === 4);
@@ -33,7 +28,7 @@ export const bridgeDriver: Driver = {
       mtu: options.mtu,
       master: '',
       up: true,
-      alias: `netloom network ${network.id.slice(0, 12)}`,
+      alias: networkAlias(network),
       addrGenMode: 'none',
     };
     const addresses = network.subnets
@@ -45,49 +40,133 @@ export const bridgeDriver: Driver = {
         dev,
         address: `${s.gateway}/${parsePrefix(s.subnet).length}`,
       }));
-    if (v6) addresses.push({ kind: 'address', ns: '', object, dev, address: LINK_LOCAL });
-    return [...sysctls(network, dev, v4, v6), link, ...addresses, ...linkSysctls(network, dev, v4)];
+    if (v6 && options.gatewayMode6 !== 'isolated')
+      addresses.push({ kind: 'address', ns: '', object, dev, address: LINK_LOCAL });
+    const shards = (options.shards ?? []).flatMap((shard) => shardFacts(network, shard));
+    return [...sysctls(network, dev, v4, v6), link, ...addresses, ...linkSysctls(network, dev, v4), ...shards];
   },
 
   endpointFacts(network, endpoint, context) {
-    const options = bridgeOptions(network);
+    const options = optionsOf(network, 'bridge');
     const object = objectOf(endpoint, context);
-    const { netns: ns, ifname: dev } = endpoint;
-    const v6 = endpoint.addresses.some((address) => familyOf(address) === 6);
+    const { netns, ifname } = endpoint;
+    const tap = endpoint.type === 'tap';
     const host: LinkFact = {
       kind: 'link',
       ns: '',
       object,
       name: endpoint.hostIfname,
-      origin: { type: 'veth', peer: { ns, name: dev, mac: endpoint.mac } },
+      origin: tap
+        ? { type: 'tap', uid: endpoint.tapUid ?? -1 }
+        : { type: 'veth', peer: { ns: netns, name: ifname, mac: endpoint.mac } },
       mac: '',
       mtu: options.mtu,
-      master: options.bridge,
+      master: endpoint.bridge ?? options.bridge,
       up: true,
-      alias: `netloom endpoint ${endpoint.id.slice(0, 12)}`,
+      alias: endpointAlias(endpoint),
       addrGenMode: 'none',
     };
-    const inside = { kind: 'link', ns, object, master: '', up: true, alias: '' } as const;
-    const lo: LinkFact = {
-      ...inside,
-      name: 'lo',
-      origin: { type: 'there', by: '' },
-      mac: '',
-      mtu: 0,
-      addrGenMode: 'eui64',
-    };
-    const eth: LinkFact = {
-      ...inside,
-      name: dev,
+    const port = portFacts(network, options, endpoint, object);
+    const neighbours = neighbourFacts(network, endpoint, object);
+    // the other end of a tap is a virtual machine, which configures itself
+    if (tap) return [host, ...port, ...neighbours];
+    const inside = insideFacts(endpoint, object, {
       origin: { type: 'there', by: `link  ${endpoint.hostIfname}` },
       mac: endpoint.mac,
       mtu: options.mtu,
-      addrGenMode: v6 ? 'eui64' : 'none',
-    };
-    const addresses = endpoint.addresses.map((address): AddressFact => ({ kind: 'address', ns, object, dev, address }));
-    return [host, ...portFacts(options, endpoint, object), lo, eth, ...addresses, ...defaultRoutes(endpoint, object)];
+      alias: '',
+    });
+    return [host, ...port, ...neighbours, ...inside];
   },
+
+  gateways: gatewaysOf,
+  whyNotPublished: (network) =>
+    network.internal
+      ? 'is internal: nothing outside can reach a port published on it'
+      : network.ipam === 'dhcp'
+        ? 'takes its addresses from the segment outside, where every port of its endpoints is reached'
+        : '',
+  hostIfname: (id) => `ve${id.slice(0, 11)}`,
+  ownMac: () => true,
+  capacity: () => PORTS * (SHARDS + 1),
 };
+
+/**
+ * How many endpoints a bridge takes. The kernel gives it 1,023 ports (net/bridge/br_private.h BR_PORT_BITS), of which the
+ * first keeps some for the joints, and for whatever people hang on it.
+ */
+export const PORTS = 1000;
+/** How many further bridges a network may have. */
+export const SHARDS = 20;
+
+/**
+ * Whether endpoints can say nothing but what they are. Not where somebody else gives them their addresses, who may give
+ * them others tomorrow.
+ */
+export function isGuarded(network: Network): boolean {
+  return network.options.driver === 'bridge' && network.options.guard !== false && network.ipam !== 'dhcp';
+}
+
+/** Every bridge of a network, the first one first. */
+export function bridgesOf(options: BridgeOptions): readonly string[] {
+  return [options.bridge, ...(options.shards ?? [])];
+}
+
+/** The name of a network's next bridge. */
+export function nextShard(network: Network): string {
+  const { shards = [] } = optionsOf(network, 'bridge');
+  return `brs${shards.length + 1}-${network.id.slice(0, 8)}`;
+}
+
+/**
+ * A further bridge, joined to the first as one cable would join two switches: one segment, one gateway. Its own address
+ * stack is kept from answering for the gateway. Where endpoints may not talk to each other, the first bridge takes the
+ * joint for one more such port: what comes from there reaches the gateway alone, and nobody's frames go there.
+ */
+export function shardFacts(network: Network, shard: string): readonly Fact[] {
+  const options = optionsOf(network, 'bridge');
+  const object = `network ${network.name}`;
+  const number = shardNumber(shard);
+  const tag = network.id.slice(0, 9);
+  const [near, far] = [`nj${number}-${tag}`, `nk${number}-${tag}`];
+  const base = { kind: 'link', ns: '', object, up: true, addrGenMode: 'none' } as const;
+  const bridge: LinkFact = {
+    ...base,
+    name: shard,
+    origin: { type: 'bridge' },
+    mac: `06:${number.toString(16).padStart(2, '0')}:${colons(network.id.slice(0, 8))}`,
+    mtu: options.mtu,
+    master: '',
+    alias: networkAlias(network),
+  };
+  const cable: LinkFact = {
+    ...base,
+    name: near,
+    origin: { type: 'veth', peer: { ns: '', name: far, mac: '' } },
+    mac: '',
+    mtu: options.mtu,
+    master: options.bridge,
+    alias: networkAlias(network),
+  };
+  const end: LinkFact = {
+    ...base,
+    name: far,
+    origin: { type: 'there', by: `link  ${near}` },
+    mac: '',
+    mtu: options.mtu,
+    master: shard,
+    alias: '',
+  };
+  const port: PortFact = { kind: 'port', ns: '', object, dev: near, hairpin: false, isolated: true };
+  // the kernel answers ARP for any address of the host, by whatever interface the question came
+  const name = `net.ipv4.conf.${shard}.arp_ignore`;
+  const silence: SysctlFact = { kind: 'sysctl', ns: '', object, name, value: '8', dev: shard };
+  return [bridge, silence, cable, ...(options.icc ? [] : [port]), end];
+}
+
+function shardNumber(shard: string): number {
+  return Number(/^brs(\d+)-/.exec(shard)?.[1] ?? 0);
+}
 
 /**
  * The bridge's own link-local address, without duplicate detection: while one that the kernel makes is being checked,
@@ -95,33 +174,27 @@ export const bridgeDriver: Driver = {
  */
 const LINK_LOCAL = 'fe80::1/64';
 
-/** The default routes that an endpoint provides: also planned alone, when they move between endpoints. */
-export function defaultRoutes(endpoint: Endpoint, object: string): RouteFact[] {
-  return endpoint.gateways.map((via) => ({
-    kind: 'route',
-    ns: endpoint.netns,
-    object,
-    family: parseIp(via).family,
-    dst: 'default',
-    via,
-    dev: endpoint.ifname,
-  }));
-}
-
 /** Without inter-container traffic, ports may only speak to the bridge itself. */
-function portFacts(options: BridgeOptions, endpoint: Endpoint, object: string): PortFact[] {
-  if (!options.hairpin && options.icc) return [];
-  return [{ kind: 'port', ns: '', object, dev: endpoint.hostIfname, hairpin: options.hairpin, isolated: !options.icc }];
+function portFacts(network: Network, options: BridgeOptions, endpoint: Endpoint, object: string): PortFact[] {
+  const { hairpin, icc } = options;
+  const guarded = isGuarded(network);
+  if (!hairpin && icc && !guarded) return [];
+  const { hostIfname: dev, mac } = endpoint;
+  return [{ kind: 'port', ns: '', object, dev, hairpin, isolated: !icc, ...(guarded && { mac }) }];
 }
 
-/** How an endpoint is called in explanations: `endpoint eth0 of web`. */
-export function objectOf(endpoint: Endpoint, context: PlanContext): string {
-  return `endpoint ${endpoint.ifname} of ${context.workload}`;
-}
-
-export function bridgeOptions(network: Pick<Network, 'name' | 'options'>): BridgeOptions {
-  if (network.options.driver !== 'bridge') throw new TypeError(`network ${network.name} is no bridge network`);
-  return network.options;
+/** Where the endpoints of a network are, so that nobody has to ask: the host does not, and its bridge answers others. */
+function neighbourFacts(network: Network, endpoint: Endpoint, object: string): NeighbourFact[] {
+  if (!isGuarded(network)) return [];
+  const { bridge: dev } = optionsOf(network, 'bridge');
+  return endpoint.addresses.map((address) => ({
+    kind: 'neighbour',
+    ns: '',
+    object,
+    dev,
+    address: parsePrefix(address).address.text,
+    mac: endpoint.mac,
+  }));
 }
 
 function sysctls(network: Network, dev: string, v4: boolean, v6: boolean): Fact[] {
@@ -142,9 +215,19 @@ function bridgeMac(network: Network): string {
   const gateway = network.subnets.find((s) => s.gateway !== '')?.gateway;
   if (gateway !== undefined && parseIp(gateway).family === 4) return macFor(parseIp(gateway));
   // locally administered, unicast, as stable as the network
-  return `02:${network.id.slice(0, 10).replace(/../g, '$&:').slice(0, -1)}`;
+  return `02:${colons(network.id.slice(0, 10))}`;
 }
 
-function familyOf(prefix: string): 4 | 6 {
-  return parsePrefix(prefix).address.family;
+function colons(hex: string): string {
+  return hex.replace(/../g, '$&:').slice(0, -1);
+}
+
+/** The options of a bridge network. @throws TypeError for another driver's */
+export function bridgeOptions(network: Pick<Network, 'name' | 'options'>): BridgeOptions {
+  return optionsOf(network, 'bridge');
+}
+
+/** How one family of a bridge network meets the outside. */
+export function gatewayMode(options: BridgeOptions, family: 4 | 6): GatewayMode {
+  return (family === 4 ? options.gatewayMode4 : options.gatewayMode6) ?? 'nat';
 }

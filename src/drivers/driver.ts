@@ -1,5 +1,5 @@
 import type { Fact } from '../facts/index.ts';
-import type { Endpoint, Network } from '../model/index.ts';
+import type { Endpoint, EndpointType, Network } from '../model/index.ts';
 
 /** What only the engine knows and a driver must not ask the kernel for. */
 export interface PlanContext {
@@ -12,8 +12,20 @@ export interface PlanContext {
  * crash and in a dry run, so that nothing has to be remembered beside the record.
  */
 export interface Driver {
+  /** What its endpoints are, where the caller does not ask for a tap. */
+  readonly endpointType: EndpointType;
   /** What the host must hold for the network itself. */
   networkFacts(network: Network): readonly Fact[];
   /** What host and workload must hold for one endpoint, in an order in which it can be made. */
   endpointFacts(network: Network, endpoint: Endpoint, context: PlanContext): readonly Fact[];
+  /** The default gateways that the network can give an endpoint, as `Endpoint.gateways`. */
+  gateways(network: Network): readonly string[];
+  /** Why no port can be published on this network; empty where it can. */
+  whyNotPublished(network: Network): string;
+  /** The interface name of an endpoint's end on the host; empty where it has none. @param id the endpoint's */
+  hostIfname(id: string): string;
+  /** Whether an endpoint has a hardware address of its own. */
+  ownMac(network: Network): boolean;
+  /** Endpoints that the network takes; Infinity where the kernel sets no limit. */
+  capacity(network: Network): number;
 }

@@ -134,7 +134,9 @@ interface Run {
 function runsOf(changes: readonly Change[], single: boolean): Run[] {
   const runs: Run[] = [];
   for (const change of changes) {
-    for (let step = stepOf(change); step; step = step.via === 'rtnetlink' ? step.after : undefined) {
+    const first = stepOf(change);
+    for (let step = first; step; step = step.via === 'nftables' ? undefined : step.after) {
+      if (step !== first) followers.add(step);
       const last = runs.at(-1);
       if (last && !single && travelTogether(last, change, step)) {
         last.changes.push(change);
@@ -147,10 +149,14 @@ function runsOf(changes: readonly Change[], single: boolean): Run[] {
   return runs;
 }
 
+/** Steps whose change has altered the kernel before they are sent: where they are refused, there is something to undo. */
+const followers = new WeakSet<Step>();
+
 function travelTogether(run: Run, change: Change, step: Step): boolean {
   const [head] = run.steps;
   if (!head || step.via === 'call' || head.via !== step.via || head.ns !== step.ns) return false;
-  if (run.changes[0]?.verb !== change.verb) return false;
+  // what nftables is asked for side by side is done at once, whatever it is: no packet meets half of it
+  if (step.via !== 'nftables' && run.changes[0]?.verb !== change.verb) return false;
   // an index that this very run is about to teach is not known when the run is encoded
   return !(step.via === 'rtnetlink' && step.needs.some((name) => run.steps.some((s) => teaches(s, name))));
 }
@@ -210,6 +216,12 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
       if (change.verb === 'delete') continue; // its link is gone, and so is it
       throw new NetloomError('ENODEV', `no interface ${missing}${ns === '' ? '' : ` in ${ns}`}`);
     }
+    try {
+      await step.prepare?.(kernel);
+    } catch (error) {
+      for (const [j, c] of run.changes.entries()) if (j >= i && !followers.has(run.steps[j] ?? step)) untouched.add(c);
+      throw error;
+    }
     const from = requests.length;
     requests.push(...step.requests((name) => kernel.indices.get(ns, name) ?? 0, kernel));
     spans.push({ change, step, from, to: requests.length });
@@ -221,7 +233,7 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     const error = own.find((reply) => reply.error)?.error;
     if (!error) step.learn?.(own, kernel.indices);
     else if (!(await excused(kernel, change, error))) {
-      untouched.add(change);
+      if (own[0]?.error && !followers.has(step)) untouched.add(change);
       refused ??= explainRefusal(change, error);
     } else if (change.verb === 'add') step.learn?.(own, kernel.indices);
   }
@@ -253,9 +265,11 @@ async function performNft(kernel: KernelView, run: Run, ns: string, options: App
   }
 }
 
-/** Only an element is deleted at once: links, chains and sets wait for a grace period. */
+/** Only an element is deleted at once: links, chains and sets wait for a grace period, as does a link for another queue. */
 function laneOf(run: Run, options: ApplyOptions): 'thread' | 'here' {
-  const waits = run.changes.some(({ verb, fact }) => verb === 'delete' && fact.kind !== 'nft-element');
+  const waits = run.changes.some(({ verb, fact }) =>
+    verb === 'delete' ? fact.kind !== 'nft-element' : verb === 'add' && fact.kind === 'qdisc',
+  );
   return waits || options.mayWait ? 'thread' : 'here';
 }
 

@@ -19,10 +19,10 @@ export interface Decision<T> {
   readonly tells?: readonly NewEvent[];
   /** In order: additions and changes as given, and deletions as `removalOf` makes them. */
   readonly changes: readonly Change[];
-  /** What is beside the kernel, files: before it is touched; their end, when it has refused; when it has done all. */
+  /** What is beside the facts, files and connections: before they are touched; when they were refused; when all is done. */
   readonly prepare?: () => void;
   readonly cleanup?: () => void;
-  readonly finish?: () => void;
+  readonly finish?: () => void | Promise<void>;
   /** The kernel is as wanted: what the store says from now on. */
   settle(tx: Tx, kernel: KernelScope): Promise<T>;
   /** The kernel refused and is as before: take back what the first transaction wrote. */
@@ -56,7 +56,7 @@ export async function change<T>(
       throw error;
     }
   }
-  if (!core.stage) decision.finish?.();
+  if (!core.stage) await decision.finish?.();
   const value = await core.store.transact(async (tx) => {
     if (decision.key !== '') await tx.delete(pending);
     return decision.settle(tx, kernel);

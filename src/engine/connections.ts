@@ -1,3 +1,4 @@
+import { driverOf } from '../drivers/index.ts';
 import { NetloomError } from '../errors.ts';
 import {
   type ChangeOptions,
@@ -10,9 +11,11 @@ import {
 } from '../model/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { change, type Decision } from './change.ts';
+import { forgetStale } from './conntrack.ts';
 import { exclusively } from './containers.ts';
 import type { Core } from './core.ts';
 import { endpointEvent, planAttach, planDetach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
+import { growCrowded } from './growth.ts';
 import { refreshHosts } from './hosts.ts';
 import { DEFAULT_NETWORK, ensureDefaultNetwork, withPlan } from './networks.ts';
 import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
@@ -41,7 +44,8 @@ export async function networkConnect(
       const up = await isUp(tx, container);
       const siblings = await endpointsOf(tx, workload);
       // whatever is asked for is checked now, also when it is only made at the next start
-      const unpublished = up && !network.internal && siblings.every((e) => e.ports.length === 0);
+      const publishes = driverOf(network).whyNotPublished(network) === '';
+      const unpublished = up && publishes && siblings.every((e) => e.ports.length === 0);
       const plan = await planAttach(core, tx, workload, spec, unpublished ? container.ports : []);
       const connected: Container = { ...container, networks: [...container.networks, spec] };
       if (!up) {
@@ -68,6 +72,7 @@ export async function networkConnect(
         value: plan.endpoint,
         tells: [endpointEvent('attach', plan.endpoint, network, workload)],
         changes: plan.changes,
+        finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
         async settle(tx) {
           // not before: where we die in the middle, the endpoint is taken back, and must not come at the next start
           await tx.put(KEYS.containers + container.id, connected);
@@ -76,7 +81,8 @@ export async function networkConnect(
         revert: (tx) => revertAttach(tx, plan, workload),
       };
     });
-    await refreshHosts(core, [outcome.value.network]);
+    await refreshHosts(core, [outcome.value.network], id);
+    await growCrowded(core, [outcome.value.network]);
     return withPlan(outcome, first);
   });
 }
@@ -163,7 +169,7 @@ function noEndpoint(container: Container, network: Network): Endpoint {
     id: '',
     network: network.id,
     container: container.id,
-    type: 'veth',
+    type: driverOf(network).endpointType,
     netns: container.netns,
     netnsId: '',
     ifname: '',

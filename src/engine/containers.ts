@@ -16,6 +16,7 @@ import type { ReadTx } from '../store/index.ts';
 import { change } from './change.ts';
 import type { Core } from './core.ts';
 import { workloadOfContainer } from './endpoints.ts';
+import { growCrowded } from './growth.ts';
 import { refreshHosts } from './hosts.ts';
 import { DEFAULT_NETWORK, ensureDefaultNetwork, withPlan } from './networks.ts';
 import {
@@ -61,6 +62,7 @@ export async function containerCreate(
       return await bringUp(core, tx, container, false);
     });
     await refreshHosts(core, networksOf(outcome.value));
+    await growCrowded(core, networksOf(outcome.value));
     return withPlan(outcome, first);
   });
 }
@@ -217,6 +219,7 @@ async function startable(core: Core, id: string, options?: ChangeOptions): Promi
     const outcome = await change(core, options, async (tx) => bringUp(core, tx, await findContainer(tx, id), true));
     plan.push(...(outcome.plan ?? []));
     await refreshHosts(core, networksOf(outcome.value));
+    await growCrowded(core, networksOf(outcome.value));
   }
   if (!core.stage) forgetRun(core, container);
   return await core.store.read(async (tx) => {

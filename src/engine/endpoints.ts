@@ -1,5 +1,5 @@
-import { macFor, parseIp, type Prefix } from '../addr/index.ts';
-import { bridgeDriver, bridgeOptions, defaultRoutes, objectOf } from '../drivers/index.ts';
+import { macFor, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
+import { defaultRoutes, driverOf, gatewayMode, objectOf, rateFacts } from '../drivers/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
 import type { Fact } from '../facts/index.ts';
 import { netnsId } from '../kernel/index.ts';
@@ -16,13 +16,19 @@ import {
   type Outcome,
   parseAttachSpec,
   type PortSpec,
+  type PublishedPort,
 } from '../model/index.ts';
 import { portElements } from '../nat/index.ts';
+import { guardElements } from '../guard/index.ts';
+import { linkGet } from '../rtnetlink/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
+import { forgetConnections, forgetStale } from './conntrack.ts';
 import type { Core } from './core.ts';
 import type { NewEvent } from './events.ts';
+import { chooseBerth, grow, leaveBerth, takeBerth } from './growth.ts';
+import type { KernelScope } from './kernel.ts';
 import {
   applyNetwork,
   appliedKey,
@@ -42,6 +48,7 @@ import {
   putEndpoint,
   type Workload,
   workloadOf,
+  workloadOfTap,
 } from './records.ts';
 
 export async function endpointAttach(
@@ -51,23 +58,41 @@ export async function endpointAttach(
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
-  const workload: Workload = { container: '', name: spec.netns, netns: spec.netns };
+  const id = newId(core.random);
+  const tap = parts.tap === true ? (parts.ifname ?? `tap${id.slice(0, 11)}`) : undefined;
+  const workload: Workload =
+    tap === undefined ? { container: '', name: spec.netns, netns: spec.netns } : workloadOfTap(tap);
+  const wanted = tap === undefined ? parts : { ...parts, ifname: tap };
   let plan: AttachPlan | undefined;
   const attempt = (): Promise<Outcome<Endpoint>> =>
     change(core, options, async (tx, kernel) => {
-      kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
-      plan = await planAttach(core, tx, workload, parts, parts.ports ?? []);
-      if (plan.bridgeIndex !== 0) kernel.indices.set('', bridgeOptions(plan.network).bridge, plan.bridgeIndex);
-      return attachDecision(plan, workload);
+      if (tap === undefined) kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
+      else await requireNoLink(kernel, tap);
+      plan = await planAttach(core, tx, workload, wanted, parts.ports ?? [], id);
+      const { options: made } = plan.network;
+      if (plan.bridgeIndex !== 0 && made.driver === 'bridge') kernel.indices.set('', made.bridge, plan.bridgeIndex);
+      return attachDecision(core, plan, workload);
     });
   try {
     return withPlan(await attempt(), first);
   } catch (error) {
     // the kernel refuses a master that is no longer there as an invalid one
-    if (!plan || plan.bridgeIndex === 0 || !hasCode(error, 'EINVAL')) throw error;
+    const stale = plan && (plan.bridgeIndex !== 0 ? hasCode(error, 'EINVAL') : hasCode(error, 'ENODEV', 'EBADPARENT'));
+    if (!plan || plan.applies || !stale) throw error;
     await forgetApplied(core, plan.network);
     return withPlan(await attempt(), first);
+  } finally {
+    if (plan?.crowded) await grow(core, plan.network.id);
   }
+}
+
+/** A tap goes by its name alone: one that is somebody else's must not even be written down. @throws NetloomError ECONFLICT */
+async function requireNoLink(kernel: KernelScope, name: string): Promise<void> {
+  const [reply] = await kernel.rtnl('').batch([linkGet({ name })], { lane: 'here' });
+  if (reply?.error) return;
+  throw new NetloomError('ECONFLICT', `there is an interface ${name} on the host already`, {
+    hint: 'choose another name for the tap',
+  });
 }
 
 export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
@@ -89,9 +114,13 @@ export async function endpointList(core: Core): Promise<readonly Endpoint[]> {
 /** Everything that one endpoint wants of the kernel. */
 export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
   const context = { workload: workload.name };
+  const object = objectOf(endpoint, context);
   return [
-    ...bridgeDriver.endpointFacts(network, endpoint, context),
-    ...portElements(endpoint, objectOf(endpoint, context)),
+    // elements first, in one batch: not one frame comes before its guard
+    ...guardElements(network, endpoint, object),
+    ...portElements(endpoint, object),
+    ...driverOf(network).endpointFacts(network, endpoint, context),
+    ...rateFacts(network, endpoint, object),
   ];
 }
 
@@ -106,6 +135,8 @@ export interface AttachPlan {
   readonly applies: boolean;
   /** The bridge's index, as the store has it; 0: ask the kernel. */
   readonly bridgeIndex: number;
+  /** The network's bridges have little room left: it needs one more. */
+  readonly crowded: boolean;
 }
 
 /** Leases, claims and records one endpoint. Several in one transaction see each other. */
@@ -113,53 +144,55 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid'>,
   ports: readonly PortSpec[],
+  id: string = newId(core.random),
 ): Promise<AttachPlan> {
   const network = requireReady(await findNetwork(tx, spec.network));
+  const driver = driverOf(network);
   const siblings = await endpointsOf(tx, workload);
   if (workload.container !== '' && siblings.some((e) => e.network === network.id)) {
     throw new NetloomError('EALREADYCONNECTED', `${workload.name} is connected to network "${network.name}" already`);
   }
-  const id = newId(core.random);
+  const { tap } = workload;
+  if (tap !== undefined && network.driver !== 'bridge') {
+    throw new NetloomError(
+      'EBADOPTION',
+      `network "${network.name}" is ${network.driver}: a tap is for bridge networks`,
+      {
+        hint: 'a virtual machine reaches that segment by a macvtap of its own',
+      },
+    );
+  }
+  if (spec.mac !== undefined && !driver.ownMac(network)) {
+    throw new NetloomError(
+      'EBADOPTION',
+      `network "${network.name}": its endpoints have the hardware address of their parent: leave out ${spec.mac}`,
+    );
+  }
+  const berth = await chooseBerth(tx, network);
   const leases = await leaseAddresses(tx, network, {
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
     ...(spec.addresses && { fixed: spec.addresses }),
   });
-  const families = { v4: leases.some((l) => l.family === 4), v6: leases.some((l) => l.family === 6) };
-  if (ports.length > 0 && network.internal) {
-    throw new NetloomError(
-      'EINTERNAL_NETWORK',
-      `network "${network.name}" is internal: nothing outside can reach a port published on it`,
-      {
-        hint: 'connect the workload to another network too, or create the network without --internal',
-      },
-    );
-  }
   const draft: Endpoint = {
     id,
     network: network.id,
     container: workload.container,
-    type: 'veth',
+    type: tap === undefined ? driver.endpointType : 'tap',
     netns: workload.netns,
     netnsId: '',
-    ifname: spec.ifname ?? freeIfname(siblings),
-    hostIfname: `ve${id.slice(0, 11)}`,
-    mac: spec.mac ?? macOf(leases),
+    ifname: tap ?? spec.ifname ?? freeIfname(siblings),
+    hostIfname: tap ?? driver.hostIfname(id),
+    ...(berth.bridge !== undefined && { bridge: berth.bridge }),
+    ...(tap !== undefined && spec.tapUid !== undefined && { tapUid: spec.tapUid }),
+    mac: driver.ownMac(network) ? (spec.mac ?? macOf(leases, id)) : '',
     addresses: leases.map((lease) => lease.text),
     gateways: [],
     aliases: spec.aliases ?? [],
     gatewayPriority: spec.gatewayPriority ?? 0,
-    ports: await claimPorts(
-      tx,
-      core.kernel.host,
-      { endpoint: id, workload: workload.name },
-      ports,
-      families,
-      bridgeOptions(network).hostBinding,
-      core.random,
-    ),
+    ports: await publishPorts(core, tx, network, { id, addresses: leases.map((lease) => lease.text) }, workload, ports),
     rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
     created: core.now().toISOString(),
     phase: 'creating',
@@ -171,6 +204,7 @@ export async function planAttach(
   const { endpoints, moves } = await settleGateways(tx, [...siblings, draft], workload, network);
   const endpoint = endpoints.find((e) => e.id === id) ?? draft;
   await putEndpoint(tx, endpoint, workload);
+  await takeBerth(tx, endpoint);
   const moved = siblings.flatMap((before) => {
     const after = endpoints.find((e) => e.id === before.id);
     return after && after !== before ? [{ before, after }] : [];
@@ -179,7 +213,8 @@ export async function planAttach(
   const shared = await applyNetwork(core, tx, network);
   return {
     applies: !shared.known,
-    bridgeIndex: shared.index,
+    bridgeIndex: endpoint.bridge === undefined ? shared.index : 0,
+    crowded: berth.crowded,
     endpoint,
     network,
     moved,
@@ -192,9 +227,62 @@ export async function planAttach(
   };
 }
 
+/**
+ * Claims ports for an endpoint. Where the network is routed, nothing is translated: the port is open at the endpoint's own
+ * address, under its own number, and no port of the host is taken.
+ * @throws NetloomError EINTERNAL_NETWORK, ENOPUBLISH, and as `claimPorts`
+ */
+export async function publishPorts(
+  core: Core,
+  tx: Tx,
+  network: Network,
+  endpoint: Pick<Endpoint, 'id' | 'addresses'>,
+  workload: Workload,
+  specs: readonly PortSpec[],
+): Promise<PublishedPort[]> {
+  if (specs.length === 0) return [];
+  const why = driverOf(network).whyNotPublished(network);
+  if (why !== '') {
+    throw new NetloomError(network.internal ? 'EINTERNAL_NETWORK' : 'ENOPUBLISH', `network "${network.name}" ${why}`, {
+      hint: network.internal
+        ? 'connect the workload to another network too, or create the network without --internal'
+        : 'leave the ports out, or connect the workload to a bridge network too',
+    });
+  }
+  const { options } = network;
+  const routed = new Map<number, string>();
+  const families = { v4: false, v6: false };
+  for (const text of endpoint.addresses) {
+    const ip = parsePrefix(text).address;
+    const mode = options.driver === 'bridge' ? gatewayMode(options, ip.family) : 'nat';
+    if (mode === 'routed') routed.set(ip.family, ip.text);
+    else families[ip.family === 4 ? 'v4' : 'v6'] = true;
+  }
+  const published: PublishedPort[] = [];
+  const translated: PortSpec[] = [];
+  for (const spec of specs) {
+    const only = spec.hostAddress === undefined || spec.hostAddress === '' ? 0 : parseIp(spec.hostAddress).family;
+    for (const [family, hostAddress] of routed) {
+      if (only !== 0 && only !== family) continue;
+      const { protocol, containerPort, count } = spec;
+      published.push({ protocol, hostAddress, hostPort: containerPort, containerPort, count });
+    }
+    if (only === 0 ? families.v4 || families.v6 || routed.size === 0 : !routed.has(only)) translated.push(spec);
+  }
+  const claim = { endpoint: endpoint.id, workload: workload.name };
+  const binding = options.driver === 'bridge' ? options.hostBinding : '';
+  const claimed = await claimPorts(tx, core.kernel.host, claim, translated, families, binding, core.random);
+  return [...claimed, ...published];
+}
+
 /** What the end of a successful attachment writes. */
 export async function settleAttach(tx: Tx, plan: AttachPlan): Promise<Endpoint> {
-  const ready: Endpoint = { ...plan.endpoint, netnsId: netnsId(plan.endpoint.netns), phase: 'ready', owner: '' };
+  const ready: Endpoint = {
+    ...plan.endpoint,
+    netnsId: plan.endpoint.netns === '' ? '' : netnsId(plan.endpoint.netns),
+    phase: 'ready',
+    owner: '',
+  };
   await tx.put(KEYS.endpoints + ready.id, ready);
   if (plan.applies) await tx.put(appliedKey(plan.network), 0);
   return ready;
@@ -215,15 +303,17 @@ export async function forgetEndpoint(
 ): Promise<void> {
   if (network) for (const address of endpoint.addresses) await releaseAddress(tx, network, address, endpoint.id);
   await releasePorts(tx, endpoint.ports, endpoint.id);
+  await leaveBerth(tx, endpoint);
   await deleteEndpoint(tx, endpoint, workload);
 }
 
-function attachDecision(plan: AttachPlan, workload: Workload): Decision<Endpoint> {
+function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Decision<Endpoint> {
   return {
     key: '',
     value: plan.endpoint,
     tells: [endpointEvent('attach', plan.endpoint, plan.network, workload)],
     changes: plan.changes,
+    finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
     settle: (tx) => settleAttach(tx, plan),
     revert: (tx) => revertAttach(tx, plan, workload),
   };
@@ -271,6 +361,8 @@ export async function planDetach(
       ...moves.filter((c) => c.verb === 'add'),
       ...(network ? removalOf(factsOfEndpoint(network, endpoint, workload)) : []),
     ],
+    // its links are gone, its addresses not yet given back
+    finish: () => forgetConnections(core, [endpoint]),
     async settle(tx) {
       await forgetEndpoint(tx, network, endpoint, workload);
       for (const after of endpoints) if (after.phase === 'ready') await putEndpoint(tx, after, workload);
@@ -294,7 +386,7 @@ export async function resettleGateways(core: Core, workload: Workload): Promise<
  * Which endpoint of a workload has the default route, per family: the highest gateway priority, then the oldest. Pure
  * but for looking up networks; returns the endpoints with their gateways, and the routes that move.
  */
-async function settleGateways(
+export async function settleGateways(
   tx: ReadTx,
   endpoints: readonly Endpoint[],
   workload: Workload,
@@ -303,8 +395,8 @@ async function settleGateways(
   const candidates = new Map<string, readonly string[]>();
   for (const endpoint of endpoints) {
     const network = known?.id === endpoint.network ? known : await tx.get<Network>(KEYS.networks + endpoint.network);
-    const open = network && !network.internal && endpoint.phase !== 'removing';
-    candidates.set(endpoint.id, open ? network.subnets.map((s) => s.gateway).filter((gateway) => gateway !== '') : []);
+    const open = network && endpoint.phase !== 'removing';
+    candidates.set(endpoint.id, open ? driverOf(network).gateways(network) : []);
   }
   const order = endpoints.toSorted(
     (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
@@ -333,10 +425,10 @@ async function settleGateways(
 }
 
 /** Follows from the first address, so that a workload that comes back with its address is known to its neighbours. */
-function macOf(leases: readonly Prefix[]): string {
-  const [first] = leases;
-  if (!first) throw new TypeError('an endpoint without an address');
-  return macFor(first.address);
+function macOf([first]: readonly Prefix[], id: string): string {
+  if (first) return macFor(first.address);
+  // locally administered, unicast
+  return `02:${id.slice(0, 10).replace(/../g, '$&:').slice(0, -1)}`;
 }
 
 function freeIfname(siblings: readonly Endpoint[]): string {

@@ -111,7 +111,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };
   if (options.resident || (await needsRecovery(core))) recovery = await recover(core);
-  if (options.resident) core.services = stack.use(await Services.start(core));
+  if (options.resident) stack.use(await Services.start(core));
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }
 

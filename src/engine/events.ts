@@ -12,12 +12,22 @@ const BACKLOG = 10_000;
 /** Hands what happens to everybody who listens; a slow listener loses events, and is told so, rather than memory. */
 export class EventHub implements Disposable {
   readonly #listeners = new Set<Subscription>();
+  readonly #interest = new Map<EventType, { readonly tell: (wanted: boolean) => void; wanted: boolean }>();
   #closed = false;
 
   /** Whether anyone wants events of this type: for those that cost something to make. */
   wants(type: EventType): boolean {
     for (const listener of this.#listeners) if (listener.takes(type)) return true;
     return false;
+  }
+
+  /**
+   * Calls back at once, and whenever the first listener for events of this type comes or the last one goes. One for each
+   * type: the last who asked.
+   */
+  onInterest(type: EventType, tell: (wanted: boolean) => void): void {
+    this.#interest.set(type, { tell, wanted: this.wants(type) });
+    tell(this.wants(type));
   }
 
   /** How many listen. */
@@ -35,15 +45,26 @@ export class EventHub implements Disposable {
   subscribe(filter: EventFilter, signal?: AbortSignal): AsyncIterableIterator<EngineEvent> {
     const subscription = new Subscription(filter, () => {
       this.#listeners.delete(subscription);
+      this.#tellInterest();
       signal?.removeEventListener('abort', end);
     });
     const end = (): void => void subscription.return();
     if (this.#closed || signal?.aborted) end();
     else {
       this.#listeners.add(subscription);
+      this.#tellInterest();
       signal?.addEventListener('abort', end, { once: true });
     }
     return subscription;
+  }
+
+  #tellInterest(): void {
+    for (const [type, interest] of this.#interest) {
+      const wanted = this.wants(type);
+      if (wanted === interest.wanted) continue;
+      interest.wanted = wanted;
+      interest.tell(wanted);
+    }
   }
 
   [Symbol.dispose](): void {

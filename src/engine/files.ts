@@ -28,6 +28,14 @@ export interface HostsEntry {
   readonly names: readonly string[];
 }
 
+/** What a container's files say of its networks. */
+export interface Surroundings {
+  /** Where its names are answered; empty: by nobody, and the hosts file has those of the neighbours. */
+  readonly resolvers: readonly string[];
+  /** Needed only where there is no resolver. */
+  readonly neighbours: readonly HostsEntry[];
+}
+
 /** The files that a command sees in /etc, as the shim's options name them; those left out it sees as the host does. */
 export interface EtcFiles {
   readonly resolv?: string;
@@ -60,12 +68,12 @@ export function writeEtc(
   paths: Paths,
   container: Container,
   endpoints: readonly Endpoint[],
-  neighbours: readonly HostsEntry[],
+  around: Surroundings,
 ): void {
   const etc = etcDir(paths, container);
   mkdirSync(etc, { recursive: true, mode: 0o755 });
   const files = pathsOf(paths, container);
-  for (const [key, text] of Object.entries(contentOf(container, endpoints, neighbours)) as [
+  for (const [key, text] of Object.entries(contentOf(container, endpoints, around)) as [
     keyof EtcFiles,
     string | undefined,
   ][]) {
@@ -74,17 +82,20 @@ export function writeEtc(
   }
 }
 
-/** Brings `hosts` up to date where it is there: a container that is going must not get it back. */
-export function updateHosts(
+/** Brings them up to date where they are there: a container that is going must not get them back. */
+export function updateEtc(
   paths: Paths,
   container: Container,
   endpoints: readonly Endpoint[],
-  neighbours: readonly HostsEntry[],
+  around: Surroundings,
 ): void {
-  const { hosts } = pathsOf(paths, container);
-  const text = contentOf(container, endpoints, neighbours).hosts;
-  const have = read(hosts);
-  if (text !== undefined && have !== text && have.startsWith(MARK)) overwrite(hosts, text);
+  const files = pathsOf(paths, container);
+  const content = contentOf(container, endpoints, around);
+  for (const key of ['hosts', 'resolv'] as const) {
+    const text = content[key];
+    const have = read(files[key]);
+    if (text !== undefined && have !== text && have.startsWith(MARK)) overwrite(files[key], text);
+  }
 }
 
 export function removeEtc(paths: Paths, container: Container): void {
@@ -119,26 +130,33 @@ function pathsOf(paths: Paths, container: Container): Required<EtcFiles> {
 function contentOf(
   container: Container,
   endpoints: readonly Endpoint[],
-  neighbours: readonly HostsEntry[],
+  around: Surroundings,
 ): { [K in keyof EtcFiles]: string | undefined } {
   const { dns, extraHosts } = container;
   const host = container.mode.kind === 'host';
   const asked = dns.servers.length + dns.search.length + dns.options.length > 0;
   const name = hostnameOf(container);
   return {
-    resolv: host && !asked ? undefined : resolvConf(container),
-    hosts: host && extraHosts.length === 0 ? undefined : hosts(container, endpoints, neighbours),
+    resolv: host && !asked ? undefined : resolvConf(container, around.resolvers),
+    hosts: host && extraHosts.length === 0 ? undefined : hosts(container, endpoints, around),
     hostnameFile: name === undefined ? undefined : `${name}\n`,
   };
 }
 
-/** What is not asked for is the host's. @see resolv.conf(5) */
-function resolvConf(container: Container): string {
+/**
+ * What is not asked for is the host's. Where netloom answers names, it is the only server: it passes on to those that
+ * were asked for what is not its own. @see resolv.conf(5)
+ */
+function resolvConf(container: Container, resolvers: readonly string[]): string {
   const { dns } = container;
   const host = hostResolvConf(container.mode.kind === 'host');
-  const servers = dns.servers.length > 0 ? dns.servers : host.servers;
+  const others = dns.servers.length > 0 ? dns.servers : host.servers;
+  const servers = resolvers.length > 0 ? resolvers.slice(0, MAX_SERVERS) : others;
   const search = dns.search.length > 0 ? dns.search : host.search;
-  const options = dns.options.length > 0 ? dns.options : host.options;
+  const asked = dns.options.length > 0 ? dns.options : host.options;
+  // a name without a dot is a neighbour's first, and in a search domain only then
+  const own = resolvers.length > 0 && !asked.some((option) => option.startsWith('ndots:')) ? ['ndots:0'] : [];
+  const options = [...asked, ...own];
   const lines = [MARK, ...servers.map((server) => `nameserver ${server}`)];
   if (servers.length === 0)
     lines.push('# every name server of the host is on its own loopback interface; --dns gives others');
@@ -146,6 +164,9 @@ function resolvConf(container: Container): string {
   if (options.length > 0) lines.push(`options ${options.join(' ')}`);
   return lines.join('\n') + '\n';
 }
+
+/** What the C libraries read. @see resolv.conf(5) MAXNS */
+const MAX_SERVERS = 3;
 
 /** `local`: keep the servers that only the host itself can reach. */
 function hostResolvConf(local: boolean): { servers: string[]; search: readonly string[]; options: string[] } {
@@ -173,7 +194,7 @@ function linesOf(text: string, keyword: string): string[][] {
     .map(([, ...rest]) => rest);
 }
 
-function hosts(container: Container, endpoints: readonly Endpoint[], neighbours: readonly HostsEntry[]): string {
+function hosts(container: Container, endpoints: readonly Endpoint[], around: Surroundings): string {
   const shared = container.mode.kind === 'host';
   const lines = shared
     ? [MARK, read('/etc/hosts').trimEnd()]
@@ -187,6 +208,7 @@ function hosts(container: Container, endpoints: readonly Endpoint[], neighbours:
     const address = target === 'host-gateway' ? gateway : target;
     if (address !== undefined) lines.push(`${address}\t${extra.slice(0, colon)}`);
   }
+  const neighbours = around.resolvers.length > 0 ? [] : around.neighbours;
   for (const { address, names } of neighbours) lines.push(`${address}\t${names.join(' ')}`);
   return lines.join('\n') + '\n';
 }

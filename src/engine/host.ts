@@ -1,4 +1,4 @@
-import { parsePrefix, type Prefix } from '../addr/index.ts';
+import { type Ip, parsePrefix, type Prefix } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
 import { LINK_GROUP, type SysctlFact } from '../facts/index.ts';
 import { type Netns, readSysctl } from '../kernel/index.ts';
@@ -7,6 +7,7 @@ import type { NetlinkConn } from '../netlink/index.ts';
 import {
   addressDump,
   ipMessages,
+  type Link,
   linkDump,
   parseAddress,
   parseLink,
@@ -16,6 +17,9 @@ import {
 
 /** What of the host matters to a new network. */
 export interface HostView {
+  readonly links: readonly Link[];
+  /** Its own, without prefix length. */
+  readonly addresses: readonly Ip[];
   /** Every route but default ones, and every address, our own networks' left out. */
   readonly used: readonly Occupied[];
   /** Bytes: of the interface that the default route leaves by; 1500 where there is none. */
@@ -59,6 +63,8 @@ export async function viewHost(host: Netns, conn: NetlinkConn): Promise<HostView
   );
   const uplink = defaults.toSorted((a, b) => a.family - b.family || a.metric - b.metric)[0];
   return {
+    links: [...links.values()],
+    addresses: addresses.map(({ address }) => parsePrefix(address).address),
     used,
     uplinkMtu: (uplink && links.get(uplink.oif)?.mtu) || DEFAULT_MTU,
     bridgeNetfilter: bridgeNetfilter(host),

@@ -1,12 +1,12 @@
 import { NetloomError } from '../errors.ts';
-import { bridgeDriver, bridgeOptions } from '../drivers/index.ts';
-import type { Fact } from '../facts/index.ts';
+import { driverOf } from '../drivers/index.ts';
+import { type Fact, factKey } from '../facts/index.ts';
 import { chooseSubnet, forgetNetwork } from '../ipam/index.ts';
 import {
-  type BridgeOptions,
   type ChangeOptions,
   type Network,
   type NetworkContext,
+  type NetworkOptions,
   type NetworkParts,
   type NetworkSpec,
   newId,
@@ -15,10 +15,12 @@ import {
   overlapCheck,
   type PlanStep,
   parseNetworkSpec,
+  settleSubnet,
+  type Subnet,
   subnetOf,
 } from '../model/index.ts';
 import { networkElements, rulesetFacts } from '../nat/index.ts';
-import { parsePrefix } from '../addr/index.ts';
+import { contains, parsePrefix } from '../addr/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
@@ -27,6 +29,7 @@ import { additions } from './diff.ts';
 import type { NewEvent } from './events.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
+import { settleParent } from './parent.ts';
 import { findNetwork, KEYS } from './records.ts';
 
 /** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
@@ -34,7 +37,7 @@ export const DEFAULT_NETWORK = 'bridge';
 const DEFAULT_BRIDGE = 'netloom0';
 
 /** Whose turn it is to define or remove a network. */
-const DEFINITIONS = 'networks';
+export const DEFINITIONS = 'networks';
 
 /** `host` and `none` are words rather than objects: they hold no kernel state. */
 export const BUILT_IN: readonly Network[] = (['host', 'none'] as const).map((driver) => ({
@@ -130,7 +133,24 @@ export function withPlan<T>(outcome: Outcome<T>, first: readonly PlanStep[]): Ou
 
 /** Everything that one network wants of the host. */
 export function factsOfNetwork(network: Network): readonly Fact[] {
-  return [...bridgeDriver.networkFacts(network), ...networkElements(network)];
+  return [...driverOf(network).networkFacts(network), ...networkElements(network)];
+}
+
+/** Those that go with it: an interface of a VLAN that other networks are on, too, stays. */
+export async function ownFactsOf(tx: ReadTx, network: Network): Promise<readonly Fact[]> {
+  const facts = factsOfNetwork(network);
+  if (network.driver !== 'macvlan' && network.driver !== 'ipvlan') return facts;
+  const shared = new Set<string>();
+  for (const { value: other } of await tx.list<Network>(KEYS.networks)) {
+    if (other.id === network.id || other.phase === 'removing') continue;
+    for (const fact of driverOf(other).networkFacts(other)) shared.add(factKey(fact));
+  }
+  return facts.filter((fact) => !shared.has(factKey(fact)));
+}
+
+/** The index of a network's bridge, where this operation has met it. */
+function bridgeIndexOf({ options }: Network, kernel: KernelScope): number | undefined {
+  return options.driver === 'bridge' ? kernel.indices.get('', options.bridge) : undefined;
 }
 
 /** Whether a network is in the kernel, as far as the store knows. */
@@ -147,7 +167,11 @@ export interface Applied {
 export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Promise<Applied> {
   const index = await tx.get<number>(appliedKey(network));
   if (index !== undefined) return { changes: [], known: true, index };
-  return { changes: await additions(core, [...rulesetFacts(), ...factsOfNetwork(network)]), known: false, index: 0 };
+  return {
+    changes: await additions(core, [...rulesetFacts([network]), ...factsOfNetwork(network)]),
+    known: false,
+    index: 0,
+  };
 }
 
 /** Its bridge is not what it was: the next endpoint looks at all of the network and adds what is missing. */
@@ -177,38 +201,72 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
     });
   }
   const others = (await tx.list<Network>(KEYS.networks)).map((entry) => entry.value);
+  if (parts.ipam === 'dhcp') {
+    throw new NetloomError('EUNSUPPORTED', 'addresses by DHCP of the segment are not in this build yet', {
+      hint: 'give a subnet, with an address range that the DHCP server leaves free',
+    });
+  }
   const taken: Occupied[] = [
     ...others.flatMap((n) =>
       n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) })),
     ),
     ...host.used,
   ];
-  for (const { subnet } of parts.subnets) overlapCheck(parsePrefix(subnet), taken);
+  // endpoints that are on the host's own segment have its subnet
+  const onSegment =
+    parts.options.driver === 'macvlan' || (parts.options.driver === 'ipvlan' && parts.options.mode === 'l2');
+  const inTheWay = onSegment ? taken.filter(({ kind }) => kind === 'network') : taken;
+  for (const { subnet } of parts.subnets) overlapCheck(parsePrefix(subnet), inTheWay);
+  const options = settleOptions(id, parts.options, host, others);
   const subnets = [
     ...parts.subnets,
-    ...parts.automatic.map((family) => subnetOf(chooseSubnet(core.pools, family, taken))),
+    ...parts.automatic.map((family) => settleSubnet(subnetOf(chooseSubnet(core.pools, family, taken)), options)),
   ];
-  const given = bridgeOptions(parts);
-  const options: BridgeOptions = {
-    ...given,
-    mtu: given.mtu === 0 ? host.uplinkMtu : given.mtu,
-    hairpin: given.hairpin || host.bridgeNetfilter,
+  return {
+    id,
+    name: parts.name,
+    driver: parts.driver,
+    created: core.now().toISOString(),
+    internal: parts.internal,
+    subnets: (onSegment ? subnets.map((subnet) => spareHost(subnet, host)) : subnets).toSorted(
+      (a, b) => parsePrefix(a.subnet).family - parsePrefix(b.subnet).family,
+    ),
+    options,
+    ipam: parts.ipam,
+    labels: parts.labels,
+    phase: 'creating',
+    owner: core.id,
   };
+}
+
+/** On a segment that the host is on, too, its addresses are kept from endpoints. */
+function spareHost(subnet: Subnet, { addresses }: HostView): Subnet {
+  const prefix = parsePrefix(subnet.subnet);
+  const known = new Set([subnet.gateway, ...Object.values(subnet.auxAddresses ?? {})]);
+  const own = addresses.filter((ip) => contains(prefix, ip) && !known.has(ip.text));
+  if (own.length === 0) return subnet;
+  const named = own.map((ip, i): [string, string] => [i === 0 ? 'host' : `host-${i + 1}`, ip.text]);
+  return { ...subnet, auxAddresses: { ...Object.fromEntries(named), ...subnet.auxAddresses } };
+}
+
+/** What of a network's options depends on the host, and on the other networks. */
+function settleOptions(
+  id: string,
+  options: NetworkOptions,
+  host: HostView,
+  others: readonly Network[],
+): NetworkOptions {
+  if (options.driver === 'macvlan' || options.driver === 'ipvlan') return settleParent({ id }, options, host, others);
+  if (options.driver !== 'bridge') return options;
   const sameBridge = others.find((n) => n.options.driver === 'bridge' && n.options.bridge === options.bridge);
   if (sameBridge) {
     throw new NetloomError('ENAMETAKEN', `the bridge ${options.bridge} belongs to network "${sameBridge.name}"`);
   }
   return {
-    id,
-    name: parts.name,
-    driver: 'bridge',
-    created: core.now().toISOString(),
-    internal: parts.internal,
-    subnets: subnets.toSorted((a, b) => parsePrefix(a.subnet).family - parsePrefix(b.subnet).family),
-    options,
-    labels: parts.labels,
-    phase: 'creating',
-    owner: core.id,
+    ...options,
+    mtu: options.mtu === 0 ? host.uplinkMtu : options.mtu,
+    ...(options.mtu === 0 && { followsUplink: true }),
+    hairpin: options.hairpin || host.bridgeNetfilter,
   };
 }
 
@@ -222,11 +280,12 @@ async function creation(
   await tx.create(KEYS.networkNames + network.name, network.id);
   await tx.put(KEYS.networks + network.id, network);
   const object = `network ${network.name}`;
-  const forwards6 = !network.internal && network.subnets.some((s) => parsePrefix(s.subnet).family === 6);
+  const forwards6 =
+    network.driver === 'bridge' && !network.internal && network.subnets.some((s) => parsePrefix(s.subnet).family === 6);
   const changes: Change[] = [
     ...(await additions(core, [
       ...(forwards6 ? keepAdvertisements(core.kernel.host, host, object) : []),
-      ...rulesetFacts(),
+      ...rulesetFacts([network]),
     ])),
     ...factsOfNetwork(network).map((fact): Change => ({ verb: 'add', fact })),
   ];
@@ -238,7 +297,7 @@ async function creation(
     changes,
     async settle(tx) {
       await tx.put(KEYS.networks + network.id, ready);
-      await tx.put(appliedKey(network), kernel.indices.get('', bridgeOptions(network).bridge) ?? 0);
+      await tx.put(appliedKey(network), bridgeIndexOf(network, kernel) ?? 0);
       return ready;
     },
     revert: (tx) => forget(tx, network),
@@ -265,7 +324,7 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
     value: removing,
     tells: [networkEvent('remove', network)],
     // the rule set goes with the last network
-    changes: removalOf([...(last ? rulesetFacts() : []), ...factsOfNetwork(network)]),
+    changes: removalOf([...(last ? rulesetFacts() : []), ...(await ownFactsOf(tx, network))]),
     async settle(tx) {
       await forget(tx, network);
       return removing;

@@ -1,8 +1,9 @@
 import { parseIp } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import { type Netns, probePort } from '../kernel/index.ts';
+import type { Netns } from '../kernel/index.ts';
 import { formatPort, type PortSpec, type PublishedPort, type RandomSource } from '../model/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
+import { HostSockets } from './host-sockets.ts';
 import { KEYS } from './records.ts';
 
 /** Where a port is chosen when the caller leaves it to us: the dynamic range. @see RFC 6335 §6 */
@@ -24,7 +25,7 @@ interface Group {
 
 /**
  * Settles which host ports a request gets. Nothing is changed but the store's claims: whoever else listens on a port is
- * found by binding to it for a moment, in the host's namespace.
+ * found as `HostSockets` says.
  * @throws NetloomError EPORTTAKEN naming the port and who has it.
  */
 export async function claimPorts(
@@ -37,9 +38,10 @@ export async function claimPorts(
   random: RandomSource,
 ): Promise<PublishedPort[]> {
   const published: PublishedPort[] = [];
+  const sockets = new HostSockets(host);
   for (const spec of specs) {
     const group = { spec, addresses: addressesOf(spec, families, hostBinding) };
-    for (const port of await choose(tx, host, group, random)) {
+    for (const port of await choose(tx, sockets, group, random)) {
       await tx.create(keyOf(port), claim);
       published.push(port);
     }
@@ -55,7 +57,12 @@ export async function releasePorts(tx: Tx, ports: readonly PublishedPort[], endp
   }
 }
 
-async function choose(tx: ReadTx, host: Netns, group: Group, random: RandomSource): Promise<PublishedPort[]> {
+/** Takes back ports that were given back a moment ago, but for those that somebody else has by now. */
+export async function holdPorts(tx: Tx, ports: readonly PublishedPort[], claim: Claim): Promise<void> {
+  for (const port of ports) if ((await claimant(tx, port)) === undefined) await tx.create(keyOf(port), claim);
+}
+
+async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: RandomSource): Promise<PublishedPort[]> {
   const { spec } = group;
   const at = (hostPort: number): PublishedPort[] =>
     group.addresses.map((hostAddress) => ({
@@ -68,7 +75,7 @@ async function choose(tx: ReadTx, host: Netns, group: Group, random: RandomSourc
   if (spec.hostPort !== 0 && spec.hostPortEnd === undefined) {
     const ports = at(spec.hostPort);
     for (const port of ports) {
-      const reason = await taken(tx, host, port);
+      const reason = await taken(tx, sockets, port);
       if (reason !== '')
         throw new NetloomError('EPORTTAKEN', reason, {
           hint: 'choose another host port, or leave it out to get a free one',
@@ -83,23 +90,19 @@ async function choose(tx: ReadTx, host: Netns, group: Group, random: RandomSourc
   for (let i = 0; i < Math.min(room, spec.hostPort === 0 ? TRIES : room); i++) {
     const ports = at(first + ((start + i) % room));
     let free = true;
-    for (const port of ports) free &&= (await taken(tx, host, port)) === '';
+    for (const port of ports) free &&= (await taken(tx, sockets, port)) === '';
     if (free) return ports;
   }
   throw new NetloomError('EPORTTAKEN', `no free ${spec.protocol} port between ${first} and ${last} on the host`);
 }
 
 /** Why a port cannot be had, or an empty string. */
-async function taken(tx: ReadTx, host: Netns, port: PublishedPort): Promise<string> {
+async function taken(tx: ReadTx, sockets: HostSockets, port: PublishedPort): Promise<string> {
   const owner = await claimant(tx, port);
   if (owner !== undefined) return `${formatPort(port)} is already published by ${owner.workload}`;
-  for (let i = 0; i < port.count; i++) {
-    const one = { protocol: port.protocol, address: port.hostAddress, port: port.hostPort + i };
-    if (!probePort(host, one)) {
-      return `${port.protocol} port ${one.port} on ${port.hostAddress} is in use by another program on the host`;
-    }
-  }
-  return '';
+  const held = await sockets.firstHeld(port);
+  if (held === undefined) return '';
+  return `${port.protocol} port ${held} on ${port.hostAddress} is in use by another program on the host`;
 }
 
 /** Who has a port. */

@@ -1,7 +1,7 @@
 import { DYING_GROUP } from '../facts/index.ts';
 import type { Netns } from '../kernel/index.ts';
 import { NETLINK, NetlinkConn } from '../netlink/index.ts';
-import { linkDelete, linkSet } from '../rtnetlink/index.ts';
+import { linkDelete, linkDump, linkSet, parseLink } from '../rtnetlink/index.ts';
 
 /**
  * Deletes links together. Deleting one makes the kernel wait for an RCU grace period (some 30 ms, with the RTNL lock
@@ -43,6 +43,15 @@ export class Reaper implements Disposable {
   /** Resolves when nothing is being deleted. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
+  }
+
+  /** Deletes what an engine that was killed had given over to be deleted. */
+  async sweep(): Promise<void> {
+    const links = (await this.#conn.execute(linkDump())).map(parseLink);
+    if (!links.some((link) => link.group === DYING_GROUP)) return;
+    for (const { error } of await this.#conn.batch([linkDelete({ group: DYING_GROUP })], { lane: 'thread' })) {
+      if (error && error.code !== 'ENODEV') throw error;
+    }
   }
 
   [Symbol.dispose](): void {

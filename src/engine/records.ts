@@ -74,6 +74,8 @@ export interface Workload {
   /** For people: the container's name, or the namespace's path. */
   readonly name: string;
   readonly netns: string;
+  /** The tap's name, where the workload is the virtual machine behind it. */
+  readonly tap?: string;
 }
 
 /** Stores an endpoint with the keys that find it from its network and its workload. */
@@ -92,7 +94,13 @@ export async function deleteEndpoint(tx: Tx, endpoint: Endpoint, workload: Workl
 export async function workloadOf(tx: ReadTx, endpoint: Endpoint): Promise<Workload> {
   const container =
     endpoint.container === '' ? undefined : await tx.get<Container>(KEYS.containers + endpoint.container);
+  if (endpoint.type === 'tap') return workloadOfTap(endpoint.ifname);
   return { container: endpoint.container, name: container?.name ?? endpoint.netns, netns: endpoint.netns };
+}
+
+/** Every tap is a machine of its own. */
+export function workloadOfTap(ifname: string): Workload {
+  return { container: '', name: `tap ${ifname}`, netns: '', tap: ifname };
 }
 
 export async function endpointsOf(tx: ReadTx, workload: Workload): Promise<Endpoint[]> {
@@ -102,8 +110,9 @@ export async function endpointsOn(tx: ReadTx, network: string): Promise<Endpoint
   return await endpointsUnder(tx, `${KEYS.ofNetwork}${network}/`);
 }
 
-function underWorkload(workload: Workload): string {
-  return `${KEYS.ofWorkload}${workload.container === '' ? encodeURIComponent(workload.netns) : workload.container}/`;
+function underWorkload({ container, netns, tap }: Workload): string {
+  const who = tap !== undefined ? `tap:${tap}` : container === '' ? encodeURIComponent(netns) : container;
+  return `${KEYS.ofWorkload}${who}/`;
 }
 
 /** Oldest first. */

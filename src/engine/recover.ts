@@ -1,20 +1,25 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import type { Fact } from '../facts/index.ts';
 import { FileLock } from '../kernel/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { carryOut } from './change.ts';
+import { forgetConnections } from './conntrack.ts';
 import { containerExited } from './containers.ts';
 import type { Core } from './core.ts';
-import { missing } from './diff.ts';
+import { looking, missing, surplus } from './diff.ts';
 import { factsOfEndpoint, forgetEndpoint, resettleGateways } from './endpoints.ts';
-import { appliedKey, factsOfNetwork, forget } from './networks.ts';
+import type { KernelScope } from './kernel.ts';
+import { forget, ownFactsOf } from './networks.ts';
 import { stateOf } from './process.ts';
+import { apply, commitRuleset, type Fault, isRuleset, noteBridges, ownerOf, stillFaults, textOf } from './put-right.ts';
+import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
 import { leftOfContainer } from './sandbox.ts';
+import { deathOf, knownKeys, loadAll, type WantedObject } from './wanted.ts';
 
 /** What a start found and did, for the log. */
 export interface Recovery {
@@ -34,18 +39,20 @@ export interface Recovery {
  */
 export async function recover(core: Core): Promise<Recovery> {
   const finished = await finishPending(core);
-  const failed = await reapDead(core);
-  return { finished, failed, repaired: await reconcile(core) };
+  await core.reaper.sweep();
+  const { reclaimed, failed } = await reapDead(core);
+  return { finished: [...finished, ...reclaimed], failed, repaired: await reconcile(core) };
 }
 
 /** True where an engine died without a goodbye: cheap, for callers that start often. */
 export async function needsRecovery(core: Core): Promise<boolean> {
   if (locksOfTheDead(core).length > 0) return true;
   const pending = await core.store.read((tx) => tx.list(KEYS.pending));
-  return pending.some(({ key }) => !isAlive(core, ownerOf(key)));
+  return pending.some(({ key }) => !isAlive(core, engineOf(key)));
 }
 
-async function finishPending(core: Core): Promise<string[]> {
+/** What dead engines were in the middle of. @param dry says what it would do, and does nothing */
+export async function finishPending(core: Core, dry = false): Promise<string[]> {
   const finished: string[] = [];
   const left = await core.store.read(async (tx) => [
     ...(await tx.list(KEYS.pending)).map(({ key }) => {
@@ -61,9 +68,14 @@ async function finishPending(core: Core): Promise<string[]> {
   for (const noun of ['endpoint', 'container', 'network']) {
     for (const { key, id } of left.filter((each) => each.noun === noun && !isAlive(core, each.owner))) {
       const what = await core.store.read((tx) => leftBy(core, tx, noun, id));
+      if (dry) {
+        if (what) finished.push(what.label);
+        continue;
+      }
       if (what) {
         await carryOut(core, removalOf(what.facts));
         what.tidy?.();
+        await what.disconnect?.();
         finished.push(what.label);
       }
       await core.store.transact(async (tx) => {
@@ -73,7 +85,7 @@ async function finishPending(core: Core): Promise<string[]> {
       await what?.after?.();
     }
   }
-  for (const path of locksOfTheDead(core)) rmSync(path, { force: true });
+  if (!dry) for (const path of locksOfTheDead(core)) rmSync(path, { force: true });
   return finished;
 }
 
@@ -88,6 +100,8 @@ interface Left {
   readonly facts: readonly Fact[];
   /** Removes files. */
   tidy?(): void;
+  /** Forgets connections, before its addresses are free again. */
+  disconnect?(): Promise<void>;
   /** What it took from others goes back to them, once it is forgotten. */
   after?(): Promise<void>;
   forget(tx: Parameters<Parameters<Core['store']['transact']>[0]>[0]): Promise<void>;
@@ -101,7 +115,7 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
     const last = (await tx.count(KEYS.networks)) === 1;
     return {
       label: `network ${network.name} (${network.phase})`,
-      facts: [...(last ? rulesetFacts() : []), ...factsOfNetwork(network)],
+      facts: [...(last ? rulesetFacts() : []), ...(await ownFactsOf(tx, network))],
       forget: (tx) => forget(tx, network),
     };
   }
@@ -114,6 +128,7 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
       label: `endpoint ${endpoint.ifname} of ${workload.name} (${endpoint.phase})`,
       facts: network ? factsOfEndpoint(network, endpoint, workload) : [],
       forget: (tx) => forgetEndpoint(tx, network, endpoint, workload),
+      disconnect: () => forgetConnections(core, [endpoint]),
       after: () => resettleGateways(core, workload),
     };
   }
@@ -122,65 +137,103 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
   return { label: `container ${container.name} (${container.phase})`, ...(await leftOfContainer(core, tx, container)) };
 }
 
-/** Containers whose command ended while nobody was there to take their endpoints down. */
-async function reapDead(core: Core): Promise<string[]> {
+/** What a look for the dead came to. */
+export interface Reaped {
+  /** `container web: its command has ended`. */
+  readonly reclaimed: readonly string[];
+  readonly failed: readonly string[];
+}
+
+/**
+ * Takes down what has no workload any more: containers whose command ended while nobody was there, and endpoints whose
+ * namespace is gone. @param dry says what it would do, and does nothing
+ */
+export async function reapDead(core: Core, dry = false): Promise<Reaped> {
+  const reclaimed: string[] = [];
   const failed: string[] = [];
-  const containers = await core.store.read((tx) => tx.list<Container>(KEYS.containers));
+  const one = async (label: string, reason: string, body: () => Promise<boolean>): Promise<void> => {
+    try {
+      if (dry || (await body())) reclaimed.push(`${label}: ${reason}`);
+    } catch (error) {
+      failed.push(`${label}: ${textOf(error)}`);
+    }
+  };
+  const { containers, objects } = await core.store.read(async (tx) => ({
+    containers: await tx.list<Container>(KEYS.containers),
+    objects: await loadAll(tx),
+  }));
+  const ended = new Set<string>();
   for (const { value: container } of containers) {
     if (container.phase !== 'ready') continue;
     const { status } = stateOf(core.paths, container);
     if (status !== 'exited' && status !== 'dead') continue;
-    try {
+    ended.add(container.id);
+    // one that was taken down in order stays as it is
+    if (!container.autoRemove && !objects.some((o) => o.wanted && o.container?.id === container.id)) continue;
+    await one(`container ${container.name}`, 'its command has ended', async () => {
       await containerExited(core, container.id);
-    } catch (error) {
-      failed.push(`container ${container.name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+      return true;
+    });
   }
-  return failed;
+  for (const object of objects) {
+    const container = object.container?.id ?? object.endpoint?.container ?? '';
+    const reason = object.wanted && !ended.has(container) ? deathOf(object) : undefined;
+    if (reason === undefined || (container !== '' && object.endpoint)) continue;
+    await one(`${object.endpoint ? 'endpoint' : 'container'} ${object.name}`, reason, () =>
+      reclaim(core, object, reason),
+    );
+  }
+  return { reclaimed, failed };
 }
 
-/** Compares the host with what the store wants of it, and makes it so. */
+/** Compares the host with what the store wants of it, and makes it so: what nobody wants goes, what is missing comes. */
 export async function reconcile(core: Core): Promise<Change[]> {
   using kernel = core.kernel.scope();
-  // the kernel first, the store after: whatever is in the kernel was in the store before it
-  const sample = rulesetFacts();
-  const links = await readOurs(kernel, { kind: 'link' } as Fact);
-  const tables = await readOurs(kernel, { kind: 'nft-table' } as Fact);
-  const elements = tables.length > 0 ? await readOurs(kernel, { kind: 'nft-element' } as Fact) : [];
-  const { wanted, known } = await core.store.read(async (tx) => {
-    const wanted: Fact[] = [];
-    const known = new Set<string>();
-    const networks = new Map<string, Network>();
-    for (const { value: network } of await tx.list<Network>(KEYS.networks)) {
-      networks.set(network.id, network);
-      const facts = factsOfNetwork(network);
-      for (const fact of facts) known.add(factKey(fact));
-      // a network that was never applied since the machine started is applied by its first endpoint
-      if (network.phase === 'ready' && (await tx.get(appliedKey(network))) !== undefined) wanted.push(...facts);
-    }
-    if (networks.size > 0) for (const fact of sample) known.add(factKey(fact));
-    if (wanted.length > 0) wanted.unshift(...sample);
-    for (const { value: endpoint } of await tx.list<Endpoint>(KEYS.endpoints)) {
-      const network = networks.get(endpoint.network);
-      if (!network) continue;
-      const facts = factsOfEndpoint(network, endpoint, await workloadOf(tx, endpoint)).filter((fact) => fact.ns === '');
-      for (const fact of facts) known.add(factKey(fact));
-      // the workload's end cannot be put back into a namespace that is gone
-      if (endpoint.phase === 'ready' && existsSync(endpoint.netns)) wanted.push(...facts);
-    }
-    return { wanted, known };
-  });
-  const surplus = [...links, ...elements, ...tables].filter((fact) => !known.has(factKey(fact)));
-  const changes = [...(await missing(kernel, wanted)), ...removalOf(surplus)];
-  await carryOut(core, changes);
-  return changes;
+  const { faults } = await compareHost(core, kernel);
+  if (faults.length === 0) return [];
+  const ruleset = faults.filter(({ change }) => isRuleset(change.fact.kind));
+  const others = faults.filter(({ change }) => !isRuleset(change.fact.kind));
+  if (ruleset.length > 0) {
+    const error = await commitRuleset(kernel, ruleset);
+    if (error !== undefined) throw error;
+  }
+  if (others.length > 0) {
+    await apply(core, kernel, others);
+    await noteBridges(core, others);
+  }
+  return faults.map(({ change }) => change);
 }
 
-async function readOurs(kernel: Parameters<typeof missing>[0], sample: Fact): Promise<readonly Fact[]> {
-  return await kindOf(sample).read(kernel, '', []);
+/** What a comparison of the host with the store found. */
+export interface Comparison {
+  readonly objects: readonly WantedObject[];
+  /** In an order in which they can be put right. */
+  readonly faults: readonly Fault[];
 }
 
-function ownerOf(pendingKey: string): string {
+/** Objects whose workload is gone are left out: see `reapDead`. */
+export async function compareHost(core: Core, kernel: KernelScope): Promise<Comparison> {
+  const revision = await core.store.revision();
+  const objects = await core.store.read((tx) => loadAll(tx));
+  const owners = new Map<Fact, WantedObject>();
+  for (const object of objects) {
+    if (!object.wanted || deathOf(object) !== undefined) continue;
+    // a namespace is no more than its name here: what is in it cannot be made again
+    for (const fact of object.facts) if (fact.ns === '' && fact.kind !== 'netns') owners.set(fact, object);
+  }
+  const view = looking(kernel, []);
+  const wrong = (await missing(view, [...owners.keys()])).map((change): Fault => ({
+    change,
+    object: owners.get(change.fact) ?? ownerOf(change, owners),
+  }));
+  const strange = removalOf(await surplus(view, '', knownKeys(objects)));
+  const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...wrong];
+  if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults };
+  const now = await core.store.read((tx) => loadAll(tx));
+  return { objects: now, faults: stillFaults(faults, now) };
+}
+
+function engineOf(pendingKey: string): string {
   return pendingKey.split('/')[1] ?? '';
 }
 

@@ -1,5 +1,5 @@
 import { NetloomError, UnsupportedError } from '../errors.ts';
-import { kindOf } from '../facts/index.ts';
+import { kindOf, type LinkFact } from '../facts/index.ts';
 import type { NetlinkError } from '../netlink/index.ts';
 import type { Change } from './apply.ts';
 
@@ -10,6 +10,8 @@ import type { Change } from './apply.ts';
 export function explainRefusal({ verb, fact }: Change, error: NetlinkError): NetloomError {
   const what = kindOf(fact).describe(fact);
   const options = { cause: error };
+  const stacked = verb === 'add' && fact.kind === 'link' ? explainStacked(fact, error) : undefined;
+  if (stacked) return stacked;
   switch (error.code) {
     case 'EPERM':
       return new NetloomError('EPERM', `no privilege to ${verb} ${what}`, {
@@ -49,4 +51,41 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
       break;
   }
   return new NetloomError(error.code, `${what}: ${error.message}`, options);
+}
+
+/** What the kernel means where a link on top of another one is refused. */
+function explainStacked({ origin, name, mtu }: LinkFact, error: NetlinkError): NetloomError | undefined {
+  if (origin.type !== 'vlan' && origin.type !== 'macvlan' && origin.type !== 'ipvlan') return undefined;
+  const options = { cause: error };
+  const { parent } = origin;
+  switch (error.code) {
+    case 'EOPNOTSUPP':
+      return origin.type === 'vlan'
+        ? new UnsupportedError('8021q: VLAN sub-interfaces need CONFIG_VLAN_8021Q', 'load the module 8021q', options)
+        : new UnsupportedError(
+            `${origin.type}: such networks need CONFIG_${origin.type.toUpperCase()}`,
+            `load the module ${origin.type}, or use a kernel that has it`,
+            options,
+          );
+    case 'EBUSY':
+      return new NetloomError('EPARENTBUSY', `${parent} is in use by another kind of link: ${error.message}`, {
+        ...options,
+        hint: 'the kernel gives an interface to macvlan, to ipvlan or to a bridge: give another parent, or a VLAN of this one',
+      });
+    case 'EINVAL':
+      if (origin.type === 'vlan') break;
+      return new NetloomError('EPARENTBUSY', `${parent} refuses one more ${origin.type} in mode ${origin.mode}`, {
+        ...options,
+        hint:
+          mtu === 0
+            ? 'it carries no Ethernet, or somebody has it in mode passthru: ip -d link shows who'
+            : `it carries less than ${mtu} bytes, or somebody has it in mode passthru: ip -d link shows who`,
+      });
+    case 'ENETDOWN':
+      return new NetloomError('EBADPARENT', `${name}: its parent ${parent} is down`, {
+        ...options,
+        hint: `ip link set ${parent} up`,
+      });
+  }
+  return undefined;
 }

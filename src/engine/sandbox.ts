@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NetloomError } from '../errors.ts';
+import { driverOf } from '../drivers/index.ts';
 import { type Fact, factKey, type LinkFact, type NetnsFact } from '../facts/index.ts';
 import type {
   ChangeOptions,
@@ -14,6 +15,7 @@ import type {
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
+import { forgetConnections, forgetStale } from './conntrack.ts';
 import type { Core } from './core.ts';
 import type { NewEvent } from './events.ts';
 import {
@@ -27,7 +29,7 @@ import {
   workloadOfContainer,
 } from './endpoints.ts';
 import { removeEtc, runDirOf, writeEtc } from './files.ts';
-import { neighboursOf, refreshHosts } from './hosts.ts';
+import { refreshHosts, surroundingsOf } from './hosts.ts';
 import { stateOf } from './process.ts';
 import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
 
@@ -87,7 +89,8 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
       plans.push(await planAttach(ticking, tx, workload, spec, spec === target ? container.ports : []));
     }
   }
-  const neighbours = await neighboursOf(
+  const around = await surroundingsOf(
+    core,
     tx,
     container,
     plans.map((p) => p.endpoint),
@@ -117,11 +120,14 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
     changes: unique([...own, ...attach]),
     prepare() {
       mkdirSync(runDirOf(core.paths, container), { recursive: true, mode: 0o700 });
-      if (container.mode.kind !== 'container') writeEtc(core.paths, container, endpoints, neighbours);
+      if (container.mode.kind !== 'container') writeEtc(core.paths, container, endpoints, around);
     },
     cleanup() {
       if (keep) removeEtcOf(core, container);
       else removeFiles(core, container);
+    },
+    async finish() {
+      for (const { endpoint } of plans) await forgetStale(core, endpoint, endpoint.ports);
     },
     async settle(tx) {
       await tx.put(KEYS.containers + container.id, ready);
@@ -166,9 +172,10 @@ export async function takeDown(
         await left.release(tx, keep);
         return { ...now, phase: 'ready', owner: '' };
       },
-      finish() {
+      async finish() {
         if (keep) removeEtcOf(core, now);
         else removeFiles(core, now);
+        await forgetConnections(core, left.endpoints);
       },
       revert: async (tx) => tx.put(KEYS.containers + container.id, { ...removing, owner: '' }),
     };
@@ -223,6 +230,7 @@ async function holdingsOf(tx: ReadTx, container: Container): Promise<Holdings> {
       ...attached,
     ],
     networks: held.map(({ endpoint }) => endpoint.network),
+    endpoints: held.map(({ endpoint }) => endpoint),
     tells: held.map(({ endpoint, network }) => endpointEvent('detach', endpoint, network, workload)),
     async release(tx, keep) {
       for (const { endpoint, network } of held) await forgetEndpoint(tx, network, endpoint, workload);
@@ -236,6 +244,7 @@ interface Holdings {
   readonly facts: readonly Fact[];
   /** Ids. */
   readonly networks: readonly string[];
+  readonly endpoints: readonly Endpoint[];
   /** What its end is told as. */
   readonly tells: readonly NewEvent[];
   release(tx: Tx, keep: boolean): Promise<void>;
@@ -296,7 +305,10 @@ export function isThere(core: Core, path: string): boolean {
 
 /** The network that a container's ports are published on: the first that the outside can reach. */
 async function publishingNetwork(tx: ReadTx, container: Container): Promise<EndpointSpec | undefined> {
-  for (const spec of container.networks) if (!(await findNetwork(tx, spec.network)).internal) return spec;
+  for (const spec of container.networks) {
+    const network = await findNetwork(tx, spec.network);
+    if (driverOf(network).whyNotPublished(network) === '') return spec;
+  }
   return container.networks[0];
 }
 

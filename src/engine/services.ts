@@ -1,5 +1,8 @@
 import type { Sample } from '../metrics/index.ts';
 import type { Core } from './core.ts';
+import { refreshAllHosts } from './hosts.ts';
+import { Names } from './names.ts';
+import { Repair } from './repair.ts';
 
 /** One thing that a resident engine does for as long as it lives. */
 export interface Service extends AsyncDisposable {
@@ -7,26 +10,32 @@ export interface Service extends AsyncDisposable {
   sample?(sample: Sample): void | Promise<void>;
 }
 
-/** Begins a service; it is disposed of in reverse order of beginning. */
-type Begin = (core: Core) => Promise<Service>;
-
-/** What only a resident engine does: in this order, since later ones may rely on earlier ones. */
-const SERVICES: readonly Begin[] = [];
-
+/** What only a resident engine does. */
 export class Services implements AsyncDisposable {
+  readonly names: Names;
   readonly #running: readonly Service[];
-  readonly #stack: AsyncDisposableStack;
+  #stack = new AsyncDisposableStack();
 
-  private constructor(running: readonly Service[], stack: AsyncDisposableStack) {
+  private constructor(names: Names, running: readonly Service[]) {
+    this.names = names;
     this.#running = running;
-    this.#stack = stack;
   }
 
+  /** Begins all of it; whoever looks at `core.services` sees it from then on. */
   static async start(core: Core): Promise<Services> {
     await using stack = new AsyncDisposableStack();
-    const running: Service[] = [];
-    for (const begin of SERVICES) running.push(stack.use(await begin(core)));
-    return new Services(running, stack.move());
+    const repair = stack.use(await Repair.begin(core));
+    const names = stack.use(await Names.begin(core));
+    const services = new Services(names, [repair, names]);
+    core.services = services;
+    await refreshAllHosts(core);
+    stack.defer(async () => {
+      // nobody answers from now on: the files have the names again
+      core.services = undefined;
+      await refreshAllHosts(core);
+    });
+    services.#stack = stack.move();
+    return services;
   }
 
   async sample(sample: Sample): Promise<void> {

@@ -5,7 +5,7 @@ import { shellWord } from '../nftables/index.ts';
 export { shellWord as quote };
 
 /** `ip`, or `ip -n NAME` for a namespace with a name, or `nsenter` for any other. */
-export function ipIn(ns: string, tool: 'ip' | 'bridge' = 'ip'): string {
+export function ipIn(ns: string, tool: 'ip' | 'bridge' | 'tc' = 'ip'): string {
   if (ns === '') return tool;
   if (dirname(ns) === NETNS_DIR) return `${tool} -n ${shellWord(basename(ns))}`;
   return `nsenter --net=${shellWord(ns)} ${tool}`;

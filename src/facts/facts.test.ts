@@ -86,9 +86,9 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     },
   },
   port: {
-    fact: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false },
+    fact: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false, mac: '02:42:0a:00:00:02' },
     changed: { ...at(''), kind: 'port', dev: 've0', hairpin: false, isolated: true },
-    differences: ['hairpin', 'isolated'],
+    differences: ['hairpin', 'isolated', 'mac'],
     key: 'port  ve0',
     via: 'rtnetlink',
     change: 'in place',
@@ -96,9 +96,15 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     within: ['link  ve0'],
     called: 'the bridge port ve0',
     commands: {
-      add: 'bridge link set dev ve0 hairpin on isolated off',
-      change: 'bridge link set dev ve0 hairpin on isolated off',
-      delete: 'bridge link set dev ve0 hairpin off isolated off',
+      add:
+        'ip link set dev ve0 type bridge_slave hairpin on isolated off learning off flood off proxy_arp_wifi on && ' +
+        'bridge fdb replace 02:42:0a:00:00:02 dev ve0 master static',
+      change:
+        'ip link set dev ve0 type bridge_slave hairpin on isolated off learning off flood off proxy_arp_wifi on && ' +
+        'bridge fdb replace 02:42:0a:00:00:02 dev ve0 master static',
+      delete:
+        'ip link set dev ve0 type bridge_slave hairpin off isolated off learning on flood on proxy_arp_wifi off && ' +
+        'bridge fdb delete 02:42:0a:00:00:02 dev ve0 master static',
     },
   },
   address: {
@@ -147,14 +153,66 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       delete: 'sysctl -q -w net.ipv4.conf.br0.route_localnet=1', // never asked for: it stays
     },
   },
+  qdisc: {
+    fact: { ...at(''), kind: 'qdisc', dev: 've0', tbf: { rate: 10_285_320, burst: 6428, limit: 71_964 } },
+    changed: { ...at(''), kind: 'qdisc', dev: 've0', tbf: { rate: 20_570_648, burst: 12_856, limit: 80_000 } },
+    differences: ['rate', 'burst', 'limit'],
+    key: 'qdisc  ve0',
+    via: 'rtnetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  ve0'],
+    called: 'the rate limit of ve0',
+    commands: {
+      add: 'tc qdisc add dev ve0 root handle 6e6c: tbf rate 10285320bit burst 6428 limit 71964',
+      change: 'tc qdisc change dev ve0 root handle 6e6c: tbf rate 10285320bit burst 6428 limit 71964',
+      delete: 'tc qdisc delete dev ve0 root',
+    },
+  },
+  redirect: {
+    fact: { ...at(ns), kind: 'redirect', dev: 'eth0', to: 'ifb0' },
+    changed: { ...at(ns), kind: 'redirect', dev: 'eth0', to: 'ifb1' },
+    differences: ['to'],
+    key: `redirect ${ns} eth0`,
+    via: 'rtnetlink',
+    change: 'remade',
+    delete: 'goes',
+    within: [`link ${ns} eth0`, `netns ${ns}`],
+    called: 'the redirection of what comes in by eth0',
+    commands: {
+      add:
+        'tc -n web qdisc add dev eth0 clsact && tc -n web filter add dev eth0 ingress pref 28268 ' +
+        'protocol all handle 800::800 u32 match u32 0 0 action mirred egress redirect dev ifb0',
+      change:
+        'tc -n web qdisc add dev eth0 clsact && tc -n web filter add dev eth0 ingress pref 28268 ' +
+        'protocol all handle 800::800 u32 match u32 0 0 action mirred egress redirect dev ifb0', // never asked for: it is remade
+      delete: 'tc -n web qdisc delete dev eth0 clsact',
+    },
+  },
+  neighbour: {
+    fact: { ...at(''), kind: 'neighbour', dev: 'br0', address: '2001:db8::2', mac: '02:42:0a:00:00:02' },
+    changed: { ...at(''), kind: 'neighbour', dev: 'br0', address: '2001:db8::2', mac: '02:42:0a:00:00:03' },
+    differences: ['lladdr'],
+    key: 'neighbour  br0 2001:db8::2',
+    via: 'rtnetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  br0'],
+    called: 'the neighbour 2001:db8::2 on br0',
+    commands: {
+      add: 'ip -6 neigh replace 2001:db8::2 dev br0 lladdr 02:42:0a:00:00:02 nud permanent protocol 110',
+      change: 'ip -6 neigh replace 2001:db8::2 dev br0 lladdr 02:42:0a:00:00:02 nud permanent protocol 110',
+      delete: 'ip -6 neigh delete 2001:db8::2 dev br0',
+    },
+  },
   'nft-table': {
-    fact: { ...at(''), kind: 'nft-table' },
-    key: 'nft-table ',
+    fact: { ...at(''), kind: 'nft-table', table: OUR_TABLE },
+    key: 'nft-table  inet',
     via: 'nftables',
     change: 'remade',
     delete: 'goes',
     within: [],
-    called: 'the nftables table netloom',
+    called: 'the nftables table inet netloom',
     commands: {
       add: 'nft add table inet netloom',
       change: 'nft add table inet netloom',
@@ -169,12 +227,12 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       set: { ...ports, type: ['ipv4_addr', 'inet_service'], flags: ['interval'] },
     },
     differences: ['type', 'flags'],
-    key: 'nft-set  ports',
+    key: 'nft-set  inet ports',
     via: 'nftables',
     change: 'remade',
     delete: 'goes',
-    within: ['nft-table '],
-    called: 'the nftables set ports',
+    within: ['nft-table  inet'],
+    called: 'the nftables set inet ports',
     commands: {
       add: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
       change: "nft add map inet netloom ports '{ type inet_service : ipv4_addr; }'",
@@ -188,12 +246,12 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       rules: [{ family: 'inet', table: OUR_TABLE.name, chain: 'in', statements: [{ drop: null }] }],
     },
     differences: ['rules'],
-    key: 'nft-chain  in',
+    key: 'nft-chain  inet in',
     via: 'nftables',
     change: 'in place',
     delete: 'goes',
-    within: ['nft-table '],
-    called: 'the nftables chain in',
+    within: ['nft-table  inet'],
+    called: 'the nftables chain inet in',
     commands: {
       add: "nft add chain inet netloom in '{ type filter hook input priority filter; policy accept; }'\nnft add rule inet netloom in 'counter accept'",
       change: "nft flush chain inet netloom in\nnft add rule inet netloom in 'counter accept'",
@@ -204,12 +262,12 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     fact: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.2' } },
     changed: { ...at(''), kind: 'nft-element', set: ports, element: { key: 80, data: '10.0.0.3' } },
     differences: ['value'],
-    key: 'nft-element  ports 0050', // as the kernel has it
+    key: 'nft-element  inet ports 0050', // as the kernel has it
     via: 'nftables',
     change: 'in place',
     delete: 'goes',
-    within: ['nft-set  ports', 'nft-table '],
-    called: "the element '{ 80 : 10.0.0.2 }' of the nftables set ports",
+    within: ['nft-set  inet ports', 'nft-table  inet'],
+    called: "the element '{ 80 : 10.0.0.2 }' of the nftables set inet ports",
     commands: {
       add: "nft add element inet netloom ports '{ 80 : 10.0.0.2 }'",
       change: "nft delete element inet netloom ports '{ 80 }'\nnft add element inet netloom ports '{ 80 : 10.0.0.2 }'",

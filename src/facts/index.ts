@@ -1,12 +1,14 @@
 export type { AddressFact } from './address.ts';
 export { quote, runIn } from './command.ts';
 export { type Fact, factKey, kindOf, KINDS } from './kinds.ts';
-export type { LinkFact, LinkOrigin } from './link.ts';
+export type { LinkFact } from './link.ts';
+export type { LinkOrigin, StackedOrigin } from './link-origin.ts';
 export type { NetnsFact } from './netns.ts';
 export type { NftChainFact } from './nft-chain.ts';
 export type { NftElementFact } from './nft-element.ts';
 export type { NftSetFact } from './nft-set.ts';
-export { type NftTableFact, OUR_TABLE } from './nft-table.ts';
+export { type NeighbourFact } from './neighbour.ts';
+export { BRIDGE_TABLE, type NftTableFact, OUR_TABLE, OUR_TABLES } from './nft-table.ts';
 export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE, TC_HANDLE } from './ours.ts';
 export type { PortFact } from './port.ts';
 export type { QdiscFact } from './qdisc.ts';

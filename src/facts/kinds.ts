@@ -1,11 +1,14 @@
 import { type AddressFact, addressKind } from './address.ts';
 import { type LinkFact, linkKind } from './link.ts';
+import { type NeighbourFact, neighbourKind } from './neighbour.ts';
 import { type NetnsFact, netnsKind } from './netns.ts';
 import { type NftChainFact, nftChainKind } from './nft-chain.ts';
 import { type NftElementFact, nftElementKind } from './nft-element.ts';
 import { type NftSetFact, nftSetKind } from './nft-set.ts';
 import { type NftTableFact, nftTableKind } from './nft-table.ts';
 import { type PortFact, portKind } from './port.ts';
+import { type QdiscFact, qdiscKind } from './qdisc.ts';
+import { type RedirectFact, redirectKind } from './redirect.ts';
 import { type RouteFact, routeKind } from './route.ts';
 import { type SysctlFact, sysctlKind } from './sysctl.ts';
 import type { FactKind } from './types.ts';
@@ -16,8 +19,11 @@ export type Fact =
   | LinkFact
   | PortFact
   | AddressFact
+  | NeighbourFact
   | RouteFact
   | SysctlFact
+  | QdiscFact
+  | RedirectFact
   | NftTableFact
   | NftSetFact
   | NftChainFact
@@ -29,8 +35,11 @@ export const KINDS: { readonly [K in Fact['kind']]: FactKind<Extract<Fact, { kin
   link: linkKind,
   port: portKind,
   address: addressKind,
+  neighbour: neighbourKind,
   route: routeKind,
   sysctl: sysctlKind,
+  qdisc: qdiscKind,
+  redirect: redirectKind,
   'nft-table': nftTableKind,
   'nft-set': nftSetKind,
   'nft-chain': nftChainKind,

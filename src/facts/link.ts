@@ -12,16 +12,22 @@ import {
   parseLinkIndex,
 } from '../rtnetlink/index.ts';
 import { ipIn, netnsName, placeOf, quote } from './command.ts';
+import {
+  type Below,
+  below,
+  infoChange,
+  infoOf,
+  isStacked,
+  type LinkOrigin,
+  type StackedOrigin,
+  makeTap,
+  originDifferences,
+  originOf,
+  originWords,
+  stackedCommand,
+} from './link-origin.ts';
 import { LINK_GROUP } from './ours.ts';
 import type { FactBase, FactKind, LinkIndices, RtnetlinkStep } from './types.ts';
-
-/** How a link comes to be. */
-export type LinkOrigin =
-  | { readonly type: 'bridge' }
-  /** The host's end of a pair; the other end is born in the workload's namespace. */
-  | { readonly type: 'veth'; readonly peer: { readonly ns: string; readonly name: string; readonly mac: string } }
-  /** Not made by this fact, only set: `lo`, or the end of a pair that the fact with the key `by` makes. */
-  | { readonly type: 'there'; readonly by: string };
 
 /** A network interface. @see ip-link(8) */
 export interface LinkFact extends FactBase {
@@ -46,9 +52,13 @@ export const linkKind: FactKind<LinkFact> = {
   add(fact) {
     const { origin } = fact;
     if (origin.type === 'there') return settingStep(fact);
+    if (isStacked(origin)) return stackedStep(fact, origin);
+    if (origin.type === 'tap') {
+      return { via: 'call', run: (kernel) => makeTap(kernel, fact.ns, fact.name, origin), after: adoptionStep(fact) };
+    }
     const peer = origin.type === 'veth' ? origin.peer : undefined;
-    // a pair's name is drawn by us and nobody else's, so that what is sent behind a refusal cannot meet a stranger
-    const unique = peer !== undefined;
+    // the name of a pair or an ifb is drawn by us and nobody else's, so that what is sent behind a refusal cannot meet a stranger
+    const unique = origin.type !== 'bridge';
     return {
       via: 'rtnetlink',
       ns: fact.ns,
@@ -74,7 +84,7 @@ export const linkKind: FactKind<LinkFact> = {
                   ...(peer.mac === '' ? {} : { mac: peer.mac }),
                 },
               }
-            : { kind: 'bridge' },
+            : { kind: origin.type === 'ifb' ? 'ifb' : 'bridge' },
         }),
         linkGet({ name: fact.name }),
         ...(unique ? settings(fact, { name: fact.name }) : []),
@@ -87,7 +97,8 @@ export const linkKind: FactKind<LinkFact> = {
   },
   change(want, have) {
     // what a link is made of cannot be changed, only what it is set to
-    if (want.origin.type !== have.origin.type) return undefined;
+    const wrong = originDifferences(want.origin, have.origin);
+    if (wrong.includes('type') || wrong.includes('id')) return undefined;
     return settingStep(want, have);
   },
   delete(fact) {
@@ -109,14 +120,13 @@ export const linkKind: FactKind<LinkFact> = {
     const there = new Set(wanted.filter((fact) => fact.ns === ns && fact.origin.type === 'there').map((f) => f.name));
     return links
       .filter((link) => isOurs(link) || there.has(link.name))
-      .map((link) => factOf(link, ns, there.has(link.name), byIndex.get(link.master)?.name ?? ''));
+      .map((link) => factOf(link, ns, there.has(link.name), byIndex));
   },
   differences(want, have) {
-    const wrong: string[] = [];
-    if (want.origin.type !== have.origin.type) wrong.push('type');
+    const wrong = originDifferences(want.origin, have.origin);
     if (want.mac !== '' && want.mac !== have.mac) wrong.push('address');
     if (want.mtu !== 0 && want.mtu !== have.mtu) wrong.push('mtu');
-    if (want.origin.type !== 'there' && want.master !== have.master) wrong.push('master');
+    if ((want.origin.type !== 'there' || want.master !== '') && want.master !== have.master) wrong.push('master');
     if (want.up !== have.up) wrong.push('up');
     if (want.alias !== '' && want.alias !== have.alias) wrong.push('alias');
     if (want.addrGenMode !== have.addrGenMode) wrong.push('addrgenmode');
@@ -141,17 +151,21 @@ export const linkKind: FactKind<LinkFact> = {
     } else {
       if (fact.mac !== '' && verb === 'change') words.push(`address ${fact.mac}`);
       if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
-      if (made) words.push(fact.master === '' ? 'nomaster' : `master ${quote(fact.master)}`);
+      if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
+      else if (made) words.push('nomaster');
     }
     if (fact.alias !== '') words.push(`alias ${quote(fact.alias)}`);
     if (fact.addrGenMode === 'none' || (made && verb === 'change')) words.push(`addrgenmode ${fact.addrGenMode}`);
     if (words.length > 0) lines.push(`${ip} link set dev ${name} ${words.join(' ')}`);
+    if (verb === 'change' && isStacked(fact.origin) && fact.origin.type !== 'vlan')
+      lines.push(`${ip} link set dev ${name} ${originWords(fact.origin, true)}`);
     // last, so that no address is generated before addrgenmode says so
     lines.push(`${ip} link set dev ${name} ${fact.up ? 'up' : 'down'}`);
     return lines.join(' && ');
   },
   within(fact) {
     const keys = fact.ns === '' ? [] : [`netns ${fact.ns}`];
+    if (isStacked(fact.origin)) keys.push(`link  ${fact.origin.parent}`);
     return fact.origin.type === 'there' && fact.origin.by !== '' ? [...keys, fact.origin.by] : keys;
   },
 };
@@ -170,12 +184,27 @@ const ONE_QUEUE = { numTxQueues: 1, numRxQueues: 1 } as const;
 const QUEUE_WORDS = 'numtxqueues 1 numrxqueues 1';
 
 function creation(fact: LinkFact): string {
+  if (fact.origin.type === 'tap') {
+    const user = fact.origin.uid < 0 ? '' : ` user ${fact.origin.uid}`;
+    const rest = [`group ${LINK_GROUP}`];
+    if (fact.mac !== '') rest.push(`address ${fact.mac}`);
+    if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
+    if (fact.master !== '') rest.push(`master ${quote(fact.master)}`);
+    const ip = ipIn(fact.ns);
+    return `${ip} tuntap add dev ${quote(fact.name)} mode tap${user} && ${ip} link set dev ${quote(fact.name)} ${rest.join(' ')}`;
+  }
+  if (isStacked(fact.origin)) {
+    const rest = [`group ${LINK_GROUP}`];
+    if (fact.mac !== '') rest.unshift(`address ${fact.mac}`);
+    if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
+    return stackedCommand(fact.ns, fact.name, fact.origin, rest, fact.alias.slice(-11));
+  }
   const words = [ipIn(fact.ns), 'link add', quote(fact.name)];
   if (fact.mac !== '') words.push('address', fact.mac);
   if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
   words.push(`group ${LINK_GROUP}`);
   if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
-  if (fact.origin.type === 'bridge') words.push('type bridge');
+  if (fact.origin.type === 'bridge' || fact.origin.type === 'ifb') words.push(`type ${fact.origin.type}`);
   if (fact.origin.type === 'veth') {
     const { peer } = fact.origin;
     words.push(QUEUE_WORDS, `type veth peer name ${quote(peer.name)}`, QUEUE_WORDS);
@@ -201,16 +230,72 @@ function settings(fact: LinkFact, link: LinkSelector): Request[] {
   return requests;
 }
 
+/** A link on top of one of the host's. Its name was chosen by a person: it is set up only once it is known to be new. */
+function stackedStep(fact: LinkFact, origin: StackedOrigin): RtnetlinkStep {
+  let under: Below = { link: 0 };
+  return {
+    via: 'rtnetlink',
+    ns: fact.ns,
+    needs: [],
+    teaches: [fact.name],
+    async prepare(kernel) {
+      under = await below(kernel, fact.ns, origin.parent);
+    },
+    requests: () => [
+      linkAdd({
+        name: fact.name,
+        group: LINK_GROUP,
+        ...under,
+        ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
+        ...(fact.mac === '' ? {} : { mac: fact.mac }),
+        info: infoOf(origin),
+      }),
+      linkGet({ name: fact.name }),
+    ],
+    learn: (replies, indices) => learnIndex(fact, replies[1], indices),
+    after: settingStep(fact),
+  };
+}
+
+/** Marks a device that was made without netlink as ours, and sets it up. */
+function adoptionStep(fact: LinkFact): RtnetlinkStep {
+  const link = { name: fact.name };
+  return {
+    via: 'rtnetlink',
+    ns: fact.ns,
+    needs: fact.master === '' ? [] : [fact.master],
+    teaches: [fact.name],
+    requests: (index) => [
+      linkSet(link, {
+        group: LINK_GROUP,
+        ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
+        ...(fact.mac === '' ? {} : { mac: fact.mac }),
+        ...(fact.master === '' ? {} : { master: index(fact.master) }),
+      }),
+      linkGet(link),
+      ...settings(fact, link),
+    ],
+    learn: (replies, indices) => learnIndex(fact, replies[1], indices),
+  };
+}
+
 /** Sets a link that is there; with `have`, only what differs. */
 function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
   const wrong = new Set(have && linkKind.differences(want, have));
   return {
     via: 'rtnetlink',
     ns: want.ns,
-    needs: [want.name, ...(wrong.has('master') && want.master !== '' ? [want.master] : [])],
+    // what was made here has its master from birth
+    needs: [
+      want.name,
+      ...((have ? wrong.has('master') : want.origin.type === 'there') && want.master !== '' ? [want.master] : []),
+    ],
     requests(index) {
       const link = { index: index(want.name) };
-      if (!have) return settings(want, link);
+      if (!have) {
+        const master = want.origin.type === 'there' && want.master !== '';
+        return [...(master ? [linkSet(link, { master: index(want.master) })] : []), ...settings(want, link)];
+      }
       const change: LinkChange = {
         ...(wrong.has('mtu') ? { mtu: want.mtu } : {}),
         ...(wrong.has('address') ? { mac: want.mac } : {}),
@@ -219,6 +304,7 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
         ...(wrong.has('alias') ? { alias: want.alias } : {}),
       };
       const requests = Object.keys(change).length > 0 ? [linkSet(link, change)] : [];
+      if (wrong.has('mode') && isStacked(want.origin)) requests.push(linkSet(link, { info: infoChange(want.origin) }));
       if (wrong.has('up')) requests.push(linkSet(link, { up: want.up }));
       return requests;
     },
@@ -235,22 +321,17 @@ function learnIndex(fact: LinkFact, reply: Reply | undefined, indices: LinkIndic
     indices.set(fact.origin.peer.ns, fact.origin.peer.name, link.link);
 }
 
-function factOf(link: Link, ns: string, there: boolean, master: string): LinkFact {
-  const kind = link.info?.kind;
+function factOf(link: Link, ns: string, there: boolean, byIndex: ReadonlyMap<number, Link>): LinkFact {
+  const parent = link.linkNetnsid === undefined ? byIndex.get(link.link) : undefined;
   return {
     kind: 'link',
     ns,
     object: '',
     name: link.name,
-    // the peer's name and namespace cannot be read from this end, and never change on their own
-    origin: there
-      ? { type: 'there', by: '' }
-      : kind === 'veth'
-        ? { type: 'veth', peer: { ns: '', name: '', mac: '' } }
-        : { type: 'bridge' },
+    origin: there ? { type: 'there', by: '' } : originOf(link, parent?.name ?? ''),
     mac: link.mac,
     mtu: link.mtu,
-    master,
+    master: byIndex.get(link.master)?.name ?? '',
     up: link.up,
     alias: link.alias,
     addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',

@@ -12,11 +12,11 @@ import {
   sameExprs,
 } from '../nftables/index.ts';
 import { runIn } from './command.ts';
-import { orNothing, OUR_TABLE, tableKey } from './nft-table.ts';
+import { inEach, orNothing, tableKey } from './nft-table.ts';
 import type { FactBase, FactKind } from './types.ts';
 
 /**
- * A chain of our table with all its rules, in their order: the order is part of what is wanted, and one batch puts all
+ * A chain of one of our tables with all its rules, in their order: the order is part of what is wanted, and one batch puts all
  * of it right. @see nft(8) CHAINS, RULES
  */
 export interface NftChainFact extends FactBase {
@@ -30,7 +30,7 @@ export interface NftChainFact extends FactBase {
 }
 
 export const nftChainKind: FactKind<NftChainFact> = {
-  key: (fact) => `nft-chain ${fact.ns} ${fact.chain.name}`,
+  key: (fact) => `nft-chain ${fact.ns} ${fact.chain.family} ${fact.chain.name}`,
   // exclusive: rules are appended, and a chain that is there would have them twice
   add: (fact) => ({
     via: 'nftables',
@@ -49,16 +49,18 @@ export const nftChainKind: FactKind<NftChainFact> = {
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [chainFlush(fact.chain), chainDelete(fact.chain)] }),
   async read(kernel, ns) {
     const conn = kernel.nft(ns);
-    const rules = await orNothing(conn.rules(OUR_TABLE));
-    return (await orNothing(conn.chains(OUR_TABLE))).map((chain) => ({
-      kind: 'nft-chain',
-      ns,
-      object: '',
-      chain,
-      rules: [],
-      compiled: rules.filter((rule) => rule.chain === chain.name),
-      sets: [],
-    }));
+    return await inEach(async (table): Promise<readonly NftChainFact[]> => {
+      const rules = await orNothing(conn.rules(table));
+      return (await orNothing(conn.chains(table))).map((chain) => ({
+        kind: 'nft-chain',
+        ns,
+        object: '',
+        chain,
+        rules: [],
+        compiled: rules.filter((rule) => rule.chain === chain.name),
+        sets: [],
+      }));
+    });
   },
   differences(want, have) {
     const wrong: string[] = [];
@@ -67,15 +69,15 @@ export const nftChainKind: FactKind<NftChainFact> = {
     if (a.length !== b.length || a.some((rule, i) => !sameExprs(rule.exprs, b[i]?.exprs ?? []))) wrong.push('rules');
     return wrong;
   },
-  describe: (fact) => `the nftables chain ${fact.chain.name}`,
+  describe: ({ chain }) => `the nftables chain ${chain.family} ${chain.name}`,
   command(fact, verb) {
-    const flush = `nft flush chain ${OUR_TABLE.family} ${OUR_TABLE.name} ${fact.chain.name}`;
+    const flush = `nft flush chain ${fact.chain.family} ${fact.chain.table} ${fact.chain.name}`;
     const rules = fact.rules.map((rule) => printCommand({ rule }, 'add'));
     const chain = printCommand({ chain: fact.chain }, verb === 'delete' ? 'delete' : 'add');
     const lines = verb === 'add' ? [chain, ...rules] : verb === 'change' ? [flush, ...rules] : [flush, chain];
     return lines.map((line) => runIn(fact.ns, line)).join('\n');
   },
-  within: (fact) => [tableKey(fact.ns)],
+  within: (fact) => [tableKey(fact.ns, fact.chain)],
 };
 
 function compiled(fact: NftChainFact): readonly NftRule[] {

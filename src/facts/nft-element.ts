@@ -9,10 +9,10 @@ import {
 } from '../nftables/index.ts';
 import { runIn } from './command.ts';
 import { setKey } from './nft-set.ts';
-import { orNothing, OUR_TABLE, tableKey } from './nft-table.ts';
+import { inEach, orNothing, tableKey } from './nft-table.ts';
 import type { FactBase, FactKind } from './types.ts';
 
-/** One element of a set or map of our table: what an endpoint, a port or a network costs in the rule set. @see nft(8) */
+/** One element of a set or map of one of our tables: what an endpoint, a port or a network costs in the rule set. @see nft(8) */
 export interface NftElementFact extends FactBase {
   readonly kind: 'nft-element';
   readonly set: NftSet;
@@ -20,7 +20,7 @@ export interface NftElementFact extends FactBase {
 }
 
 export const nftElementKind: FactKind<NftElementFact> = {
-  key: (fact) => `nft-element ${fact.ns} ${fact.set.name} ${elementId(fact.set, fact.element)}`,
+  key: (fact) => `nft-element ${fact.ns} ${fact.set.family} ${fact.set.name} ${elementId(fact.set, fact.element)}`,
   // exclusive: an element that is there with another value must be seen, not overlooked
   add: (fact) => ({
     via: 'nftables',
@@ -35,17 +35,21 @@ export const nftElementKind: FactKind<NftElementFact> = {
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: elementDelete(fact.set, [fact.element]) }),
   async read(kernel, ns) {
     const conn = kernel.nft(ns);
-    const facts: NftElementFact[] = [];
-    for (const set of await orNothing(conn.sets(OUR_TABLE))) {
-      for (const element of await conn.elements(set)) facts.push({ kind: 'nft-element', ns, object: '', set, element });
-    }
-    return facts;
+    return await inEach(async (table): Promise<readonly NftElementFact[]> => {
+      const facts: NftElementFact[] = [];
+      for (const set of await orNothing(conn.sets(table))) {
+        for (const element of await conn.elements(set)) {
+          facts.push({ kind: 'nft-element', ns, object: '', set, element });
+        }
+      }
+      return facts;
+    });
   },
   differences: (want, have) => (sameElement(want.set, want.element, have.element) ? [] : ['value']),
   describe(fact) {
     const { name } = fact.set;
     const [, text = ''] = printCommand({ set: fact.set, elements: [fact.element] }, 'add').split(`${name} `);
-    return `the element ${text} of the nftables set ${name}`;
+    return `the element ${text} of the nftables set ${fact.set.family} ${name}`;
   },
   command(fact, verb) {
     const one = { set: fact.set, elements: [fact.element] };
@@ -53,5 +57,5 @@ export const nftElementKind: FactKind<NftElementFact> = {
     const verbs = verb === 'change' ? (['delete', 'add'] as const) : [verb];
     return verbs.map((word) => runIn(fact.ns, printCommand(one, word))).join('\n');
   },
-  within: (fact) => [setKey(fact.ns, fact.set.name), tableKey(fact.ns)],
+  within: (fact) => [setKey(fact.ns, fact.set), tableKey(fact.ns, fact.set)],
 };

@@ -1,38 +1,52 @@
 import { hasCode } from '../errors.ts';
-import { printCommand, tableAdd, tableDelete } from '../nftables/index.ts';
+import { type NftTableName, printCommand, tableAdd, tableDelete } from '../nftables/index.ts';
 import { runIn } from './command.ts';
 import { TABLE } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
-/** Our table: everything in it is ours, and nothing of ours is anywhere else. @see nft(8) TABLES */
+/** One of our tables: everything in them is ours, and nothing of ours is anywhere else. @see nft(8) TABLES */
 export interface NftTableFact extends FactBase {
   readonly kind: 'nft-table';
+  readonly table: NftTableName;
 }
 
-/** What names the table, for every kind that lives in it. */
+/** What packets are judged by. */
 export const OUR_TABLE: { readonly family: 'inet'; readonly name: string } = { family: 'inet', name: TABLE };
+/** What frames are judged by, on their way through a bridge. */
+export const BRIDGE_TABLE: { readonly family: 'bridge'; readonly name: string } = { family: 'bridge', name: TABLE };
+/** All of them, for every kind that lives in one. */
+export const OUR_TABLES: readonly NftTableName[] = [OUR_TABLE, BRIDGE_TABLE];
 
 export const nftTableKind: FactKind<NftTableFact> = {
-  key: (fact) => tableKey(fact.ns),
+  key: (fact) => tableKey(fact.ns, fact.table),
   // exclusive: what was there already must not go when a later fact is refused
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableAdd(OUR_TABLE, { exclusive: true })] }),
+  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableAdd(fact.table, { exclusive: true })] }),
   change: () => undefined,
-  delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableDelete(OUR_TABLE)] }),
+  delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [tableDelete(fact.table)] }),
   async read(kernel, ns) {
-    const tables = await kernel.nft(ns).tables('inet');
-    return tables.some((table) => table.name === TABLE) ? [{ kind: 'nft-table', ns, object: '' }] : [];
+    return await inEach(async (table): Promise<readonly NftTableFact[]> => {
+      const tables = await kernel.nft(ns).tables(table.family);
+      return tables.some(({ name }) => name === table.name) ? [{ kind: 'nft-table', ns, object: '', table }] : [];
+    });
   },
   differences: () => [],
-  describe: () => `the nftables table ${OUR_TABLE.name}`,
-  command: (fact, verb) => runIn(fact.ns, printCommand({ table: OUR_TABLE }, verb === 'delete' ? 'delete' : 'add')),
+  describe: ({ table }) => `the nftables table ${table.family} ${table.name}`,
+  command: (fact, verb) => runIn(fact.ns, printCommand({ table: fact.table }, verb === 'delete' ? 'delete' : 'add')),
   within: (fact) => (fact.ns === '' ? [] : [`netns ${fact.ns}`]),
 };
 
-export function tableKey(ns: string): string {
-  return `nft-table ${ns}`;
+export function tableKey(ns: string, { family }: Pick<NftTableName, 'family'>): string {
+  return `nft-table ${ns} ${family}`;
 }
 
-/** What a dump of our table gives; nothing where there is no such table. */
+/** What each of our tables gives, together. */
+export async function inEach<T>(read: (table: NftTableName) => Promise<readonly T[]>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (const table of OUR_TABLES) all.push(...(await read(table)));
+  return all;
+}
+
+/** What a dump of one of our tables gives; nothing where there is no such table. */
 export async function orNothing<T>(dump: Promise<readonly T[]>): Promise<readonly T[]> {
   try {
     return await dump;

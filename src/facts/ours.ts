@@ -12,5 +12,7 @@ export const LINK_GROUP = 0x6e6c;
 export const DYING_GROUP = 0x6e6c64;
 /** IFA_PROTO of addresses and rtm_protocol of routes: 'n'. @see /etc/iproute2/rt_protos for who uses which */
 export const PROTOCOL = 110;
-/** Our nftables table, family inet. */
+/** Our nftables tables, in whatever family they are. */
 export const TABLE = 'netloom';
+/** Handle of queues and preference of filters that we made, on links that may be somebody else's: "nl" again. @see tc(8) */
+export const TC_HANDLE = 0x6e6c;

@@ -27,6 +27,8 @@ export interface RtnetlinkStep {
   readonly ns: string;
   /** Interfaces whose index the requests need: resolved before `requests` is called. */
   readonly needs: readonly string[];
+  /** What must be known or made before the requests can be written. Where it fails, nothing of this step was done. */
+  prepare?(kernel: KernelView): Promise<void>;
   requests(index: (ifname: string) => number, kernel: KernelView): readonly Request[];
   /**
    * What is sent only when the requests above were accepted. The kernel goes on with a burst after it has refused one
@@ -45,6 +47,8 @@ export interface NftablesStep {
 export interface CallStep {
   readonly via: 'call';
   run(kernel: KernelView): void | Promise<void>;
+  /** What is sent once it has run. */
+  readonly after?: RtnetlinkStep;
 }
 
 /** Interface indices by namespace and name, learned as links come and go. */

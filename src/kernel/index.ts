@@ -26,6 +26,6 @@ export {
   type ShimPid,
   type ShimRun,
 } from './shim.ts';
-export { type BindAddress, bindUdpIn, listenIn, type PortProbe, probePort, tcpSocketIn } from './socket.ts';
-export { readSysctl, sysctlPath, writeSysctl } from './sysctl.ts';
+export { type BindAddress, bindUdpIn, listenIn, mtuProbeIn, type PortProbe, probePort, tcpSocketIn } from './socket.ts';
+export { readProcNet, readSysctl, sysctlPath, writeSysctl } from './sysctl.ts';
 export { tunCreate, tunName, tunPersist, type TunOptions } from './tun.ts';

@@ -15,13 +15,33 @@ export interface Native {
   fileIn(netns: number, path: string, value: string | undefined): string | undefined;
   tunCreate(netns: number, name: string, flags: number, owner: number): number;
   tunName(fd: number): string;
+  tunPersist(fd: number, on: number): void;
 
   socketIn(netns: number, domain: number, type: number, protocol: number): number;
   socketOption(fd: number, level: number, option: number, value: number): void;
   bind(fd: number, address: string, port: number, scope: number): void;
   listen(fd: number, backlog: number): void;
-  /** Datagrams at multiples of `slot` in `buffer`, their true lengths in `lengths`; how many, 0 where none waits. */
-  recvBatch(fd: number, buffer: Uint8Array, slot: number, lengths: Uint32Array): number;
+  /**
+   * Datagrams at multiples of `slot` in `buffer`, their true lengths in `lengths`; how many, 0 where none waits. `nsids` gets
+   * the namespace of each where a netlink socket listens to all, -1 for its own.
+   */
+  recvBatch(fd: number, buffer: Uint8Array, slot: number, lengths: Uint32Array, nsids?: Int32Array): number;
+
+  /**
+   * As `recvBatch`, with who sent each: struct sockaddr_in or sockaddr_in6, as the kernel lays it out, at multiples of 28
+   * bytes in `peers`. 64 datagrams at most.
+   */
+  receiveFrom(fd: number, buffer: Uint8Array, slot: number, lengths: Uint32Array, peers: Uint8Array): number;
+  /** How many of `count` went out; a length of 0, and what the kernel refuses, is left out. */
+  sendTo(fd: number, buffer: Uint8Array, slot: number, lengths: Uint32Array, peers: Uint8Array, count: number): number;
+  /** For datagram sockets. */
+  connect(fd: number, address: string, port: number, scope: number): void;
+  socketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): void;
+  /** struct sockaddr_* as the kernel lays it out. */
+  socketName(fd: number): Uint8Array;
+  send(fd: number, bytes: Uint8Array): number;
+  /** `protocol` is an EtherType, `filter` an array of struct sock_filter. */
+  packetOpen(netns: number, ifname: string, protocol: number, filter: Uint8Array): number;
 
   netlinkOpen(netns: number, protocol: number): number;
   exchangeSync(fd: number, request: Uint8Array, last: number): Uint8Array;

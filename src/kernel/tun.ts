@@ -48,5 +48,10 @@ export function tunName(fd: Fd): string {
   return syscall('name of a TUN device', () => native.tunName(fd.number));
 }
 
+/** Lets the device stay when its descriptors are closed, or takes that back. @throws SyscallError EBADFD when it is gone. */
+export function tunPersist(fd: Fd, on: boolean): void {
+  syscall('persistence of a TUN device', () => native.tunPersist(fd.number, on ? 1 : 0));
+}
+
 /** linux/if_tun.h */
 const IFF = { TUN: 0x1, TAP: 0x2, MULTI_QUEUE: 0x100, NO_PI: 0x1000, VNET_HDR: 0x4000 } as const;

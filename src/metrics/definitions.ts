@@ -22,7 +22,9 @@ interface Counters {
   readonly netloom_dropped_bytes_total: 'reason';
   readonly netloom_dns_queries_total: 'source' | 'rcode';
   readonly netloom_dns_rejected_total: 'reason';
-  readonly netloom_dns_upstream_failures_total: 'server';
+  readonly netloom_dns_upstream_answers_total: never;
+  readonly netloom_dns_upstream_seconds_total: never;
+  readonly netloom_dns_upstream_failures_total: never;
 }
 interface Gauges {
   readonly netloom_build_info: 'version' | 'node' | 'kernel';
@@ -36,6 +38,7 @@ interface Gauges {
   readonly netloom_links_dying: never;
   readonly netloom_dns_cache_entries: never;
   readonly netloom_dns_cache_bytes: never;
+  readonly netloom_dns_questions_waiting: never;
   readonly netloom_dhcp_leases: never;
   readonly netloom_event_listeners: never;
   readonly netloom_event_loop_lag_seconds: never;
@@ -44,7 +47,6 @@ interface Histograms {
   readonly netloom_operation_duration_seconds: 'verb';
   readonly netloom_kernel_call_duration_seconds: 'family' | 'lane';
   readonly netloom_repair_duration_seconds: never;
-  readonly netloom_dns_upstream_duration_seconds: never;
 }
 type Labels = Counters & Gauges & Histograms;
 
@@ -144,16 +146,17 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
   },
   netloom_dns_cache_entries: { type: 'gauge', help: 'Answers in the cache.', labels: [] },
   netloom_dns_cache_bytes: { type: 'gauge', help: 'Memory of the cache, bytes.', labels: [] },
-  netloom_dns_upstream_duration_seconds: {
-    type: 'histogram',
-    help: 'How long an upstream server took to answer.',
+  netloom_dns_questions_waiting: { type: 'gauge', help: 'Questions that wait for upstream servers.', labels: [] },
+  netloom_dns_upstream_answers_total: { type: 'counter', help: 'Answers of upstream servers.', labels: [] },
+  netloom_dns_upstream_seconds_total: {
+    type: 'counter',
+    help: 'Time that these answers took, together: divided by their number, the mean.',
     labels: [],
-    buckets: LONG,
   },
   netloom_dns_upstream_failures_total: {
     type: 'counter',
-    help: 'Questions that an upstream server left unanswered, by server.',
-    labels: ['server'],
+    help: 'Tries that got no answer from an upstream server.',
+    labels: [],
   },
   netloom_dhcp_leases: { type: 'gauge', help: 'Addresses held from DHCP servers of the LAN.', labels: [] },
   netloom_event_listeners: { type: 'gauge', help: 'Readers of the event stream.', labels: [] },

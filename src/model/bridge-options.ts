@@ -15,6 +15,7 @@ const KEYS: Readonly<Record<string, Field | 'gatewayMode'>> = {
   'com.docker.network.bridge.enable_ip_masquerade': 'masquerade',
   masquerade: 'masquerade',
   hairpin: 'hairpin',
+  guard: 'guard',
   'com.docker.network.bridge.host_binding_ipv4': 'hostBinding',
   'com.docker.network.bridge.gateway_mode_ipv4': 'gatewayMode4',
   gateway_mode_ipv4: 'gatewayMode4',
@@ -44,6 +45,8 @@ export function parseBridgeOptions(
     return mode;
   };
   const both = given.read('gatewayMode', gatewayMode, 'nat');
+  const mode4 = given.read('gatewayMode4', gatewayMode, both);
+  const mode6 = given.read('gatewayMode6', gatewayMode, both);
   return {
     driver: 'bridge',
     bridge: given.read('bridge', (text) => ifName(text), ifName(bridge)),
@@ -52,9 +55,15 @@ export function parseBridgeOptions(
     masquerade: given.read('masquerade', parseBoolean, true),
     hairpin: given.read('hairpin', parseBoolean, true),
     hostBinding: given.read('hostBinding', parseBinding, ''),
-    gatewayMode4: given.read('gatewayMode4', gatewayMode, both),
-    gatewayMode6: given.read('gatewayMode6', gatewayMode, both),
+    ...(!given.read('guard', parseBoolean, true) && { guard: false }),
+    ...(mode4 !== 'nat' && { gatewayMode4: mode4 }),
+    ...(mode6 !== 'nat' && { gatewayMode6: mode6 }),
   };
+}
+
+/** What some options are about: for a change, which leaves everything else as it is. */
+export function bridgeFieldsOf(options: Readonly<Record<string, string>>): readonly (Field | 'gatewayMode')[] {
+  return Object.keys(options).flatMap((key) => (Object.hasOwn(KEYS, key) ? (KEYS[key] ?? []) : []));
 }
 
 function parseBinding(text: string, key: string): string {

@@ -34,6 +34,8 @@ export interface BridgeOptions {
   readonly bridge: string;
   /** Bytes; 0 means: the uplink's, followed at creation. `com.docker.network.driver.mtu`, `mtu`. */
   readonly mtu: number;
+  /** No MTU was asked for: it is the uplink's, and follows it. */
+  readonly followsUplink?: true;
   /** Endpoints of this network may talk to each other. `com.docker.network.bridge.enable_icc`, `icc`. */
   readonly icc: boolean;
   /** Outward traffic takes the host's address. `com.docker.network.bridge.enable_ip_masquerade`, `masquerade`. */
@@ -45,6 +47,8 @@ export interface BridgeOptions {
   /** `com.docker.network.bridge.gateway_mode_ipv4`, `gateway_mode_ipv4`; `gateway_mode` for both. Missing: `nat`. */
   readonly gatewayMode4?: GatewayMode;
   readonly gatewayMode6?: GatewayMode;
+  /** Endpoints can say nothing but what they are: no other's MAC, IP, ARP or ND. `guard`. Missing: true. */
+  readonly guard?: boolean;
   /**
    * Further bridges, each joined to the first by a pair of interfaces: the kernel gives one bridge 1,023 ports. They come
    * when they are needed, and go with the network.

@@ -19,6 +19,8 @@ export function parseEndpointSpec(spec: EndpointSpec): EndpointSpec {
     ...(spec.aliases && { aliases: spec.aliases.map(checkAlias) }),
     ...(spec.ifname !== undefined && { ifname: checkInsideName(spec.ifname) }),
     ...(spec.gatewayPriority !== undefined && { gatewayPriority: checkPriority(spec.gatewayPriority) }),
+    ...(spec.ingressRate !== undefined && { ingressRate: checkRate('ingress', spec.ingressRate) }),
+    ...(spec.egressRate !== undefined && { egressRate: checkRate('egress', spec.egressRate) }),
   }));
 }
 
@@ -43,17 +45,30 @@ export function parseEndpointSpecs(specs: readonly EndpointSpec[]): EndpointSpec
 
 /** @throws what `parseEndpointSpec` does; EBADNETNS, EBADPORT */
 export function parseAttachSpec(spec: AttachSpec): AttachSpec {
-  if (!/^\/[^\0]*$/.test(spec.netns ?? '')) {
+  const tap = spec.tap === true;
+  if (tap && spec.netns !== '') {
+    throw new NetloomError('EBADNETNS', `a tap lives in the host’s namespace: leave out "${spec.netns}"`);
+  }
+  if (!tap && !/^\/[^\0]*$/.test(spec.netns ?? '')) {
     throw new NetloomError(
       'EBADNETNS',
       `"${spec.netns}" is no path of a namespace: write a whole one, such as /run/netns/web`,
     );
   }
+  if (spec.tapUid !== undefined && !tap) throw new NetloomError('EBADOPTION', 'only a tap has a user who may open it');
   return {
     ...parseEndpointSpec(spec),
     netns: spec.netns,
+    ...(tap && { tap }),
+    ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
   };
+}
+
+/** uid_t; its last value means "nobody in particular". */
+function checkUid(value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value < 0xffffffff) return value;
+  throw new NetloomError('EBADOPTION', `user ${value} of the tap: write a number, such as 1000`);
 }
 
 /** At most one of each family, IPv4 first. */
@@ -111,6 +126,18 @@ function checkInsideName(text: string): string {
     );
   return ifName(text);
 }
+
+/** Bits per second; 0 takes the limit away. @throws NetloomError EBADOPTION */
+export function checkRate(direction: 'ingress' | 'egress', rate: number): number {
+  if (Number.isInteger(rate) && (rate === 0 || (rate >= RATE_MIN && rate <= RATE_MAX))) return rate;
+  throw new NetloomError(
+    'EBADOPTION',
+    `${direction} rate ${rate}: write whole bits per second, ${RATE_MIN} to ${RATE_MAX}, or 0 for no limit`,
+  );
+}
+/** Below this, one packet would take more than a second. */
+const RATE_MIN = 8_000;
+const RATE_MAX = 1_000_000_000_000;
 
 function checkPriority(value: number): number {
   if (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff) {

@@ -159,7 +159,7 @@ function parseDriver(text: string, predefined: boolean): DriverName {
       `there is no driver "${text}": ${near === undefined ? 'use bridge' : `did you mean "${near}"?`}`,
     );
   }
-  if (driver !== 'bridge' && !predefined) {
+  if ((driver === 'host' || driver === 'none') && !predefined) {
     throw new NetloomError(
       'EBADDRIVER',
       `there is one network of driver "${driver}" only, called "${driver}": use that one`,

@@ -1,24 +1,37 @@
 import { parseIp, parsePrefix } from '../addr/index.ts';
-import { bridgeOptions } from '../drivers/index.ts';
 import type { NftElementFact } from '../facts/index.ts';
+import { gatewayMode } from '../drivers/index.ts';
 import type { Endpoint, Network, PublishedPort } from '../model/index.ts';
 import type { NftElement, NftField, NftSet } from '../nftables/index.ts';
 import { SETS } from './ruleset.ts';
 
 /** What one network adds to the shared rule set. */
 export function networkElements(network: Network): NftElementFact[] {
-  const { bridge, icc, masquerade } = bridgeOptions(network);
+  if (network.options.driver !== 'bridge') return [];
+  const { bridge, icc, masquerade, shards = [] } = network.options;
   const fact = factOf(`network ${network.name}`);
-  const facts = [fact(SETS.bridges, { key: bridge })];
+  const facts = [fact(SETS.bridges, { key: bridge }), ...shards.flatMap((shard) => shardElements(network, shard))];
   if (icc) facts.push(fact(SETS.intra, { key: { concat: [bridge, bridge] } }));
   if (network.internal) return [...facts, fact(SETS.internal, { key: bridge })];
   for (const { subnet } of network.subnets) {
     const { address, length, family } = parsePrefix(subnet);
     const prefix: NftField = { prefix: { addr: address.text, len: length } };
+    const mode = gatewayMode(network.options, family);
+    if (mode === 'routed') {
+      facts.push(fact(family === 4 ? SETS.routed4 : SETS.routed6, { key: prefix }));
+      continue;
+    }
+    if (mode === 'nat-unprotected')
+      facts.push(fact(family === 4 ? SETS.unprotected4 : SETS.unprotected6, { key: prefix }));
     if (masquerade) facts.push(fact(family === 4 ? SETS.masquerade4 : SETS.masquerade6, { key: prefix }));
     facts.push(fact(family === 4 ? SETS.hairpin4 : SETS.hairpin6, { key: { concat: [prefix, bridge] } }));
   }
   return facts;
+}
+
+/** What a further bridge of a network adds: packets come from it only where bridged frames pass the rule set, too. */
+export function shardElements(network: Network, shard: string): NftElementFact[] {
+  return [factOf(`network ${network.name}`)(SETS.bridges, { key: shard })];
 }
 
 /** What an endpoint's published ports add: an element a port, and one for a range that keeps its numbers. */
@@ -32,6 +45,12 @@ function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string)
   if (!target) return [];
   const fact = factOf(object);
   const any = host === '0.0.0.0' || host === '::';
+  if (host === target.text) {
+    // nothing is translated: the port is open where it is
+    const number: NftField =
+      port.count === 1 ? port.hostPort : { range: [port.hostPort, port.hostPort + port.count - 1] };
+    return [fact(family === 4 ? SETS.open4 : SETS.open6, { key: { concat: [host, port.protocol, number] } })];
+  }
   if (port.count > 1 && port.hostPort === port.containerPort) {
     const addresses: NftField = any ? { prefix: { addr: host, len: 0 } } : host;
     const ports: NftField = { range: [port.hostPort, port.hostPort + port.count - 1] };

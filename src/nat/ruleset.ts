@@ -1,4 +1,7 @@
 import { type Fact, type NftChainFact, OUR_TABLE } from '../facts/index.ts';
+import { isGuarded } from '../drivers/index.ts';
+import { guardFacts } from '../guard/index.ts';
+import type { Network } from '../model/index.ts';
 import type {
   NftBaseChain,
   NftExpression,
@@ -16,11 +19,15 @@ import type {
  *
  * No chain has a policy but accept, and no rule drops anything that does not come from or go to a bridge of ours, so
  * that whatever else is on the host is left alone. docs/packet-paths.md follows packets through it.
+ *
+ * @param networks who shares it: a table of src/guard is part of it only where one of them is guarded. All there can be
+ *   where they are not given.
  */
-export function rulesetFacts(): readonly Fact[] {
+export function rulesetFacts(networks?: readonly Network[]): readonly Fact[] {
   const object = 'netloom';
   const sets = Object.values(SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set }));
-  return [{ kind: 'nft-table', ns: '', object }, ...sets, ...CHAINS.map(chainFact)];
+  const guard = !networks || networks.some(isGuarded) ? guardFacts() : [];
+  return [{ kind: 'nft-table', ns: '', object, table: OUR_TABLE }, ...sets, ...CHAINS.map(chainFact), ...guard];
 }
 
 type SetName =
@@ -28,7 +35,8 @@ type SetName =
   | 'internal'
   | 'intra'
   | `${'masquerade' | 'hairpin' | 'publish'}${4 | 6}`
-  | `publish${4 | 6}_${'any' | 'range'}`;
+  | `publish${4 | 6}_${'any' | 'range'}`
+  | `${'open' | 'routed' | 'unprotected'}${4 | 6}`;
 
 /** What networks and ports put their elements into. */
 export const SETS: Readonly<Record<SetName, NftSet>> = {
@@ -57,6 +65,14 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
     map: 'ipv6_addr',
     flags: ['interval'],
   }),
+  /** Ports that are open at an endpoint's own address, and the subnets that they are in: networks without translation. */
+  open4: set('open4', ['ipv4_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
+  open6: set('open6', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
+  routed4: set('routed4', 'ipv4_addr', { flags: ['interval'] }),
+  routed6: set('routed6', 'ipv6_addr', { flags: ['interval'] }),
+  /** Subnets of which everything is open to the outside, though not to other networks. */
+  unprotected4: set('unprotected4', 'ipv4_addr', { flags: ['interval'] }),
+  unprotected6: set('unprotected6', 'ipv6_addr', { flags: ['interval'] }),
 };
 
 function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags'> = {}): NftSet {
@@ -83,14 +99,16 @@ const ct = (key: 'state' | 'status', right: NftMatch['right']): NftStatement => 
   match: { op: 'in', left: { ct: { key } }, right },
 });
 const local: NftStatement = is({ fib: { result: 'type', flags: ['daddr'] } }, 'local');
-const counter: NftStatement = { counter: null };
 const accept: NftStatement = { accept: null };
-const drop: NftStatement = { drop: null };
+/** Each reason has a chain, and its counter. */
+const REASONS = ['loopback', 'internal', 'unpublished'] as const;
+const drop = (reason: (typeof REASONS)[number]): NftStatement => ({ goto: { target: `drop_${reason}` } });
 const masquerade: NftStatement = { masquerade: null };
 const LOOPBACK: NftMatch['right'] = { prefix: { addr: '127.0.0.0', len: 8 } };
 
 /** Chains that are called come before those that call them. */
 const CHAINS: readonly ChainPlan[] = [
+  ...REASONS.map((reason) => ({ name: `drop_${reason}`, rules: [[{ counter: null }, { drop: null }] as const] })),
   {
     // where a published port leads: an address of its own first, then any, then ranges
     name: 'publish',
@@ -104,7 +122,7 @@ const CHAINS: readonly ChainPlan[] = [
     // bridges route to the host's loopback, for ports published there; nobody else may use that way
     name: 'raw_prerouting',
     base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
-    rules: [[is(iifname, '@bridges'), is(daddr(4), LOOPBACK), counter, drop]],
+    rules: [[is(iifname, '@bridges'), is(daddr(4), LOOPBACK), drop('loopback')]],
   },
   {
     name: 'nat_prerouting',
@@ -127,11 +145,17 @@ const CHAINS: readonly ChainPlan[] = [
       [ct('state', ['established', 'related']), accept],
       [is({ concat: [iifname, oifname] }, '@intra'), accept],
       // an internal network: nothing out
-      [is(iifname, '@internal'), counter, drop],
+      [is(iifname, '@internal'), drop('internal')],
       // by a published port, from anywhere
       [ct('status', 'dnat'), is(oifname, '@bridges'), accept],
+      // at the endpoint's own address, where nothing is translated; and whatever says whether it is there
+      ...([4, 6] as const).flatMap((family) => [
+        [is({ concat: [daddr(family), l4proto, dport] }, `@open${family}`), accept],
+        [is(daddr(family), `@routed${family}`), is(l4proto, family === 4 ? 'icmp' : 'ipv6-icmp'), accept],
+        [not(iifname, '@bridges'), is(daddr(family), `@unprotected${family}`), accept],
+      ]),
       // other networks, and neighbours of the host that route to ports that are not published
-      [is(oifname, '@bridges'), counter, drop],
+      [is(oifname, '@bridges'), drop('unpublished')],
     ],
   },
   {

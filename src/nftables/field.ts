@@ -42,8 +42,17 @@ export function protocolOf(name: string): Protocol {
   throw new NetloomError('EBADVALUE', `${name} is no protocol that netloom can match`);
 }
 
+/** `@th` and `64,128`: bits of a packet that nft has no name for. @see nft(8) RAW PAYLOAD EXPRESSION */
+function rawField(protocol: Protocol, name: string): HeaderField | undefined {
+  const [, offset, len] = /^(\d+),(\d+)$/.exec(name) ?? [];
+  if (offset === undefined || len === undefined || Number(offset) % 8 !== 0 || Number(len) % 8 !== 0) return undefined;
+  return { ...field('integer', Number(len) / 8, 'network'), base: protocol.base, offset: Number(offset) / 8 };
+}
+
 /** @throws NetloomError EBADVALUE */
 export function headerField(protocol: string, name: string): HeaderField {
+  const raw = protocol.startsWith('@') ? rawField(protocolOf(protocol), name) : undefined;
+  if (raw) return raw;
   const { fields } = protocolOf(protocol);
   if (Object.hasOwn(fields, name)) return fields[name]!;
   throw new NetloomError('EBADVALUE', `${protocol} has no field ${name} that netloom can match`);
@@ -229,6 +238,10 @@ const PROTOCOLS = {
       'daddr ip': nh('ipv4_addr', 24, 4),
     },
   },
+  /** Bits by their place: from the beginning of the link's, the network's or the transport's header. */
+  '@ll': { base: 'link', fields: {} },
+  '@nh': { base: 'network', fields: {} },
+  '@th': { base: 'transport', fields: {} },
   /** Any transport protocol's ports. */
   th: { base: 'transport', fields: PORTS },
   tcp: {

@@ -50,7 +50,10 @@ export function printStatement(s: NftStatement): string {
 /** An expression in nft's own syntax. */
 export function printExpression(e: NftExpression): string {
   if (typeof e !== 'object') return String(e);
-  if ('payload' in e) return `${e.payload.protocol} ${e.payload.field}`;
+  if ('payload' in e) {
+    const { protocol, field } = e.payload;
+    return protocol.startsWith('@') ? `${protocol},${field}` : `${protocol} ${field}`;
+  }
   if ('meta' in e) return UNQUALIFIED.has(e.meta.key) ? e.meta.key : `meta ${e.meta.key}`;
   if ('ct' in e) return `ct ${e.ct.dir ? `${e.ct.dir} ` : ''}${e.ct.key}`;
   if ('rt' in e) return `rt ${e.rt.key}`;

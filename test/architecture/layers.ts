@@ -18,9 +18,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   rtnetlink: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
   nftables: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
   conntrack: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
+  sockdiag: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
   facts: {
     may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack'],
     why: 'facts are kernel state; whoever wants them is above',
+  },
+  dhcp: {
+    may: ['errors', 'addr', 'kernel'],
+    why: 'a protocol knows sockets; who wants a lease and who serves is above',
   },
   model: { may: ['errors', 'addr'], pure: true, why: 'objects are plain records, which know no kernel' },
   ipam: {
@@ -40,18 +45,30 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   drivers: { may: ['errors', 'addr', 'model', 'facts'], why: 'a driver turns objects into facts and asks nobody' },
   nat: {
-    may: ['errors', 'addr', 'model', 'facts', 'nftables', 'drivers'],
+    may: ['errors', 'addr', 'model', 'facts', 'nftables', 'drivers', 'guard'],
     why: 'the rule set is compiled from objects; it never talks to the kernel',
+  },
+  doctor: {
+    may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'facts', 'model'],
+    why: 'checks look at kernel and objects; they change nothing and know no engine',
   },
   metrics: {
     may: ['errors'],
     packages: ['prom-client'],
     why: 'names and numbers; whoever counts brings them',
   },
+  guard: {
+    may: ['errors', 'addr', 'model', 'facts', 'nftables', 'drivers'],
+    why: 'what frames are judged by is compiled from objects; only its counters are read from the kernel',
+  },
+  firewall: {
+    may: ['errors', 'addr', 'kernel', 'netlink', 'nftables'],
+    why: "other programs' rules are read and judged, and never changed; it knows no object of ours",
+  },
   engine: {
     may: [
-      ...['errors', 'version', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack'],
-      ...['facts', 'model', 'ipam', 'store', 'drivers', 'nat', 'metrics'],
+      ...['errors', 'version', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack', 'sockdiag'],
+      ...['facts', 'model', 'ipam', 'store', 'drivers', 'nat', 'guard', 'firewall', 'metrics', 'doctor', 'dns', 'dhcp'],
     ],
     why: 'the engine composes all that is below, and knows no door',
   },
@@ -117,7 +134,7 @@ export const BANS: readonly Ban[] = [
   },
   {
     pattern: /\b(NlWriter|NlAttrs|messagesOf)\b/,
-    except: ['netlink/', 'rtnetlink/', 'nftables/', 'conntrack/'],
+    except: ['netlink/', 'rtnetlink/', 'nftables/', 'conntrack/', 'sockdiag/'],
     why: 'bytes are written and read by the families alone',
   },
   {

@@ -64,6 +64,21 @@ const table: [words: string[], expected: string[]][] = [
   [['netloom', 'inspect', 'jo'], ['job:1']],
   [['netloom', 'container', 'stop', 'bl'], ['blog']],
   [['netloom', 'endpoint', 'detach', 'ee'], ['eeeeeeeeeeee']],
+  [
+    ['netloom', 'unpublish', 'blog', ''],
+    ['8888', '5000-5001/udp'],
+  ],
+  [['netloom', 'unpublish', '--dry-run', 'blog', '8888', '5'], ['5000-5001/udp']],
+  [['netloom', 'update', '--network', 'w'], ['web']],
+  [['netloom', 'network', 'upd'], ['update']],
+  [['netloom', 'network', 'update', '-o', 'mtu=1400', 'w'], ['web']],
+  [['netloom', 'dns', ''], ['log']],
+  [
+    ['netloom', 'events', '--type', 'd'],
+    ['dns', 'dhcp'],
+  ],
+  [['netloom', 'endpoint', 'update', 'ee'], ['eeeeeeeeeeee']],
+  [['netloom', 'doctor', 'x'], []],
   [['netloom', 'up', '-f', 'comp'], ['compose file.yaml']],
   [['netloom', 'daemon', '--log-level', 'de'], ['debug']],
   [

@@ -3,9 +3,10 @@
  * something open behind it, fails by itself and says what it waits for, so that the rest of the suite still runs.
  */
 import { basename } from 'node:path';
+import { PACE } from './pace.ts';
 
 /** Longer than the slowest file on a slow machine, shorter than the limit of the whole run. */
-const SECONDS = 150;
+const SECONDS = Math.min(150 * PACE, 400);
 
 const file = process.argv[1] ?? '';
 if (file.endsWith('.test.ts')) {

@@ -23,6 +23,7 @@ export interface LinkJson {
   readonly inet6_addr_gen_mode?: string;
   readonly linkinfo?: {
     readonly info_kind?: string;
+    readonly info_data?: Readonly<Record<string, unknown>>;
     readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean };
   };
   readonly addr_info: readonly AddressJson[];
@@ -40,6 +41,9 @@ export interface SnapshotOptions {
   /** Links whose hardware address counts; none by default, because the kernel draws what nobody chose. */
   readonly macOf?: (link: LinkJson) => boolean;
 }
+
+/** Kinds of links whose own settings somebody chooses. */
+const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun'];
 
 /** As `ip` and `nft`, not netloom, see it. */
 export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
@@ -64,6 +68,7 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
           `addrgenmode ${l.inet6_addr_gen_mode ?? ''}`,
           port?.hairpin === true ? 'hairpin' : '',
           port?.isolated === true ? 'isolated' : '',
+          KINDS.includes(l.linkinfo?.info_kind ?? '') ? JSON.stringify(l.linkinfo?.info_data) : '',
           macOf(l) ? (l.address ?? '') : '',
         ].join(' ');
       })
@@ -109,6 +114,19 @@ export async function parameters(netns: Netns): Promise<string[]> {
     .split('\n')
     .filter((line) => line !== '')
     .sort();
+}
+
+/** Queues that are not the kernel's own, and the filters at the entrance of links. */
+export async function queues(netns: Netns): Promise<string[]> {
+  const lines = (await okIn(netns, ['tc', 'qdisc', 'show']))
+    .split('\n')
+    .filter((line) => !/^$|qdisc noqueue/.test(line));
+  const entrances = lines.flatMap((line) => /qdisc clsact .* dev (\S+)/.exec(line)?.[1] ?? []);
+  for (const dev of entrances) {
+    const filters = await okIn(netns, ['tc', 'filter', 'show', 'dev', dev, 'ingress']);
+    lines.push(...filters.split('\n').filter((line) => !/^\s*$|\b(installed|used|Sent|backlog)\b/.test(line)));
+  }
+  return lines.sort();
 }
 
 /** File names in a directory; none where there is no such directory. */

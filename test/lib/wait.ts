@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { PACE } from './pace.ts';
 
 export interface WaitOptions {
-  /** Milliseconds until it is given up; default 5000. */
+  /** Milliseconds until it is given up, on a machine that is not emulated; default 5000. */
   readonly timeout?: number;
   /** Milliseconds between two looks; default 5, doubling up to 50. */
   readonly every?: number;
@@ -18,7 +19,8 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   { timeout = 5000, every = 5 }: WaitOptions = {},
 ): Promise<Exclude<T, false | undefined | null | '' | 0>> {
-  const deadline = performance.now() + timeout;
+  const limit = timeout * PACE;
+  const deadline = performance.now() + limit;
   for (let pause = every; ; pause = Math.min(pause * 2, 50)) {
     let seen: unknown;
     try {
@@ -29,7 +31,7 @@ export async function until<T>(
       seen = error;
     }
     if (performance.now() >= deadline) {
-      throw new Error(`not within ${timeout} ms: ${what}; last seen: ${String(seen)}`, {
+      throw new Error(`not within ${limit} ms: ${what}; last seen: ${String(seen)}`, {
         cause: seen instanceof Error ? seen : undefined,
       });
     }
@@ -37,11 +39,12 @@ export async function until<T>(
   }
 }
 
-/** The promise's value, or an Error naming `what` when it takes longer than `timeout` milliseconds. */
+/** The promise's value, or an Error naming `what` when it takes longer than `timeout` milliseconds (as `until` has them). */
 export async function within<T>(what: string, promise: Promise<T>, timeout = 5000): Promise<T> {
   const abort = new AbortController();
-  const late = delay(timeout, undefined, { signal: abort.signal }).then(() => {
-    throw new Error(`not within ${timeout} ms: ${what}`);
+  const limit = timeout * PACE;
+  const late = delay(limit, undefined, { signal: abort.signal }).then(() => {
+    throw new Error(`not within ${limit} ms: ${what}`);
   });
   late.catch(() => undefined); // the abort below
   try {

@@ -177,5 +177,5 @@ test('the client brings neither fastify nor typebox nor the addon with it', () =
       .filter((url) => url.startsWith('file:'))
       .map((url) => url.replace(/.*\/src\//, '')),
   );
-  assert.deepEqual([...files].toSorted(), ['api/client.ts', 'api/transport.ts', 'errors.ts']);
+  assert.deepEqual([...files].toSorted(), ['api/client.ts', 'api/streams.ts', 'api/transport.ts', 'errors.ts']);
 });

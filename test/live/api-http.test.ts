@@ -32,8 +32,8 @@ test('status of success: 201 for what was made, 200 for plans and questions, 204
   assert.equal((await ask(it, 'POST /v1/containers', '{"name":"blog","command":["true"]}')).status, 201);
   assert.equal((await ask(it, 'POST /v1/containers/blog/networks', '{"network":"web"}')).status, 201);
   assert.equal((await ask(it, 'POST /v1/endpoints', '{"network":"web","netns":"/run/netns/a"}')).status, 201);
-  assert.deepEqual(await ask(it, 'POST /v1/containers/blog/kill'), { status: 204, body: undefined });
-  assert.deepEqual(it.engine.calls.at(-1), ['containerKill', 'blog', 'SIGKILL']);
+  assert.equal((await ask(it, 'POST /v1/containers/blog/kill')).status, 200);
+  assert.deepEqual(it.engine.calls.at(-1), ['containerKill', 'blog', 'SIGKILL', {}]);
   assert.deepEqual(await ask(it, 'POST /v1/containers/blog/exited'), { status: 204, body: undefined });
   assert.equal((await ask(it, 'DELETE /v1/networks/web?dryRun=true')).status, 200);
 });
@@ -85,6 +85,40 @@ const BAD: readonly (readonly [string, string | undefined, string])[] = [
   ],
   ['GET /v1/containers/a/logs?tail=-1', undefined, 'query/tail must be >= 0'],
   ['GET /v1/containers/a/logs?tail=x', undefined, 'query/tail must be integer'],
+  ['PATCH /v1/networks/web', '{"driver":"macvlan"}', "body has no field 'driver'"],
+  ['PATCH /v1/networks/web', '{"options":{"mtu":1400}}', 'body/options/mtu must be string'],
+  ['PATCH /v1/containers/a', '{"ingressRate":-1}', 'body/ingressRate must be >= 0'],
+  ['PATCH /v1/containers/a', '{"egressRate":"10mbit"}', 'body/egressRate must be integer'],
+  ['PATCH /v1/containers/a', '{"network":""}', 'body/network must NOT have fewer than 1 characters'],
+  ['PATCH /v1/endpoints/a', '{"network":"web"}', "body has no field 'network'"],
+  [
+    'PATCH /v1/endpoints/a',
+    '{"unpublish":[{"protocol":"tcp","hostPort":0,"count":1}]}',
+    'body/unpublish/0/hostPort must be >= 1',
+  ],
+  [
+    'GET /v1/events?types=network,nosuch',
+    undefined,
+    'query/types/1 must be one of network, endpoint, container, repair, gc, dns, dhcp, engine',
+  ],
+  ['GET /v1/events?types=', undefined, 'query/types must NOT have fewer than 1 items'],
+  ['GET /v1/doctor?checks=a,,b', undefined, 'query/checks/1 must NOT have fewer than 1 characters'],
+  ['POST /v1/rehearse', '{}', "body must have required property 'steps'"],
+  [
+    'POST /v1/rehearse',
+    '{"steps":[{"verb":"containerKill","ref":"a"}]}',
+    'body/steps/0/verb must be one of networkCreate, networkRemove, containerCreate, containerStart, containerStop, containerRemove',
+  ],
+  [
+    'POST /v1/rehearse',
+    '{"steps":[{"verb":"networkCreate","spec":{"name":5}}]}',
+    'body/steps/0/spec/name must be string',
+  ],
+  [
+    'POST /v1/rehearse',
+    '{"steps":[{"verb":"networkRemove","ref":"a","force":true}]}',
+    "body/steps/0 has no field 'force'",
+  ],
   ['POST /v1/containers/a/stop?timeoutSeconds=soon', undefined, 'query/timeoutSeconds must be number'],
 ];
 test('a bad request: 400, one line that names the field, and the engine hears nothing', async () => {
@@ -206,13 +240,17 @@ test('the OpenAPI document says all about every route', async () => {
       for (const answer of Object.values<{ description: string }>(route.responses))
         assert.ok(answer.description, where);
       const isDryRun = (parameter: { name: string }): boolean => parameter.name === 'dryRun';
-      if (/^(network|endpoint)(Create|Remove|Prune|Connect|Disconnect|Attach|Detach)$/.test(route.operationId)) {
+      if (
+        /^(gc|(network|endpoint|container)(Create|Update|Remove|Prune|Connect|Disconnect|Attach|Detach|Start|Stop|Kill))$/.test(
+          route.operationId,
+        )
+      ) {
         assert.ok(route.parameters.some(isDryRun), where);
       }
     }
   }
   assert.equal(ids.size, routes);
-  assert.equal(routes, 24);
+  assert.equal(routes, 33);
   const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map((match) => match[1] as string);
   for (const reference of references) {
     assert.ok(document.components.schemas[reference.replace('#/components/schemas/', '')], reference);

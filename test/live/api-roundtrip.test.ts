@@ -2,13 +2,22 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import type { EngineApi } from '../../src/model/index.ts';
+import type { EngineApi, RehearsalStep } from '../../src/model/index.ts';
 import { NetloomError, UnsupportedError } from '../../src/errors.ts';
 import { ERROR_TABLE } from '../../src/api/error-table.ts';
 import { OPERATIONS } from '../../src/api/server.ts';
 import { type Rig, rig, withCode } from './api-fixture.ts';
 
-/** Every verb of the contract but logs and wait, as the client is asked, and what must reach the engine. */
+const STEPS: readonly RehearsalStep[] = [
+  { verb: 'networkCreate', spec: { name: 'front', driver: 'macvlan', options: { parent: 'eth0' } } },
+  { verb: 'containerRemove', ref: 'blog', force: true },
+  { verb: 'containerCreate', spec: { name: 'blog', command: ['true'], networks: [{ network: 'front' }] } },
+  { verb: 'containerStart', ref: 'blog' },
+  { verb: 'containerStop', ref: 'blog' },
+  { verb: 'networkRemove', ref: 'front' },
+];
+
+/** Every verb of the contract but events, logs and wait, as the client is asked, and what must reach the engine. */
 const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: unknown[] }> = {
   version: { ask: (api) => api.version(), call: ['version'] },
   networkCreate: {
@@ -40,7 +49,40 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
       {},
     ],
   },
-  containerStart: { ask: (api) => api.containerStart('blog'), call: ['containerStart', 'blog'] },
+  networkUpdate: {
+    ask: (api) => api.networkUpdate('web', { options: { mtu: '1400' }, internal: false, labels: { ü: '' } }),
+    call: ['networkUpdate', 'web', { options: { mtu: '1400' }, internal: false, labels: { ü: '' } }, {}],
+  },
+  containerStart: {
+    ask: (api) => api.containerStart('blog', { dryRun: true, explain: true }),
+    call: ['containerStart', 'blog', { dryRun: true, explain: true }],
+  },
+  containerUpdate: {
+    ask: (api) =>
+      api.containerUpdate(
+        'blog',
+        {
+          network: 'web',
+          publish: [{ protocol: 'tcp', hostPort: 8080, hostPortEnd: 8090, containerPort: 80, count: 1 }],
+          unpublish: [{ protocol: 'udp', hostAddress: '::1', hostPort: 53, count: 2 }],
+          ingressRate: 0,
+          egressRate: 40_000_000_000,
+        },
+        { explain: true },
+      ),
+    call: [
+      'containerUpdate',
+      'blog',
+      {
+        network: 'web',
+        publish: [{ protocol: 'tcp', hostPort: 8080, hostPortEnd: 8090, containerPort: 80, count: 1 }],
+        unpublish: [{ protocol: 'udp', hostAddress: '::1', hostPort: 53, count: 2 }],
+        ingressRate: 0,
+        egressRate: 40_000_000_000,
+      },
+      { explain: true },
+    ],
+  },
   containerSpawnPlan: {
     ask: (api) => api.containerSpawnPlan('blog', { foreground: true }),
     call: ['containerSpawnPlan', 'blog', { foreground: true }],
@@ -52,10 +94,13 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
   containerList: { ask: (api) => api.containerList({ all: true }), call: ['containerList', { all: true }] },
   containerInspect: { ask: (api) => api.containerInspect('blog'), call: ['containerInspect', 'blog'] },
   containerStop: {
-    ask: (api) => api.containerStop('blog', { timeoutSeconds: 0.5 }),
-    call: ['containerStop', 'blog', { timeoutSeconds: 0.5 }],
+    ask: (api) => api.containerStop('blog', { timeoutSeconds: 0.5, dryRun: true }),
+    call: ['containerStop', 'blog', { timeoutSeconds: 0.5, dryRun: true }],
   },
-  containerKill: { ask: (api) => api.containerKill('blog', '9'), call: ['containerKill', 'blog', '9'] },
+  containerKill: {
+    ask: (api) => api.containerKill('blog', '9', { explain: true }),
+    call: ['containerKill', 'blog', '9', { explain: true }],
+  },
   containerExited: { ask: (api) => api.containerExited('blog'), call: ['containerExited', 'blog'] },
   containerRemove: {
     ask: (api) => api.containerRemove('blog', { force: true }),
@@ -74,8 +119,22 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
       {},
     ],
   },
+  endpointUpdate: {
+    ask: (api) => api.endpointUpdate('7f', { egressRate: 1000 }, { dryRun: true }),
+    call: ['endpointUpdate', '7f', { egressRate: 1000 }, { dryRun: true }],
+  },
   endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
   endpointDetach: { ask: (api) => api.endpointDetach('7f'), call: ['endpointDetach', '7f', {}] },
+  rehearse: {
+    ask: (api) => api.rehearse(STEPS),
+    call: ['rehearse', STEPS],
+  },
+  gc: { ask: (api) => api.gc({ dryRun: true }), call: ['gc', { dryRun: true }] },
+  doctor: {
+    ask: (api) => api.doctor({ checks: ['clock', 'mtu-path'] }),
+    call: ['doctor', { checks: ['clock', 'mtu-path'] }],
+  },
+  metrics: { ask: (api) => api.metrics(), call: ['metrics'] },
   networkRemove: {
     ask: (api) => api.networkRemove('web', { dryRun: true, explain: true }),
     call: ['networkRemove', 'web', { dryRun: true, explain: true }],
@@ -94,7 +153,7 @@ async function filled(): Promise<Rig> {
 }
 
 test('every operation of the API is tried', () => {
-  const tried = [...Object.keys(VERBS), 'containerWait', 'containerLogs'].toSorted();
+  const tried = [...Object.keys(VERBS), 'containerWait', 'containerLogs', 'events', 'scrape'].toSorted();
   assert.deepEqual(OPERATIONS.map(({ id }) => id).toSorted(), tried);
 });
 

@@ -20,7 +20,7 @@ import { checkDescriptors } from '../lib/fds.ts';
 import { makeHost } from '../lib/host.ts';
 import { ipBatch, okIn } from '../lib/run.ts';
 import { openShell } from '../lib/shell.ts';
-import { linksOf, namesIn, parameters, snapshot } from '../lib/snapshot.ts';
+import { linksOf, namesIn, parameters, queues, snapshot } from '../lib/snapshot.ts';
 import type { Network } from '../../src/model/index.ts';
 
 checkDescriptors();
@@ -47,6 +47,7 @@ const pair = link({
   origin: { type: 'veth', peer: { ns: WEB, name: 'eth0', mac: '02:42:0a:00:00:02' } },
   master: 'br0',
 });
+const ifb = link({ name: 'ifb0', origin: { type: 'ifb' } });
 const lo = link({ ...at(WEB), name: 'lo', origin: { type: 'there', by: '' }, mtu: 0, alias: '', addrGenMode: 'eui64' });
 const inside = link({
   ...at(WEB),
@@ -56,7 +57,9 @@ const inside = link({
   alias: '',
 });
 const address: Fact = { ...at(WEB), kind: 'address', dev: 'eth0', address: '10.0.0.2/24' };
-const table: Fact = { ...at(''), kind: 'nft-table' };
+const gateway: Fact = { ...at(''), kind: 'address', dev: 'br0', address: '10.0.0.1/24' };
+const neighbour: Fact & { kind: 'neighbour' } = { ...at(''), kind: 'neighbour', dev: 'br0', address: '10.0.0.2', mac: '02:42:0a:00:00:02' };
+const table: Fact = { ...at(''), kind: 'nft-table', table: OUR_TABLE };
 const ports: NftSet = {
   ...OUR_TABLE,
   table: OUR_TABLE.name,
@@ -128,6 +131,7 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       changed: { ...inside, mtu: 1400 },
       stays: 'its end of the pair goes with the other end',
     },
+    { on: [], fact: ifb, changed: { ...ifb, alias: 'netloom other', up: false } },
     { on: [], fact: link({ name: 'va', origin: { type: 'veth', peer: { ns: '', name: 'vb', mac: '' } } }) },
   ],
   port: [
@@ -137,6 +141,15 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       changed: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: true },
       again: 'set',
     },
+    {
+      on: [netns, bridge, pair],
+      fact: { ...at(''), kind: 'port', dev: 've0', hairpin: false, isolated: false, mac: '02:42:0a:00:00:02' },
+      changed: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: true, mac: '02:42:0a:00:00:03' },
+      again: 'set',
+    },
+  ],
+  neighbour: [
+    { on: [bridge, gateway], fact: neighbour, changed: { ...neighbour, mac: '02:42:0a:00:00:03' }, again: 'set' },
   ],
   address: [
     { on: [netns, bridge, pair, inside], fact: address, unmarked: 'ip address add … proto came after iproute2 6.1' },
@@ -158,6 +171,20 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       changed: { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '0', dev: 'br0' },
       again: 'set',
       stays: 'it goes with its link, or others may rely on it',
+    },
+  ],
+  qdisc: [
+    {
+      on: [netns, bridge, pair],
+      fact: { ...at(''), kind: 'qdisc', dev: 've0', tbf: { rate: 10_285_320, burst: 6428, limit: 71_964 } },
+      changed: { ...at(''), kind: 'qdisc', dev: 've0', tbf: { rate: 41_142_857_136, burst: 25_714_285, limit: 2e8 } },
+      again: 'refused',
+    },
+  ],
+  redirect: [
+    {
+      on: [netns, bridge, pair, ifb],
+      fact: { ...at(''), kind: 'redirect', dev: 've0', to: 'ifb0' },
     },
   ],
   'nft-table': [{ on: [], fact: table }],
@@ -232,6 +259,7 @@ async function seen(netns: Netns, open: () => Netns | undefined, macs = true): P
   using web = open();
   return {
     host: await snapshot(netns, { macOf }),
+    queues: await queues(netns),
     parameters: await parameters(netns),
     web: web && { ...(await snapshot(web, { macOf })), parameters: await parameters(web) },
   };
@@ -243,7 +271,7 @@ test('every kind has a case, and every verb of it is tried', () => {
     assert.ok(cases.length > 0, kind);
     for (const { fact } of cases) assert.equal(fact.kind, kind);
     const changes = cases.some(({ fact, changed }) => changed && kindOf(fact).change(changed, fact));
-    const possible = !['netns', 'address', 'route', 'nft-table', 'nft-set'].includes(kind);
+    const possible = !['netns', 'address', 'route', 'redirect', 'nft-table', 'nft-set'].includes(kind);
     assert.equal(changes, possible, `${kind}: changed in place`);
   }
 });
@@ -393,6 +421,9 @@ function everyKind(): Fact[] {
     inside,
     address,
     route,
+    ifb,
+    { ...at(''), kind: 'qdisc', dev: 'ifb0', tbf: { rate: 8e6, burst: 5000, limit: 70_000 } },
+    { ...at(''), kind: 'redirect', dev: 've0', to: 'ifb0' },
     ...own,
     ...networkElements(network),
   ];

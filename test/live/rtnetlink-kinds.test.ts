@@ -1,3 +1,4 @@
+// runs: here and in the guest (every kind of link)
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { UnsupportedError } from '../../src/errors.ts';

@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import type {
   Container,
   ContainerDetail,
@@ -63,19 +63,30 @@ export const gcOutcome: Named<Outcome<GcReport>> = define<Outcome<GcReport>>()(
 );
 
 const REF = Type.String({ minLength: 1, description: 'Name, id, or unique beginning of an id.' });
+const STEP = Type.Union([
+  Type.Object({ verb: Type.Literal('networkCreate'), spec: networkSpec.ref }, STRICT),
+  Type.Object({ verb: Type.Literal('networkRemove'), ref: REF }, STRICT),
+  Type.Object({ verb: Type.Literal('containerCreate'), spec: containerSpec.ref }, STRICT),
+  Type.Object({ verb: Type.Literal('containerStart'), ref: REF }, STRICT),
+  Type.Object({ verb: Type.Literal('containerStop'), ref: REF }, STRICT),
+  Type.Object({ verb: Type.Literal('containerRemove'), ref: REF, force: Type.Optional(Type.Boolean()) }, STRICT),
+]);
 export const rehearsalStep: Named<RehearsalStep> = define<RehearsalStep>()(
   'RehearsalStep',
-  Type.Union(
-    [
-      Type.Object({ verb: Type.Literal('networkCreate'), spec: networkSpec.ref }, STRICT),
-      Type.Object({ verb: Type.Literal('networkRemove'), ref: REF }, STRICT),
-      Type.Object({ verb: Type.Literal('containerCreate'), spec: containerSpec.ref }, STRICT),
-      Type.Object({ verb: Type.Literal('containerStart'), ref: REF }, STRICT),
-      Type.Object({ verb: Type.Literal('containerStop'), ref: REF }, STRICT),
-      Type.Object({ verb: Type.Literal('containerRemove'), ref: REF, force: Type.Optional(Type.Boolean()) }, STRICT),
-    ],
-    { description: 'A verb of the API that changes something, with its arguments.' },
-  ),
+  // By its verb, so that a fault is told of the one step that was meant, not of all that it is not.
+  Type.Unsafe<Static<typeof STEP>>({
+    type: 'object',
+    description: 'A verb of the API that changes something, with its arguments.',
+    discriminator: { propertyName: 'verb' },
+    required: ['verb'],
+    properties: {
+      verb: words(
+        STEP.anyOf.map(({ properties }) => properties.verb.const),
+        'Which.',
+      ),
+    },
+    oneOf: STEP.anyOf,
+  }),
 );
 
 /** Body of `rehearse`. */

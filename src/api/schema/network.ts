@@ -41,10 +41,16 @@ export const networkOptions: Named<NetworkOptions> = define<NetworkOptions>()(
       driver: Type.Literal('bridge'),
       bridge: text("The bridge's interface name."),
       mtu: Type.Integer({ description: 'Bytes.' }),
+      followsUplink: Type.Optional(Type.Literal(true, { description: 'No MTU was asked for: it follows the uplink.' })),
       icc: Type.Boolean({ description: 'Endpoints may talk to each other.' }),
       masquerade: Type.Boolean({ description: "Outward traffic takes the host's address." }),
       hairpin: Type.Boolean({ description: 'Frames may leave by the port they came from.' }),
       hostBinding: text('Address of published ports that name none.'),
+      guard: Type.Optional(
+        Type.Boolean({
+          description: 'Endpoints can only send as themselves: no other MAC, IP, ARP or ND. Default true.',
+        }),
+      ),
       gatewayMode4: GATEWAY_MODE,
       gatewayMode6: GATEWAY_MODE,
       shards: Type.Optional(Type.Array(Type.String(), { description: 'Further bridges, joined to the first.' })),

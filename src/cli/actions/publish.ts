@@ -1,3 +1,4 @@
+import { NetloomError } from '../../errors.ts';
 import type { EndpointUpdate, PortSpec, UnpublishSpec } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
 import type { RateFlags } from '../endpoint-flags.ts';
@@ -14,7 +15,7 @@ export interface PortFlags extends ChangeFlags {
 }
 
 export async function publish(this: CliContext, flags: PortFlags, ref: string, ...ports: string[]): Promise<void> {
-  const specs = ports.flatMap(parsePublish);
+  const specs = read(ports, parsePublish).flat();
   const outcome = await change(this, flags, `publishing ports of ${ref}`, (api) =>
     api.containerUpdate(ref, { publish: specs, ...onNetwork(flags) }, changeOptions(flags)),
   );
@@ -27,12 +28,21 @@ export async function publish(this: CliContext, flags: PortFlags, ref: string, .
   );
 }
 
+/** What is wrong with an argument is wrong with the command line. */
+function read<T>(words: readonly string[], parse: (word: string) => T): T[] {
+  try {
+    return words.map(parse);
+  } catch (error) {
+    throw error instanceof NetloomError ? new UsageError(error.message, error.hint) : error;
+  }
+}
+
 function covers(spec: PortSpec, port: number, protocol: PortSpec['protocol']): boolean {
   return spec.protocol === protocol && port >= spec.containerPort && port < spec.containerPort + spec.count;
 }
 
 export async function unpublish(this: CliContext, flags: PortFlags, ref: string, ...ports: string[]): Promise<void> {
-  const specs = ports.map(parseUnpublish);
+  const specs = read(ports, parseUnpublish);
   const outcome = await change(this, flags, `taking ports of ${ref} back`, (api) =>
     api.containerUpdate(ref, { unpublish: specs, ...onNetwork(flags) }, changeOptions(flags)),
   );

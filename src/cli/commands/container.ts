@@ -1,6 +1,6 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
-import { RATE_FLAGS } from '../endpoint-flags.ts';
+import { rateFlags } from '../endpoint-flags.ts';
 import { CHANGE_FLAGS, INSPECT_FLAGS, LIST_FLAGS, flag, list, parsed, text } from '../flags.ts';
 import type { ChangeFlags, GlobalFlags, InspectFlags } from '../flags.ts';
 import type { KillFlags, LogsFlags, PsFlags, RmFlags, StopFlags } from '../actions/container.ts';
@@ -59,7 +59,7 @@ In the foreground, run ends with the command's status, and hands it the signals 
     ip: text('ADDRESS', 'IPv4 address on the first network (default: the next free one)'),
     ip6: text('ADDRESS', 'IPv6 address on the first network (default: the next free one)'),
     macAddress: text('MAC', 'Hardware address on the first network'),
-    ...RATE_FLAGS,
+    ...rateFlags('none'),
     publish: list('PORT', 'Publish a port', publish),
     expose: list('PORT', "Accepted for Docker's sake; containers of one network reach every port"),
     detach: flag('Run in the background and print the id'),
@@ -245,7 +245,7 @@ A port is written as for netloom run -p: [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp
   ],
   flags: { network: NETWORK, ...CHANGE_FLAGS },
   args: containerAndPorts('PORT'),
-  completeArgs: ['running', 'none'],
+  completeArgs: ['container', 'none'],
   completeFlag: { network: 'network' },
   load: async () => (await ports()).publish,
 });
@@ -264,7 +264,7 @@ A port is that of the host: [ADDRESS:]HOSTPORT[-HOSTPORT][/tcp|udp|sctp], as net
   ],
   flags: { network: NETWORK, ...CHANGE_FLAGS },
   args: containerAndPorts('HOSTPORT'),
-  completeArgs: ['running', 'none'],
+  completeArgs: ['container', 'published'],
   completeFlag: { network: 'network' },
   load: async () => (await ports()).unpublish,
 });
@@ -290,7 +290,7 @@ RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit, a bare numb
     { command: 'netloom update --egress-rate 10mbit web', note: 'It sends at most 10 Mbit/s.' },
     { command: 'netloom update --network db --ingress-rate none web', note: 'No limit on the network db any more.' },
   ],
-  flags: { network: NETWORK, ...RATE_FLAGS, ...CHANGE_FLAGS },
+  flags: { network: NETWORK, ...rateFlags('as it is'), ...CHANGE_FLAGS },
   args: CONTAINERS,
   completeArgs: ['container'],
   completeFlag: { network: 'network' },

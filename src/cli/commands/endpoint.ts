@@ -1,6 +1,6 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
-import { ENDPOINT_FLAGS, RATE_FLAGS } from '../endpoint-flags.ts';
+import { ENDPOINT_FLAGS, rateFlags } from '../endpoint-flags.ts';
 import { CHANGE_FLAGS, LIST_FLAGS, list, parsed, text } from '../flags.ts';
 import type { ChangeFlags, ListFlags } from '../flags.ts';
 import type { AttachFlags, UpdateFlags } from '../actions/endpoint.ts';
@@ -90,7 +90,7 @@ const update = define<UpdateFlags, string[]>({
   flags: {
     publish: list('PORT', 'Publish a port, as in netloom run', publish),
     unpublish: list('HOSTPORT', 'Take a published port back, as in netloom unpublish', unpublish),
-    ...RATE_FLAGS,
+    ...rateFlags('as it is'),
     ...CHANGE_FLAGS,
   },
   shorts: { p: 'publish' },

@@ -1,4 +1,4 @@
-import { EVENT_TYPES, type EventType } from '../../model/index.ts';
+import { EVENT_TYPES, type EventType } from '../../model/events.ts';
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
 import { CHANGE_FLAGS, flag, text } from '../flags.ts';

@@ -11,7 +11,8 @@ export function parseUnpublish(text: string): UnpublishSpec {
   const slash = text.lastIndexOf('/');
   const protocol = protocolOf(slash < 0 ? 'tcp' : text.slice(slash + 1), text);
   const form = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?([^:]+)$/.exec(slash < 0 ? text : text.slice(0, slash));
-  if (form === null)
+  // `8080:80` is how it was published.
+  if (form === null || /^\d+(-\d+)?$/.test(form[2] ?? ''))
     throw new UsageError(
       `"${text}" is no published port`,
       'Write the port of the host: 8080, 127.0.0.1:8080/udp, [::1]:8080 or 8000-8010.',

@@ -6,3 +6,4 @@ export * from './neighbour.ts';
 export * from './nsid.ts';
 export * from './rtnetlink.ts';
 export * from './rule.ts';
+export * from './tc.ts';

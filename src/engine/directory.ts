@@ -1,0 +1,221 @@
+import { contains, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
+import type { Asker, AskerPolicy, NameView, SrvTarget } from '../dns/index.ts';
+import type { Container, Endpoint, Network } from '../model/index.ts';
+import { type ServiceNumbers, portNumber } from './service-names.ts';
+
+/** Behind a container's name, to tell networks apart: `web.front`. */
+const NOTHING: readonly string[] = [];
+const OURS_WITHOUT: readonly SrvTarget[] = [];
+
+/** One endpoint as DNS sees it. */
+interface Named {
+  readonly endpoint: Endpoint;
+  readonly names: readonly string[];
+  readonly addresses: readonly string[];
+}
+
+/** What is known of one network. */
+interface Zone {
+  readonly id: string;
+  name: string;
+  internal: boolean;
+  subnets: readonly Prefix[];
+  /** Addresses by name; an array is replaced, never changed: whoever was given it may keep it. */
+  readonly addresses: Map<string, readonly string[]>;
+  readonly named: Map<string, readonly Named[]>;
+  readonly byAddress: Map<string, Named>;
+}
+
+/**
+ * The names of every workload, by network: what an asker may see follows from the networks that it is on. Fed with the
+ * store's records as they change; each question costs the same with one endpoint and with ten thousand.
+ *
+ * A name is a container's, its hostname, an alias on that network, or one of these followed by the network's name.
+ */
+export class Directory implements NameView {
+  readonly #zones = new Map<string, Zone>();
+  readonly #endpoints = new Map<string, Named>();
+  readonly #containers = new Map<string, Container>();
+  /** Ids of endpoints by workload, in order of the default route. */
+  readonly #workloads = new Map<string, Set<string>>();
+  readonly #services: ServiceNumbers;
+
+  /** @param services what /etc/services says, for SRV */
+  constructor(services: ServiceNumbers) {
+    this.#services = services;
+  }
+
+  clear(): void {
+    for (const map of [this.#zones, this.#endpoints, this.#containers, this.#workloads]) map.clear();
+  }
+
+  putNetwork(network: Network): void {
+    const zone = this.#zone(network.id);
+    const renamed = zone.name !== network.name;
+    zone.name = network.name;
+    zone.internal = network.internal;
+    zone.subnets = network.subnets.map(({ subnet }) => parsePrefix(subnet));
+    if (renamed) for (const { endpoint } of [...zone.byAddress.values()]) this.putEndpoint(endpoint);
+  }
+  dropNetwork(id: string): void {
+    this.#zones.delete(id);
+  }
+
+  putContainer(container: Container): void {
+    const before = this.#containers.get(container.id);
+    this.#containers.set(container.id, container);
+    if (before?.name === container.name && before.hostname === container.hostname) return;
+    for (const id of this.#workloads.get(container.id) ?? []) {
+      const named = this.#endpoints.get(id);
+      if (named) this.putEndpoint(named.endpoint);
+    }
+  }
+  dropContainer(id: string): void {
+    this.#containers.delete(id);
+  }
+
+  putEndpoint(endpoint: Endpoint): void {
+    this.dropEndpoint(endpoint.id);
+    if (endpoint.phase !== 'ready') return;
+    const zone = this.#zone(endpoint.network);
+    const names = this.#namesOf(endpoint, zone);
+    const addresses = endpoint.addresses.map((address) => address.slice(0, address.indexOf('/')));
+    const named: Named = { endpoint, names, addresses };
+    this.#endpoints.set(endpoint.id, named);
+    const workload = workloadOf(endpoint);
+    const siblings = this.#workloads.get(workload) ?? new Set();
+    this.#workloads.set(workload, siblings.add(endpoint.id));
+    for (const address of addresses) zone.byAddress.set(address, named);
+    for (const name of names) this.#setName(zone, name, [...(zone.named.get(name) ?? []), named]);
+  }
+  dropEndpoint(id: string): void {
+    const named = this.#endpoints.get(id);
+    if (!named) return;
+    this.#endpoints.delete(id);
+    const { endpoint, names, addresses } = named;
+    const siblings = this.#workloads.get(workloadOf(endpoint));
+    siblings?.delete(id);
+    if (siblings?.size === 0) this.#workloads.delete(workloadOf(endpoint));
+    const zone = this.#zones.get(endpoint.network);
+    if (!zone) return;
+    for (const address of addresses) if (zone.byAddress.get(address) === named) zone.byAddress.delete(address);
+    for (const name of names)
+      this.#setName(
+        zone,
+        name,
+        (zone.named.get(name) ?? []).filter((other) => other !== named),
+      );
+  }
+
+  lookup(asker: Asker, name: string): readonly string[] | undefined {
+    for (const zone of this.#seenBy(asker)) {
+      const found = zone.addresses.get(name);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  reverse(asker: Asker, address: string): readonly string[] | undefined {
+    const ip = parseIp(address);
+    for (const zone of this.#seenBy(asker)) {
+      const named = zone.byAddress.get(ip.text);
+      if (named) return named.names.slice(0, 1).map((name) => `${name}.${zone.name}`);
+      if (zone.subnets.some((subnet) => subnet.family === ip.family && contains(subnet, ip))) return NOTHING;
+    }
+    return undefined;
+  }
+
+  srv(asker: Asker, service: string, protocol: string, name: string): readonly SrvTarget[] | undefined {
+    for (const zone of this.#seenBy(asker)) {
+      const named = zone.named.get(name);
+      if (!named) continue;
+      const port = portNumber(this.#services, service, protocol);
+      if (port === undefined) return OURS_WITHOUT;
+      // every workload of that name that has the port, or says nothing of its ports
+      const targets = named.filter(({ endpoint }) => offers(endpoint, protocol, port));
+      return targets.map(({ names }) => ({ target: names[0] ?? name, port }));
+    }
+    return undefined;
+  }
+
+  policy(asker: Asker): AskerPolicy {
+    const zones = this.#seenBy(asker);
+    const endpoint = this.#asking(asker);
+    const servers = endpoint && this.#containers.get(endpoint.container)?.dns.servers;
+    const forward = zones.some((zone) => !zone.internal);
+    return servers && servers.length > 0 ? { upstreams: servers, forward } : { forward };
+  }
+
+  /** Who asks; undefined for an address that is nobody's. */
+  whois(asker: Asker): Container | undefined {
+    const endpoint = this.#asking(asker);
+    return endpoint && this.#containers.get(endpoint.container);
+  }
+
+  /** The networks that an asker is on: first the one that it asks on. */
+  #seenBy(asker: Asker): Zone[] {
+    const own = this.#zones.get(asker.network);
+    const zones = own ? [own] : [];
+    const endpoint = this.#asking(asker);
+    if (!endpoint) return zones;
+    for (const id of this.#workloads.get(workloadOf(endpoint)) ?? []) {
+      const zone = this.#zones.get(this.#endpoints.get(id)?.endpoint.network ?? '');
+      if (zone && zone !== own) zones.push(zone);
+    }
+    return zones;
+  }
+
+  #asking(asker: Asker): Endpoint | undefined {
+    return this.#zones.get(asker.network)?.byAddress.get(asker.address)?.endpoint;
+  }
+
+  #setName(zone: Zone, name: string, named: readonly Named[]): void {
+    if (named.length === 0) {
+      zone.named.delete(name);
+      zone.addresses.delete(name);
+    } else {
+      zone.named.set(name, named);
+      zone.addresses.set(
+        name,
+        named.flatMap(({ addresses }) => addresses),
+      );
+    }
+  }
+
+  #namesOf(endpoint: Endpoint, zone: Zone): string[] {
+    const container = this.#containers.get(endpoint.container);
+    const own = [...(container ? [container.name, container.hostname] : []), ...endpoint.aliases];
+    const names = [...new Set(own.map((name) => name.toLowerCase()))];
+    if (zone.name === '') return names;
+    return [...names, ...names.map((name) => `${name}.${zone.name.toLowerCase()}`)];
+  }
+
+  #zone(id: string): Zone {
+    let zone = this.#zones.get(id);
+    if (!zone) {
+      zone = {
+        id,
+        name: '',
+        internal: false,
+        subnets: [],
+        addresses: new Map(),
+        named: new Map(),
+        byAddress: new Map(),
+      };
+      this.#zones.set(id, zone);
+    }
+    return zone;
+  }
+}
+
+function workloadOf(endpoint: Endpoint): string {
+  return endpoint.container === '' ? endpoint.netns : endpoint.container;
+}
+
+/** Whether a workload has a port, as far as anybody said; one that publishes nothing may have any. */
+function offers({ ports }: Endpoint, protocol: string, port: number): boolean {
+  return (
+    ports.length === 0 ||
+    ports.some((p) => p.protocol === protocol && p.containerPort <= port && port < p.containerPort + p.count)
+  );
+}

@@ -1,0 +1,197 @@
+import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { ReadTx } from '../store/index.ts';
+import { factsOfEndpoint } from './endpoints.ts';
+import { factsOfNetwork } from './networks.ts';
+import { KEYS } from './records.ts';
+import { factsOfContainer } from './sandbox.ts';
+
+/** What is kept of one object, so that it can be taken out of the index again. */
+interface Entry {
+  readonly keys: readonly string[];
+  readonly within: readonly string[];
+  readonly spaces: readonly string[];
+  /** Nobody is working on it: what happens to it is worth a look. */
+  readonly ready: boolean;
+}
+
+/**
+ * Which object wants a fact, for whoever hears that something happened to it. It says where to look, never what should be
+ * there: that is read from the store at the moment of looking.
+ *
+ * The rule set is left out: whatever happens in our table is compared as a whole.
+ */
+export class WantedIndex {
+  readonly #entries = new Map<string, Entry>();
+  readonly #byKey = new Groups();
+  readonly #byWithin = new Groups();
+  readonly #bySpace = new Groups();
+  readonly #networks = new Map<string, Network>();
+  readonly #endpoints = new Map<string, Endpoint>();
+  /** Containers that somebody is working on. */
+  readonly #busy = new Set<string>();
+
+  /** Replaces everything by what the store says. */
+  async load(tx: ReadTx): Promise<void> {
+    for (const key of [...this.#entries.keys()]) this.#drop(key);
+    for (const map of [this.#networks, this.#endpoints, this.#busy]) map.clear();
+    for (const prefix of [KEYS.networks, KEYS.containers, KEYS.endpoints]) {
+      for (const { key, value } of await tx.list(prefix)) this.change(key, value);
+    }
+  }
+
+  /** Follows one change of the store; undefined for a key that went. */
+  change(key: string, value: unknown): void {
+    if (key.startsWith(KEYS.endpoints)) {
+      this.#endpoint(key.slice(KEYS.endpoints.length), value as Endpoint | undefined);
+    } else if (key.startsWith(KEYS.networks)) {
+      this.#network(key.slice(KEYS.networks.length), value as Network | undefined);
+    } else if (key.startsWith(KEYS.containers)) {
+      this.#container(key.slice(KEYS.containers.length), value as Container | undefined);
+    }
+  }
+
+  /** Objects that want the fact of that key and that nobody is working on. */
+  wanting(key: string): string[] {
+    return this.#ready(this.#byKey.of(key));
+  }
+  /** Objects with facts that go when that one goes. */
+  within(key: string): string[] {
+    return this.#ready(this.#byWithin.of(key));
+  }
+  /** Objects with facts in a namespace of workloads. */
+  inSpace(ns: string): string[] {
+    return this.#ready(this.#bySpace.of(ns));
+  }
+  /** Whether any object, in whatever state, has to do with the fact. */
+  knows(key: string): boolean {
+    return this.#byKey.has(key);
+  }
+  /** Keys of wanted facts that begin so. */
+  keysUnder(prefix: string): string[] {
+    return this.#byKey.keys().filter((key) => key.startsWith(prefix));
+  }
+  /** The namespace of the workload that a host's link leads to. */
+  spaceBehind(linkKey: string): string | undefined {
+    for (const object of this.#byKey.of(linkKey)) {
+      const space = this.#entries.get(object)?.spaces[0];
+      if (space !== undefined) return space;
+    }
+    return undefined;
+  }
+  /** Every namespace that somebody wants something in. */
+  get spaces(): string[] {
+    return this.#bySpace.keys();
+  }
+  /** Every object. */
+  get objects(): string[] {
+    return [...this.#entries.keys()];
+  }
+  isReady(object: string): boolean {
+    return this.#ready([object]).length > 0;
+  }
+
+  #endpoint(id: string, endpoint: Endpoint | undefined): void {
+    const key = `endpoint/${id}`;
+    const network = endpoint && this.#networks.get(endpoint.network);
+    if (!endpoint) this.#endpoints.delete(id);
+    else this.#endpoints.set(id, endpoint);
+    if (!endpoint || !network) {
+      this.#drop(key);
+      return;
+    }
+    const workload = { container: endpoint.container, name: '', netns: endpoint.netns };
+    this.#put(key, factsOfEndpoint(network, endpoint, workload), endpoint.phase === 'ready');
+  }
+
+  #network(id: string, network: Network | undefined): void {
+    const key = `network/${id}`;
+    if (!network) {
+      this.#networks.delete(id);
+      this.#drop(key);
+      return;
+    }
+    const before = this.#networks.get(id);
+    this.#networks.set(id, network);
+    this.#put(key, factsOfNetwork(network), network.phase === 'ready');
+    // what an endpoint wants follows its network's options
+    if (before && JSON.stringify(before.options) === JSON.stringify(network.options)) return;
+    for (const endpoint of this.#endpoints.values()) if (endpoint.network === id) this.#endpoint(endpoint.id, endpoint);
+  }
+
+  #container(id: string, container: Container | undefined): void {
+    const key = `container/${id}`;
+    if (container && container.phase !== 'ready') this.#busy.add(id);
+    else this.#busy.delete(id);
+    if (container) this.#put(key, factsOfContainer(container), container.phase === 'ready');
+    else this.#drop(key);
+  }
+
+  #put(object: string, facts: readonly Fact[], ready: boolean): void {
+    this.#drop(object);
+    const keys = new Set<string>();
+    const within = new Set<string>();
+    const spaces = new Set<string>();
+    for (const fact of facts) {
+      if (fact.ns !== '') spaces.add(fact.ns);
+      else if (!fact.kind.startsWith('nft-')) {
+        keys.add(factKey(fact));
+        for (const key of kindOf(fact).within(fact)) within.add(key);
+      }
+    }
+    const entry = { keys: [...keys], within: [...within], spaces: [...spaces], ready };
+    this.#entries.set(object, entry);
+    for (const key of entry.keys) this.#byKey.add(key, object);
+    for (const key of entry.within) this.#byWithin.add(key, object);
+    for (const space of entry.spaces) this.#bySpace.add(space, object);
+  }
+
+  #drop(object: string): void {
+    const entry = this.#entries.get(object);
+    if (!entry) return;
+    this.#entries.delete(object);
+    for (const key of entry.keys) this.#byKey.delete(key, object);
+    for (const key of entry.within) this.#byWithin.delete(key, object);
+    for (const space of entry.spaces) this.#bySpace.delete(space, object);
+  }
+
+  #ready(objects: Iterable<string>): string[] {
+    return [...objects].filter((object) => {
+      if (this.#entries.get(object)?.ready !== true) return false;
+      const container = object.startsWith('endpoint/')
+        ? this.#endpoints.get(object.slice('endpoint/'.length))?.container
+        : undefined;
+      return !container || !this.#busy.has(container);
+    });
+  }
+}
+
+/** Several objects a key; nearly always one, which then costs no set of its own. */
+class Groups {
+  readonly #map = new Map<string, string | Set<string>>();
+
+  add(key: string, object: string): void {
+    const there = this.#map.get(key);
+    if (there === undefined) this.#map.set(key, object);
+    else if (typeof there !== 'string') there.add(object);
+    else if (there !== object) this.#map.set(key, new Set([there, object]));
+  }
+  delete(key: string, object: string): void {
+    const there = this.#map.get(key);
+    if (there === object) this.#map.delete(key);
+    else if (there !== undefined && typeof there !== 'string') {
+      there.delete(object);
+      if (there.size === 0) this.#map.delete(key);
+    }
+  }
+  of(key: string): Iterable<string> {
+    const there = this.#map.get(key);
+    return there === undefined ? [] : typeof there === 'string' ? [there] : there;
+  }
+  has(key: string): boolean {
+    return this.#map.has(key);
+  }
+  keys(): string[] {
+    return [...this.#map.keys()];
+  }
+}

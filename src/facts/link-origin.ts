@@ -1,0 +1,210 @@
+import { hasCode, NetloomError } from '../errors.ts';
+import { tunCreate, tunPersist } from '../kernel/index.ts';
+import {
+  type Link,
+  linkGet,
+  type LinkSpec,
+  nsidGet,
+  nsidSet,
+  parseLink,
+  parseLinkIndex,
+  parseNsid,
+} from '../rtnetlink/index.ts';
+import { ipIn, netnsName, quote } from './command.ts';
+import { LINK_GROUP } from './ours.ts';
+import type { KernelView } from './types.ts';
+
+/** How a link comes to be. */
+export type LinkOrigin =
+  | { readonly type: 'bridge' }
+  /** Where what comes in by another link waits, as a `redirect` fact says: shaping has no other place for it. */
+  | { readonly type: 'ifb' }
+  /** The host's end of a pair; the other end is born in the workload's namespace. */
+  | { readonly type: 'veth'; readonly peer: { readonly ns: string; readonly name: string; readonly mac: string } }
+  /** On top of an interface of the host, its `parent`, wherever it lives itself. */
+  | StackedOrigin
+  /** A TAP device that stays without a program; `uid` may open it, -1: nobody without CAP_NET_ADMIN. */
+  | TapOrigin
+  /** Not made by this fact, only set: `lo`, or the end of a pair that the fact with the key `by` makes. */
+  | { readonly type: 'there'; readonly by: string };
+
+export type StackedOrigin =
+  | { readonly type: 'vlan'; readonly parent: string; readonly id: number }
+  | {
+      readonly type: 'macvlan';
+      readonly parent: string;
+      readonly mode: 'private' | 'vepa' | 'bridge' | 'passthru' | 'source';
+      /** Mode source: whose frames come in; sorted. */
+      readonly sources: readonly string[];
+    }
+  | {
+      readonly type: 'ipvlan';
+      readonly parent: string;
+      readonly mode: 'l2' | 'l3' | 'l3s';
+      readonly flag: 'bridge' | 'private' | 'vepa';
+    };
+export interface TapOrigin {
+  readonly type: 'tap';
+  readonly uid: number;
+}
+
+export function isStacked(origin: LinkOrigin): origin is StackedOrigin {
+  return origin.type === 'vlan' || origin.type === 'macvlan' || origin.type === 'ipvlan';
+}
+
+/** What of a stacked link is its kind's own business. */
+export function infoOf(origin: StackedOrigin): LinkSpec['info'] {
+  switch (origin.type) {
+    case 'vlan':
+      return { kind: 'vlan', id: origin.id };
+    case 'macvlan':
+      return {
+        kind: 'macvlan',
+        mode: origin.mode,
+        ...(origin.mode === 'source' && origin.sources.length > 0 ? { macaddrs: origin.sources } : {}),
+      };
+    case 'ipvlan':
+      return { kind: 'ipvlan', mode: origin.mode, flag: origin.flag };
+  }
+}
+
+/** As `infoOf`, for a link that is there: an empty list of sources takes away those that it has. */
+export function infoChange(origin: StackedOrigin): LinkSpec['info'] {
+  const info = infoOf(origin);
+  return origin.type === 'macvlan' && origin.mode === 'source'
+    ? { kind: 'macvlan', mode: 'source', macaddrs: origin.sources }
+    : info;
+}
+
+/** Reads what a link was made as; of a pair's other end nothing can be known from here, nor of a parent elsewhere. */
+export function originOf(link: Link, parent: string): LinkOrigin {
+  const { info } = link;
+  switch (info?.kind) {
+    case 'veth':
+      return { type: 'veth', peer: { ns: '', name: '', mac: '' } };
+    case 'ifb':
+      return { type: 'ifb' };
+    case 'vlan':
+      return { type: 'vlan', parent, id: info.id ?? 0 };
+    case 'macvlan':
+      return { type: 'macvlan', parent, mode: info.mode ?? 'vepa', sources: (info.macaddrs ?? []).toSorted() };
+    case 'ipvlan':
+      return { type: 'ipvlan', parent, mode: info.mode ?? 'l3', flag: info.flag ?? 'bridge' };
+    case 'tun':
+      return { type: 'tap', uid: info.owner ?? -1 };
+    default:
+      return { type: 'bridge' };
+  }
+}
+
+/** Names of what is not as wanted. `type` and `id` cannot be changed; the others can. */
+export function originDifferences(want: LinkOrigin, have: LinkOrigin): string[] {
+  if (want.type !== have.type) return ['type'];
+  const wrong: string[] = [];
+  if (want.type === 'vlan' && have.type === 'vlan' && want.id !== have.id) wrong.push('id');
+  if (want.type === 'macvlan' && have.type === 'macvlan') {
+    if (want.mode !== have.mode) wrong.push('mode');
+    else if (want.mode === 'source' && want.sources.join() !== have.sources.join()) wrong.push('mode');
+  }
+  if (want.type === 'ipvlan' && have.type === 'ipvlan') {
+    if (want.mode !== have.mode || want.flag !== have.flag) wrong.push('mode');
+  }
+  return wrong;
+}
+
+/** `type macvlan mode bridge` */
+export function originWords(origin: StackedOrigin, changing = false): string {
+  switch (origin.type) {
+    case 'vlan':
+      return `type vlan id ${origin.id}`;
+    case 'macvlan': {
+      const sources =
+        origin.mode !== 'source'
+          ? ''
+          : origin.sources.length > 0
+            ? ` macaddr set ${origin.sources.join(' ')}`
+            : changing
+              ? ' macaddr flush'
+              : '';
+      return `type macvlan mode ${origin.mode}${sources}`;
+    }
+    case 'ipvlan':
+      return `type ipvlan mode ${origin.mode} ${origin.flag}`;
+  }
+}
+
+/** The interface below a stacked link, as the namespace of the link names it. */
+export interface Below {
+  readonly link: number;
+  /** The host's number in that namespace; missing where the link is the host's itself. */
+  readonly linkNetnsid?: number;
+}
+
+/**
+ * Finds the interface below. A link of another namespace is asked for there, not here: kernels before 6.14 look for its
+ * name where the request comes from, and the host's own `eth0` would be in the way of the workload's.
+ * @throws NetloomError EBADPARENT where it is not there
+ */
+export async function below(kernel: KernelView, ns: string, parent: string): Promise<Below> {
+  const [asked] = await kernel.rtnl('').batch([linkGet({ name: parent })], { lane: 'here' });
+  const answer = asked?.messages[0];
+  if (!answer) {
+    throw new NetloomError('EBADPARENT', `there is no interface "${parent}" on the host`, {
+      ...(asked?.error && { cause: asked.error }),
+      hint: 'ip link shows those there are',
+    });
+  }
+  const { index } = parseLinkIndex(answer);
+  kernel.indices.set('', parent, index);
+  if (ns === '') return { link: index };
+  const host = { fd: kernel.netns('').fd };
+  // where it has a number already, that is refused and stays
+  const [, numbered] = await kernel.rtnl(ns).batch([nsidSet(host, -1), nsidGet(host)], { lane: 'here' });
+  const message = numbered?.messages[0];
+  if (!message) throw numbered?.error ?? new NetloomError('EINTERNAL', `the host has no number in ${ns}`);
+  return { link: index, linkNetnsid: parseNsid(message).nsid };
+}
+
+/** Makes a TAP device that stays, down and without an owner's mark. One of ours of that name is taken as it is. */
+export async function makeTap(kernel: KernelView, ns: string, name: string, origin: TapOrigin): Promise<void> {
+  const [asked] = await kernel.rtnl(ns).batch([linkGet({ name })], { lane: 'here' });
+  const answer = asked?.messages[0];
+  if (answer) {
+    const { group, info } = parseLink(answer);
+    if (group !== LINK_GROUP || info?.kind !== 'tun') {
+      throw new NetloomError('ECONFLICT', `the interface ${name} is there already, and is not netloom's`, {
+        hint: 'choose another name, or remove the one that is in the way',
+      });
+    }
+  }
+  try {
+    using device = tunCreate(kernel.netns(ns), name, {
+      mode: 'tap',
+      ...(origin.uid >= 0 && { owner: origin.uid }),
+    });
+    tunPersist(device, true);
+  } catch (error) {
+    if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
+    throw new NetloomError('EPERM', `no privilege to make the tap ${name}`, {
+      cause: error,
+      hint: '/dev/net/tun must be open to netloom, which needs CAP_NET_ADMIN in the namespace',
+    });
+  }
+}
+
+/**
+ * The command that makes a stacked link. In another namespace it is born under a name of its own, since tools name the
+ * interface below where that is, and there the name wanted may be taken.
+ */
+export function stackedCommand(
+  ns: string,
+  name: string,
+  origin: StackedOrigin,
+  words: readonly string[],
+  tag: string,
+): string {
+  const born = ns === '' ? name : `nl-${tag}`;
+  const start = `ip link add link ${quote(origin.parent)} name ${quote(born)}`;
+  const add = [start, ...words, ...(ns === '' ? [] : [`netns ${netnsName(ns)}`]), originWords(origin)].join(' ');
+  return ns === '' ? add : `${add} && ${ipIn(ns)} link set dev ${born} name ${quote(name)}`;
+}

@@ -1,0 +1,124 @@
+import { isIPv6 } from 'node:net';
+import { UnsupportedError } from '../errors.ts';
+import { ERRNO } from './errno.ts';
+import { Fd } from './fd.ts';
+import { native, syscall, SyscallError } from './native.ts';
+import type { Netns } from './netns.ts';
+import { POLL, Poll } from './poll.ts';
+import type { BindAddress } from './socket.ts';
+
+/**
+ * A socket for a service at an address that may come later, or go and come back: a bridge's, an IPv6 address that is
+ * still being checked for duplicates. `tcp` is listening already. @throws SyscallError EADDRINUSE, EACCES
+ */
+export function serviceSocketIn(netns: Netns | undefined, protocol: 'udp' | 'tcp', at: BindAddress): Fd {
+  const v6 = isIPv6(at.address);
+  const what = `${protocol} port ${at.port} of ${at.address}`;
+  const fd = socketOf(netns, v6, protocol, what);
+  try {
+    syscall(what, () => {
+      if (v6) native.socketOption(fd.number, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+      if (v6) native.socketOption(fd.number, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+      else native.socketOption(fd.number, IPPROTO_IP, IP_FREEBIND, 1);
+      if (protocol === 'tcp') native.socketOption(fd.number, SOL_SOCKET, SO_REUSEADDR, 1);
+      native.bind(fd.number, at.address, at.port, at.scope ?? 0);
+      if (protocol === 'tcp') native.listen(fd.number, 511);
+    });
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/** A UDP socket that knows one peer: the kernel drops what others send, and says when nobody listens there. */
+export function connectedUdpIn(netns: Netns | undefined, peer: BindAddress): Fd {
+  const what = `UDP to ${peer.address} port ${peer.port}`;
+  const fd = socketOf(netns, isIPv6(peer.address), 'udp', what);
+  try {
+    syscall(what, () => native.connect(fd.number, peer.address, peer.port, peer.scope ?? 0));
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/**
+ * A UDP server's socket that takes and gives up to 64 datagrams a system call, in memory that is used again: datagram
+ * `i` lies at `i * slot` of `buffer`, is `lengths[i]` long, and peer `i` at `i * PEER` of `peers` sent or gets it. One
+ * such set of memory serves any number of sockets, which take turns.
+ */
+export class Datagrams {
+  static readonly BATCH = 64;
+  /** Bytes of one peer: struct sockaddr_in6, or sockaddr_in and some more. */
+  static readonly PEER = 28;
+  readonly slot: number;
+  readonly buffer: Uint8Array;
+  readonly lengths: Uint32Array = new Uint32Array(Datagrams.BATCH);
+  readonly peers: Uint8Array = new Uint8Array(Datagrams.BATCH * Datagrams.PEER);
+
+  constructor(slot: number) {
+    this.slot = slot;
+    this.buffer = new Uint8Array(Datagrams.BATCH * slot);
+  }
+
+  /** How many came; 0 where none waits. A length above `slot`: that one was cut. @throws Error with `errno` */
+  receive(fd: number): number {
+    return native.receiveFrom(fd, this.buffer, this.slot, this.lengths, this.peers);
+  }
+  /** Sends the first `count`, without those of length 0; how many went out. */
+  send(fd: number, count: number): number {
+    return native.sendTo(fd, this.buffer, this.slot, this.lengths, this.peers, count);
+  }
+}
+
+/** Runs `ready` as long as the socket has something to read, or an error to be told. */
+export function whenReadable(fd: Fd, ready: () => void): Poll {
+  return Poll.start(fd, POLL.READABLE, ready);
+}
+
+/** Asks for room for `bytes` of waiting datagrams; the kernel gives what it allows. @see socket(7) SO_RCVBUF */
+export function wantRoom(fd: Fd, bytes: number): void {
+  for (const option of [SO_RCVBUFFORCE, SO_RCVBUF]) {
+    try {
+      native.socketOption(fd.number, SOL_SOCKET, option, bytes);
+      return;
+    } catch {
+      // EPERM without CAP_NET_ADMIN of the first user namespace: then within net.core.rmem_max
+    }
+  }
+}
+
+function socketOf(netns: Netns | undefined, v6: boolean, protocol: 'udp' | 'tcp', what: string): Fd {
+  const type = (protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
+  try {
+    return new Fd(
+      syscall(what, () => native.socketIn(netns?.fd ?? -1, v6 ? AF_INET6 : AF_INET, type, 0)),
+      what,
+    );
+  } catch (error) {
+    if (v6 && error instanceof SyscallError && error.errno === ERRNO.EAFNOSUPPORT) {
+      throw new UnsupportedError('IPv6', 'boot it without ipv6.disable=1, or leave out IPv6 addresses', {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+/** socket(2), asm-generic/socket.h, linux/in.h, linux/in6.h */
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+const IPPROTO_IP = 0;
+const IP_FREEBIND = 15;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const IPV6_FREEBIND = 78;

@@ -1,0 +1,86 @@
+import type { Netns } from '../../src/kernel/index.ts';
+import { jsonIn, okIn } from './run.ts';
+import { linksOf, type LinkJson } from './snapshot.ts';
+
+/**
+ * What namespaces hold, by `ip`, `nft` and `tc`, in no order but that of the alphabet: made anew, a set or a route comes
+ * behind those that stayed. Handles, indices, counters and what the kernel draws at random are left out.
+ */
+export async function stateOf(spaces: readonly Netns[]): Promise<unknown> {
+  return await Promise.all(
+    spaces.map(async (netns) => {
+      const [links, routes, routes6, ruleset, neighbours, qdiscs, parameters] = await Promise.all([
+        linksOf(netns),
+        okIn(netns, ['ip', 'route', 'show', 'table', 'all']),
+        okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']),
+        jsonIn<{ nftables?: readonly unknown[] }>(netns, ['nft', '-j', '-s', 'list', 'ruleset']),
+        okIn(netns, ['ip', 'neigh', 'show', 'nud', 'permanent']),
+        okIn(netns, ['tc', 'qdisc', 'show']),
+        okIn(netns, ['sh', '-c', 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding']),
+      ]);
+      return {
+        links: links.map(textOf).sort(),
+        addresses: links
+          .flatMap((l) =>
+            l.addr_info
+              .filter((a) => a.scope !== 'link')
+              .map((a) => `${l.ifname} ${a.local}/${a.prefixlen}${a.nodad === true ? ' nodad' : ''}`),
+          )
+          .sort(),
+        routes: linesOf(`${routes}\n${routes6}`),
+        neighbours: linesOf(neighbours),
+        qdiscs: qdiscs
+          .split('\n')
+          .filter((line) => /tbf|clsact|ingress/.test(line))
+          .map((line) => line.trim())
+          .sort(),
+        parameters,
+        ruleset: rulesetText(ruleset.nftables ?? []),
+      };
+    }),
+  );
+}
+
+function textOf(link: LinkJson): string {
+  const port = link.linkinfo?.info_slave_data;
+  const drawn = link.linkinfo?.info_kind === 'veth' && link.group !== 'default';
+  return [
+    link.ifname,
+    link.linkinfo?.info_kind ?? '',
+    link.flags.includes('UP') ? 'up' : 'down',
+    `mtu ${link.mtu}`,
+    `master ${link.master ?? ''}`,
+    `group ${link.group ?? ''}`,
+    link.ifalias ?? '',
+    `addrgenmode ${link.inet6_addr_gen_mode ?? ''}`,
+    `hairpin ${port?.hairpin === true} isolated ${port?.isolated === true}`,
+    drawn ? '' : (link.address ?? ''),
+  ].join(' ');
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim().replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
+    .filter(
+      (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
+    )
+    .sort();
+}
+
+/** Sets with their elements in order; a chain's rules in theirs. */
+function rulesetText(objects: readonly unknown[]): string[] {
+  const rules = new Map<string, string>();
+  const lines: string[] = [];
+  for (const object of objects) {
+    const [[kind, value] = ['', {}]] = Object.entries(object as Record<string, Record<string, unknown>>);
+    const { handle: _handle, index: _index, ...plain } = value;
+    if (kind === 'metainfo') continue;
+    if (Array.isArray(plain['elem'])) plain['elem'] = plain['elem'].map((e) => JSON.stringify(e)).sort();
+    const text = JSON.stringify(plain);
+    const chain = `${plain['family']} ${plain['table']} ${plain['chain']}`;
+    if (kind === 'rule') rules.set(chain, `${rules.get(chain) ?? `rules of ${chain}: `}${text} `);
+    else lines.push(`${kind} ${text}`);
+  }
+  return [...lines, ...rules.values()].sort();
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KINDS } from '../../src/facts/index.ts';
+import { DAMAGES, inflict } from '../fault/damages.ts';
+import { checkDescriptors } from '../lib/fds.ts';
+import { ping } from '../lib/peer.ts';
+import { okIn } from '../lib/run.ts';
+import { makeRepairBed } from './repair-bed.ts';
+
+checkDescriptors();
+
+test('pain 2 (moby#12294): nft flush ruleset: complete again, and it is told who did it', async () => {
+  await using bed = await makeRepairBed();
+  await bed.heals('flush', () => okIn(bed.host.netns, ['nft', 'flush', 'ruleset']));
+  const told = bed.events.filter((e) => e.type === 'repair');
+  assert.ok(told.length >= 1);
+  for (const { attributes } of told) {
+    assert.match(attributes['by'] ?? '', /^nft \(pid \d+\)$/);
+    assert.equal(attributes['kind'], 'nft-table', 'what follows from it is not told of by itself');
+  }
+  assert.ok(await ping(bed.a.netns, bed.gateway));
+});
+
+for (const kind of [...new Set(DAMAGES.map((damage) => damage.kind))]) {
+  test(`damage to every ${kind}: right again`, { timeout: 120_000 }, async () => {
+    await using bed = await makeRepairBed();
+    for (const damage of DAMAGES.filter((d) => d.kind === kind)) {
+      bed.events.length = 0;
+      await bed.heals(damage.what, async () => {
+        await inflict(bed.victim, damage);
+        if (damage.silent) await bed.engine.gc();
+      });
+      if (!damage.silent) await bed.told(damage.what, (e) => e.type === 'repair' && e.attributes['kind'] !== undefined);
+      for (const address of bed.a.endpoint.addresses)
+        assert.ok(
+          await ping(bed.a.netns, address.includes(':') ? bed.gateway6 : bed.gateway),
+          `ping after: ${damage.what}`,
+        );
+    }
+  });
+}
+
+test('every kind of fact has damage done to it', () => {
+  assert.deepEqual(
+    Object.keys(KINDS).filter((kind) => !DAMAGES.some((damage) => damage.kind === kind)),
+    ['netns'], // whose name goes with a container, below
+  );
+});
