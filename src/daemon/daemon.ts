@@ -40,6 +40,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   using _claim = descriptor === undefined ? await claimSocketPath(socketPath) : undefined;
   await using engine = typeof options.engine === 'function' ? await options.engine(log) : options.engine;
   const { version } = await engine.version();
+  const telling = new AbortController();
+  const told = logEvents(engine, log, telling.signal);
+  await using _telling = new AsyncDisposableStack();
+  _telling.defer(async () => {
+    telling.abort();
+    await told;
+  });
   const api = await createApiServer({ engine, log, version });
   if (life.stop.aborted) return void (await api.stop(0));
 
@@ -52,6 +59,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const cut = await api.stop(options.stopDeadline ?? 10_000);
   if (cut > 0) log.warn({ connections: cut }, 'requests did not end in time and were cut');
   log.info({}, 'stopped');
+}
+
+/** What happened without anybody's request belongs in the log. */
+async function logEvents(engine: EngineApi, log: Logger, signal: AbortSignal): Promise<void> {
+  for await (const event of engine.events({ types: ['repair', 'gc', 'dhcp', 'engine'] }, signal)) {
+    const { type, action, name, attributes } = event;
+    const bad = action === 'fault' || action === 'back-off' || action === 'behind';
+    log[bad ? 'warn' : 'info']({ ...attributes, what: name }, `${type} ${action}`);
+  }
 }
 
 async function listenOnOwn(server: Server, path: string, group: string, log: Logger): Promise<void> {

@@ -9,10 +9,15 @@ export type NewEvent = Omit<EngineEvent, 'time' | 'attributes' | 'id'> & {
 /** How many events wait for a reader that is busy before it is told that it missed some. */
 const BACKLOG = 10_000;
 
+/** Events kept for the first listener. */
+const EARLY = 100;
+
 /** Hands what happens to everybody who listens; a slow listener loses events, and is told so, rather than memory. */
 export class EventHub implements Disposable {
   readonly #listeners = new Set<Subscription>();
   readonly #interest = new Map<EventType, { readonly tell: (wanted: boolean) => void; wanted: boolean }>();
+  /** What happened before anybody listened, for the first who does: an engine tells of its start, too. */
+  #early: EngineEvent[] | undefined = [];
   #closed = false;
 
   /** Whether anyone wants events of this type: for those that cost something to make. */
@@ -36,8 +41,9 @@ export class EventHub implements Disposable {
   }
 
   publish(event: NewEvent): void {
-    if (this.#listeners.size === 0) return;
+    if (this.#listeners.size === 0 && this.#early === undefined) return;
     const whole: EngineEvent = { time: new Date().toISOString(), id: '', attributes: {}, ...event };
+    if (this.#early && this.#early.length < EARLY) this.#early.push(whole);
     for (const listener of this.#listeners) if (listener.takes(event.type)) listener.push(whole);
   }
 
@@ -52,6 +58,8 @@ export class EventHub implements Disposable {
     if (this.#closed || signal?.aborted) end();
     else {
       this.#listeners.add(subscription);
+      for (const event of this.#early ?? []) if (subscription.takes(event.type)) subscription.push(event);
+      this.#early = undefined;
       this.#tellInterest();
       signal?.addEventListener('abort', end, { once: true });
     }
