@@ -193,15 +193,14 @@ function containerPath(ref: string): string {
   return `/v1/containers/${segment(ref)}`;
 }
 function segment(ref: string): string {
-  return encodeURIComponent(ref);
+  // Half a surrogate pair has no form in a URL, and no object has such a name.
+  return encodeURIComponent(ref.toWellFormed());
 }
 function query(options: object | undefined): string {
   const parts = Object.entries(options ?? {}).filter(
     ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
   );
-  return parts.length === 0
-    ? ''
-    : `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
+  return parts.length === 0 ? '' : `?${parts.map(([name, value]) => `${name}=${segment(String(value))}`).join('&')}`;
 }
 function errorCode(error: unknown): unknown {
   return (error as { code?: unknown }).code;

@@ -1,4 +1,5 @@
-import type { Server } from 'node:http';
+import { type Server, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import swagger from '@fastify/swagger';
@@ -12,6 +13,7 @@ import { containerRoutes } from './routes/containers.ts';
 import { endpointRoutes } from './routes/endpoints.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { systemRoutes } from './routes/system.ts';
+import type { ErrorBody } from './schema/change.ts';
 import { change, definitions, system } from './schema/index.ts';
 
 /** Every path of the API but the OpenAPI document itself. */
@@ -65,6 +67,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     keepAliveTimeout: options.keepAliveTimeout ?? 72_000,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    clientErrorHandler: answerNoHttp,
+    frameworkErrors: (error, _request, reply) => void sendFailure(reply, errorAnswer(error)),
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512 },
     ajv: AJV,
   });
@@ -209,7 +213,7 @@ function answerErrors(app: FastifyInstance, log: ApiLog | undefined): void {
     const body = errorAnswer(error);
     const status = httpStatus(body.code);
     if (status === 500) log?.error({ err: error, method: request.method, url: request.url }, body.message);
-    return reply.code(status).type('application/json; charset=utf-8').send(body);
+    return sendFailure(reply, body);
   });
   app.setNotFoundHandler((request, reply) =>
     reply.code(httpStatus('ENOROUTE')).send({
@@ -219,6 +223,27 @@ function answerErrors(app: FastifyInstance, log: ApiLog | undefined): void {
     }),
   );
 }
+
+function sendFailure(reply: FastifyReply, body: ErrorBody): FastifyReply {
+  return reply.code(httpStatus(body.code)).type('application/json; charset=utf-8').send(body);
+}
+
+/** What the parser of HTTP refuses never becomes a request: answered here, in the same form, and the connection ended. */
+function answerNoHttp(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const [code, message] = NO_HTTP[error.code ?? ''] ?? ['EBADREQUEST', 'the request is no HTTP that the daemon reads'];
+  if (!socket.writable) return void socket.destroy();
+  const body = JSON.stringify({ code, message, hint: '' });
+  const status = httpStatus(code);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+const NO_HTTP: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  HPE_HEADER_OVERFLOW: ['ETOOLARGE', 'the headers are larger than the daemon reads'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['ETIMEDOUT', 'the request took too long to arrive'],
+};
 
 function logRequests(app: FastifyInstance, log: ApiLog | undefined): void {
   if (log === undefined) return;

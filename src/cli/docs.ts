@@ -38,7 +38,7 @@ export function renderDocs(commands: readonly CommandDef[]): string {
     '## What is printed',
     '',
     '- Tables are for people. On a terminal (or where `COLUMNS` is set) they fit its width; into a pipe nothing is cut for want of room.',
-    '- `--json` prints one JSON document: the API\'s own records (`docs/api.md`), the same from the daemon and from the engine in this process. A failure prints `{"error": {"code", "message", "hint"}}` on standard output, beside the text on standard error.',
+    '- `--json` prints one JSON document: the API\'s own records (`docs/api.md`), the same from the daemon and from the engine in this process. A failure prints `{"error": {"code", "message", "hint"}}` on standard output, beside the text on standard error. `events` and `dns log` have no end: they print a document a line.',
     "- `--format` takes `json` (one object a line), `table TEMPLATE`, or a Go template over Docker's field names: fields, `range`, `if`, `with`, variables, pipes, and json, index, len, join, split, lower, upper, title, print, printf, println, eq, ne, lt, le, gt, ge, not, and, or.",
     "- `--explain` prints the plan of a change as commands grouped under the object that wants them, and makes the change; `--dry-run` only prints it. Standard output is then a script for sh: a result follows as a comment. `run` in the foreground prints the plan on standard error, since standard output is the command's.",
     '- Errors are `netloom: MESSAGE`, and a second line with what can be done about it.',

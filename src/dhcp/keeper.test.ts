@@ -194,6 +194,24 @@ test('removed or replaced while a message is under way: its answer counts no mor
   bench.keeper.remove('a');
 });
 
+test('a listener that throws, or removes the lease, does not disturb the keeping', async () => {
+  const bench = new Bench();
+  bench.answer = () => lease(bench.now);
+  bench.keeper.onChange((key) => {
+    if (key === 'b') bench.keeper.remove('b');
+    else throw new Error('no room in the store');
+  });
+  bench.keeper.add('a', lease(0), bench.options);
+  bench.keeper.add('b', lease(0), bench.options);
+  const log = await bench.run(1400);
+  assert.deepEqual(
+    log.filter((line) => line.includes(' renew')).map((line) => Number.parseInt(line, 10)),
+    [500, 500, 1000],
+  );
+  assert.equal(log.filter((line) => line.includes('no room in the store')).length, 2);
+  assert.deepEqual([bench.keeper.size, bench.keeper.get('a')?.obtained], [1, 1_000_000]);
+});
+
 test('a thousand overdue leases: 128 at a time, and all of them', async () => {
   const bench = new Bench();
   let open = 0;

@@ -181,7 +181,14 @@ export class DhcpKeeper implements Disposable {
   }
 
   #tell(key: string, lease: DhcpLease | undefined): void {
-    for (const listener of this.#listeners) listener(key, lease);
+    for (const listener of this.#listeners) {
+      // the lease is as it is, whatever a listener makes of it
+      try {
+        listener(key, lease);
+      } catch (error) {
+        for (const trouble of this.#troubles) trouble(key, error);
+      }
+    }
   }
 }
 

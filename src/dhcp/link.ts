@@ -17,12 +17,12 @@ import {
   udp4Frame,
   udp6Frame,
 } from './frame.ts';
-import { decodeMessage, encodeMessage } from './message.ts';
+import { decodeMessage } from './message.ts';
 import { decodeSolicitation, encodeAdvertisement } from './ra.ts';
 import type { ResponderNetwork, ResponderOptions } from './responder.ts';
 import { advertisement } from './router.ts';
 import { decodeMessage6, encodeMessage6 } from './message6.ts';
-import { destinationOf, type DhcpAssignment, replyTo, sizeFor } from './server.ts';
+import { destinationOf, type DhcpAssignment, encodeFitting, replyTo, sizeFor } from './server.ts';
 import { replyTo6 } from './server6.ts';
 
 /** The sockets of one bridge, and what is said over them. Ends with the bridge. */
@@ -34,6 +34,7 @@ export class ResponderLink {
   readonly #six: PacketSocket | undefined;
   readonly #budget = new Budget();
   readonly #lost: (error: unknown) => void;
+  #told = '';
 
   private constructor(spec: ResponderNetwork, options: ResponderOptions, lost: (error: unknown) => void) {
     this.#spec = spec;
@@ -90,10 +91,11 @@ export class ResponderLink {
       frames: (frames) => {
         for (const frame of frames) {
           if (socket.closed) return;
+          // whatever the directory says, or fails to say: others are served all the same
           try {
             take(frame);
           } catch (error) {
-            if (!(error instanceof MalformedError)) throw error;
+            this.#trouble(error);
           }
         }
       },
@@ -110,14 +112,14 @@ export class ResponderLink {
     if (!assignment || !this.#budget.take(from)) return;
     const datagram = readUdp4(frame);
     if (!datagram || datagram.sport !== PORT.CLIENT) return;
-    const request = decodeMessage(datagram.payload);
+    const request = decoded(decodeMessage, datagram.payload);
     // nobody speaks for another
-    if (request.chaddr !== from) return;
+    if (request?.chaddr !== from) return;
     const reply = replyTo(request, assignment, server);
     if (!reply) return;
     if (reply.message) {
       const to = destinationOf(request, reply.message, from);
-      const payload = encodeMessage(reply.message, { maxSize: sizeFor(request) });
+      const payload = encodeFitting(reply.message, sizeFor(request));
       this.#send(
         this.#four,
         udp4Frame({
@@ -149,8 +151,7 @@ export class ResponderLink {
     const datagram = readUdp6(frame);
     if (datagram) this.#dhcp6(datagram, assignment);
     const packet = datagram ? undefined : readIcmp6(frame);
-    if (!packet) return;
-    decodeSolicitation(packet.payload);
+    if (!packet || !decoded(decodeSolicitation, packet.payload)) return;
     if (this.advertise([mac])) this.#options.onEvent?.({ network, mac, outcome: 'advert' });
   }
 
@@ -159,7 +160,8 @@ export class ResponderLink {
     // clients speak from their link-local address
     if (datagram.sport !== PORT.CLIENT6 || !datagram.src.startsWith('fe8') || src === undefined) return;
     const { network } = this.#spec;
-    const reply = replyTo6(decodeMessage6(datagram.payload), assignment, serverDuid(network));
+    const request = decoded(decodeMessage6, datagram.payload);
+    const reply = request && replyTo6(request, assignment, serverDuid(network));
     if (!reply) return;
     const mac = datagram.srcMac;
     const payload = encodeMessage6(reply.message);
@@ -177,8 +179,16 @@ export class ResponderLink {
       socket.send(frame);
     } catch (error) {
       // as good as lost on the way; a bridge that is gone is told by the socket itself
-      if (!(error instanceof SyscallError)) throw error;
+      if (!(error instanceof SyscallError && PASSING.has(error.code))) throw error;
     }
+  }
+
+  /** Told once, until it is another: a machine asks again and again. */
+  #trouble(error: unknown): void {
+    const text = String(error);
+    if (text === this.#told) return;
+    this.#told = text;
+    this.#options.onTrouble?.(this.#spec.network, error);
   }
 
   #linkLocal(): string | undefined {
@@ -189,6 +199,16 @@ export class ResponderLink {
       if (error instanceof SyscallError) return undefined;
       throw error;
     }
+  }
+}
+
+/** What a packet says; undefined where it contradicts itself, which is its sender's affair. */
+function decoded<T>(decode: (bytes: Uint8Array) => T, bytes: Uint8Array): T | undefined {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
   }
 }
 
@@ -207,6 +227,7 @@ function hold(netns: Netns | undefined, port: Parameters<typeof deafUdpIn>[1]): 
   }
 }
 
+const PASSING: ReadonlySet<string> = new Set(['ENETDOWN', 'ENOBUFS', 'ENXIO', 'ENODEV', 'EAGAIN']);
 const ALL_NODES = 'ff02::1';
 const ALL_ROUTERS = 'ff02::2';
 /** All_DHCP_Relay_Agents_and_Servers: RFC 8415 section 7.1 */

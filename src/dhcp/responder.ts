@@ -33,7 +33,7 @@ export interface ResponderOptions {
   /** The machines that are sent router advertisements now and then; required for networks with `router`. */
   readonly members?: (network: string) => Iterable<string>;
   readonly onEvent?: (event: ResponderEvent) => void;
-  /** A bridge that cannot be served now; tried again by itself. Told once until it works again. */
+  /** A bridge or a machine that cannot be served now; tried again by itself, and told again only when it is something else. */
   readonly onTrouble?: (network: string, error: unknown) => void;
 }
 
@@ -144,7 +144,13 @@ export class DhcpResponder implements Disposable {
 
   #advertiseAll(served: Served, now: number): void {
     const { network, router } = served.spec;
-    const sent = served.link!.advertise(this.#options.members?.(network) ?? []);
+    let sent = true;
+    try {
+      sent = served.link!.advertise(this.#options.members?.(network) ?? []);
+    } catch (error) {
+      // what the directory or the options say is wrong: told, and tried again at the next turn
+      this.#options.onTrouble?.(network, error);
+    }
     // up to a quarter sooner, so that many bridges do not speak at once; soon where the bridge has no address yet
     const wait = sent ? intervalOf(router!) * 1000 * (1 - Math.random() / 4) : NO_ADDRESS_RETRY;
     served.nextAdvert = now + wait;

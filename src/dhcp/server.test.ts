@@ -5,7 +5,7 @@ import { leaseOf } from './lease.ts';
 import { decodeMessage, type DhcpMessage, encodeMessage, typeName, typeOf } from './message.ts';
 import * as option from './option.ts';
 import { advertisement } from './router.ts';
-import { type DhcpAssignment, destinationOf, replyTo, sizeFor } from './server.ts';
+import { type DhcpAssignment, destinationOf, encodeFitting, replyTo, sizeFor } from './server.ts';
 
 const { OPTION, TYPE } = option;
 const MAC = '02:00:00:00:00:05';
@@ -131,6 +131,26 @@ test('how much a client takes', () => {
   );
   assert.equal(size(Uint8Array.of(1)), 548);
   assert.equal(sizeFor(request(TYPE.DISCOVER)), 548);
+});
+
+test('what does not fit is left out, the least needed first', () => {
+  const search = Array.from({ length: 30 }, (_, i) => `a-rather-long-name-${i}.example`);
+  const codes = (assignment: DhcpAssignment, maxSize: number): number[] => {
+    const reply = replyTo(request(TYPE.DISCOVER), assignment, SERVER)!.message!;
+    const bytes = encodeFitting(reply, maxSize);
+    assert.ok(bytes.length <= maxSize);
+    return [...decodeMessage(bytes).options.keys()];
+  };
+  const whole = codes(ASSIGNMENT, 548);
+  assert.ok(whole.includes(OPTION.SEARCH));
+  assert.deepEqual(
+    codes({ ...ASSIGNMENT, search }, 548),
+    whole.filter((code) => code !== OPTION.SEARCH),
+  );
+  assert.deepEqual(codes({ ...ASSIGNMENT, search }, 1472), whole, 'whoever takes more gets more');
+  assert.throws(() => codes({ ...ASSIGNMENT, dns: Array.from({ length: 200 }, () => SERVER) }, 548), {
+    code: 'EBADPACKET',
+  });
 });
 
 test('a client has a burst, then a rate; many of them need no memory without end', () => {

@@ -1,5 +1,6 @@
 import { BROADCAST_MAC } from './frame.ts';
-import { type DhcpMessage, typeOf } from './message.ts';
+import { MalformedError } from './errors.ts';
+import { type DhcpMessage, encodeMessage, typeOf } from './message.ts';
 import { type DhcpRoute, ip, ofIps, ofRoutes, ofText, ofU16, ofU32, OPTION, TYPE, u16 } from './option.ts';
 import { encodeDomains } from './domain.ts';
 
@@ -107,6 +108,23 @@ export function sizeFor(request: DhcpMessage): number {
   return Math.min(Math.max(size - HEADERS, LEAST), MOST);
 }
 
+/**
+ * The message in as many bytes as the client takes; where that is too little, without what it can live without.
+ * @throws MalformedError when even the rest does not fit, which takes dozens of DNS servers
+ */
+export function encodeFitting(message: DhcpMessage, maxSize: number): Uint8Array {
+  const options = new Map(message.options);
+  for (const code of DISPENSABLE) {
+    try {
+      return encodeMessage({ ...message, options }, { maxSize });
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      options.delete(code);
+    }
+  }
+  return encodeMessage({ ...message, options }, { maxSize });
+}
+
 function parameters(assignment: DhcpAssignment): (readonly [number, Uint8Array])[] {
   const { router, routes = [], mtu, hostname, search } = assignment;
   const [, length = '32'] = assignment.address?.split('/') ?? [];
@@ -134,6 +152,8 @@ function identity(id: Uint8Array | undefined): (readonly [number, Uint8Array])[]
 
 const NONE = '0.0.0.0';
 const EVERYBODY = '255.255.255.255';
+/** What is left out first. */
+const DISPENSABLE = [OPTION.SEARCH, OPTION.HOSTNAME, OPTION.DOMAIN, OPTION.CLASSLESS_ROUTES, OPTION.MTU];
 /** IP and UDP. */
 const HEADERS = 28;
 const LEAST = 548;

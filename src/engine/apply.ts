@@ -252,7 +252,7 @@ async function performNft(kernel: KernelView, run: Run, ns: string, options: App
       if (change) untouched.add(change);
       throw change && error instanceof NetlinkError ? explainRefusal(change, error) : error;
     }
-    if (!hasCode(error, 'ENOENT', 'EEXIST')) {
+    if (!hasCode(error, 'ENOENT', 'EEXIST', 'EOPNOTSUPP')) {
       for (const change of run.changes) untouched.add(change);
       throw error;
     }

@@ -1,6 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import { driverOf } from '../drivers/index.ts';
-import { type Fact, factKey } from '../facts/index.ts';
+import { type Fact, factKey, kindOf } from '../facts/index.ts';
 import { chooseSubnet, forgetNetwork } from '../ipam/index.ts';
 import {
   type ChangeOptions,
@@ -25,7 +25,7 @@ import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
-import { additions } from './diff.ts';
+import { additions, readAll } from './diff.ts';
 import type { NewEvent } from './events.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
@@ -324,7 +324,7 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
     value: removing,
     tells: [networkEvent('remove', network)],
     // the rule set goes with the last network
-    changes: removalOf([...(last ? rulesetFacts() : []), ...(await ownFactsOf(tx, network))]),
+    changes: removalOf([...(last ? await rulesetThere(core) : []), ...(await ownFactsOf(tx, network))]),
     async settle(tx) {
       await forget(tx, network);
       return removing;
@@ -332,6 +332,20 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
     // half gone: it stays `removing`, without an owner, so that anyone may finish it
     revert: async (tx) => tx.put(KEYS.networks + network.id, { ...removing, owner: '' }),
   };
+}
+
+/** The shared rule set as far as it is there: a table that no network needed was never made. */
+async function rulesetThere(core: Core): Promise<readonly Fact[]> {
+  using kernel = core.kernel.scope();
+  const facts = rulesetFacts();
+  const tables = facts.filter((fact) => fact.kind === 'nft-table');
+  const there = await readAll(kernel, tables);
+  const absent = tables.map(factKey).filter((key, i) => {
+    const table = tables[i];
+    const foreseen = table && core.stage?.foresees(table);
+    return foreseen === undefined ? !there.has(key) : foreseen === 'gone';
+  });
+  return facts.filter((fact) => ![factKey(fact), ...kindOf(fact).within(fact)].some((key) => absent.includes(key)));
 }
 
 export async function forget(tx: Tx, network: Network): Promise<void> {

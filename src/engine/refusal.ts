@@ -33,6 +33,12 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
         },
       );
     case 'EOPNOTSUPP':
+      if (verb === 'add' && fact.kind === 'nft-table' && fact.table.family === 'bridge')
+        return new UnsupportedError(
+          'nf_tables for bridges, which the guard of endpoints needs',
+          'use a kernel with CONFIG_NF_TABLES_BRIDGE, or create the network with -o guard=false',
+          options,
+        );
       if (verb === 'add' && fact.kind === 'link')
         return new UnsupportedError(
           `links of type ${fact.origin.type}`,
@@ -41,6 +47,13 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
         );
       break;
     case 'ENOENT':
+      if (verb === 'add' && fact.kind === 'nft-chain' && fact.chain.family === 'bridge') {
+        return new UnsupportedError(
+          'nftables expression that the guard of endpoints needs (hash)',
+          'load nft_hash, or create the network with -o guard=false',
+          options,
+        );
+      }
       if (verb === 'add' && fact.kind === 'nft-chain') {
         return new UnsupportedError(
           'nftables expression that the rule set needs (fib, nat or ct)',

@@ -169,7 +169,7 @@ export class Repair implements Service, WatchSink {
     for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += AUDIT_STEP) {
       await this.#running;
       this.touched(objects.slice(at, at + AUDIT_STEP), ALL, cause);
-      await sleep(AUDIT_PAUSE_MS, undefined, { ref: false });
+      await sleep(AUDIT_PAUSE_MS, undefined, { ref: false, signal: this.#stop.signal });
     }
     await this.#running;
   }

@@ -3,6 +3,7 @@ import type { Core } from './core.ts';
 import { refreshAllHosts } from './hosts.ts';
 import { Names } from './names.ts';
 import { Repair } from './repair.ts';
+import { followUplink } from './uplink.ts';
 
 /** One thing that a resident engine does for as long as it lives. */
 export interface Service extends AsyncDisposable {
@@ -26,6 +27,7 @@ export class Services implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const repair = stack.use(await Repair.begin(core));
     const names = stack.use(await Names.begin(core));
+    stack.use(await followUplink(core));
     const services = new Services(names, [repair, names]);
     core.services = services;
     await refreshAllHosts(core);

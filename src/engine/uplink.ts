@@ -66,7 +66,9 @@ export async function followUplink(core: Core): Promise<AsyncDisposable> {
 function concerns(uplink: Uplink | undefined, message: Parameters<typeof parseEvent>[0]): boolean {
   const event = parseEvent(message);
   if (event?.kind === 'route') return event.route.dst.endsWith('/0') && event.route.table === RT_TABLE.MAIN;
-  return event?.kind === 'link' && event.link.index === uplink?.index && event.link.mtu !== uplink.mtu;
+  if (event?.kind !== 'link' || event.link.index !== uplink?.index) return false;
+  // with an interface that goes down, its IPv4 routes go without a word
+  return event.verb === 'delete' || !event.link.up || event.link.mtu !== uplink.mtu;
 }
 
 async function findUplink(core: Core): Promise<Uplink | undefined> {

@@ -232,7 +232,7 @@ export class KernelWatch implements AsyncDisposable {
   #onRuleset(message: NlMessage): void {
     const end = decodeGeneration(message);
     if (!end) {
-      this.#ours ||= OUR_TABLES.some((table) => concernsTable(message, table));
+      this.#ours ||= concernsTable(message, OUR_TABLES);
       return;
     }
     const touched = this.#ours;

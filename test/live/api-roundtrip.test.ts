@@ -184,6 +184,7 @@ test('names with every kind of character arrive as they are', async () => {
     await assert.rejects(it.client.networkInspect(ref), withCode('ENOENT'));
     assert.deepEqual(it.engine.calls.at(-1), ['networkInspect', ref]);
   }
+  await assert.rejects(it.client.networkInspect('\ud800'), withCode('ENOENT'));
 });
 
 test('an error keeps its code, message and hint', async () => {

@@ -73,7 +73,7 @@ test('a container without an address gets one from the LAN, by its own macvlan',
   assert.ok(await ping(lan.container, '192.168.77.1'), 'the address works');
 });
 
-test('a lease is renewed by its server, given back, and forgotten there', async () => {
+test('pain 28 (libnetwork#843): a lease is renewed by its server, given back, and forgotten there', async () => {
   await using lan = await makeLan();
   await using server = await lan.dnsmasq(RANGE);
   const client = box(lan);
@@ -280,7 +280,7 @@ async function udhcpd(lan: Lan, seconds: number): Promise<AsyncDisposable> {
   return server;
 }
 
-test('the keeper renews in time, tells of a loss, and gets another lease when a server is back', async () => {
+test('pain 28 (libnetwork#843): the keeper renews in time, tells of a loss, and gets another lease when a server is back', async () => {
   await using lan = await makeLan();
   using keeper = new DhcpKeeper();
   const seen: (DhcpLease | undefined)[] = [];

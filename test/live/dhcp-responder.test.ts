@@ -241,6 +241,26 @@ test('who speaks for another is not answered, nor who is not in the directory an
   });
 });
 
+test('a directory that says nonsense, or throws, harms nobody else, and is told once', async () => {
+  await using bed = new Bed();
+  await bed.bridge('br0', '172.30.0.1/24');
+  bed.directory.set(`web ${VM}`, assignment({ search: ['no name at all'] }));
+  bed.directory.set(`web ${VM2}`, assignment({ address: '172.30.0.6/24' }));
+  bed.responder.add({ network: 'web', bridge: 'br0', server: '172.30.0.1' });
+  const [one, two] = [await bed.machine('br0', VM), await bed.machine('br0', VM2)];
+  await assert.rejects(dhcpAcquire({ ...bed.client(one, VM), timeoutMs: 2500 }), { code: 'EDHCP' });
+  assert.equal((await dhcpAcquire(bed.client(two, VM2))).address, '172.30.0.6/24');
+  assert.equal(bed.troubles.length, 1);
+  assert.match(String(bed.troubles[0]), /"no name at all" is no domain name/);
+  bed.directory.get = (key) => {
+    if (key.endsWith(VM)) throw new Error('the store is closed');
+    return assignment({ address: '172.30.0.7/24' });
+  };
+  await assert.rejects(dhcpAcquire({ ...bed.client(one, VM), timeoutMs: 500 }), { code: 'EDHCP' });
+  assert.equal((await dhcpAcquire(bed.client(two, VM2))).address, '172.30.0.7/24');
+  assert.match(String(bed.troubles[1]), /the store is closed/);
+});
+
 test('many bridges at once, each with its own directory; a bridge that goes and comes back; removal', async () => {
   await using bed = new Bed();
   const names = ['n0', 'n1', 'n2', 'n3'];
@@ -406,6 +426,23 @@ test('a kernel takes prefix, default route and MTU from our advertisement; a con
     const routes = await jsonIn<unknown[]>(vm, ['ip', '-6', '-j', 'route', 'show', 'default']);
     return routes.length === 0;
   });
+});
+
+test('advertisements that cannot be made are told, and the rest goes on', async () => {
+  await using bed = new Bed();
+  await bed.bridge('br0', '172.30.0.1/24');
+  bed.directory.set(`web ${VM}`, assignment());
+  bed.responder.add({
+    network: 'web',
+    bridge: 'br0',
+    server: '172.30.0.1',
+    router: { ...ROUTER, search: ['no name'] },
+  });
+  assert.match(String(bed.troubles[0]), /"no name" is no domain name/);
+  const vm = await bed.machine('br0', VM);
+  assert.equal((await dhcpAcquire(bed.client(vm, VM))).address, '172.30.0.5/24');
+  bed.responder.add({ network: 'web', bridge: 'br0', server: '172.30.0.1', router: ROUTER });
+  await until('the address', async () => (await globals(vm)).length > 0);
 });
 
 test('without SLAAC a kernel makes no address', async () => {

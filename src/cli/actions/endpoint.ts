@@ -17,7 +17,8 @@ const COLUMNS = [
   { title: 'NETWORK', cell: (row: View) => String(row['Network']), flexible: true },
   {
     title: 'OF',
-    cell: (row: View) => String(row['Container'] === '' ? row['Namespace'] : row['Container']),
+    // A tap for a virtual machine is of no container, and in the host's own namespace.
+    cell: (row: View) => String(row['Container'] || row['Namespace'] || row['Type']),
     flexible: true,
   },
   { title: 'INTERFACE', cell: (row: View) => String(row['Interface']) },
