@@ -6,6 +6,7 @@ import type { EngineApi } from '../model/index.ts';
 import { activationDescriptor } from './activation.ts';
 import { watchLife } from './life.ts';
 import { type Logger, openLog } from './log.ts';
+import { parseMetricsAddress, serveMetrics } from './metrics-listener.ts';
 import { claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
 
 export interface DaemonOptions {
@@ -21,6 +22,8 @@ export interface DaemonOptions {
   readonly group?: string;
   /** Milliseconds for requests in flight at the stop; default 10,000. */
   readonly stopDeadline?: number;
+  /** Serve metrics by TCP, too: `127.0.0.1:9464`. */
+  readonly metricsListen?: string;
   /** Stops the daemon as SIGTERM does. */
   readonly signal?: AbortSignal;
   /** Called once requests are answered. */
@@ -34,6 +37,7 @@ export interface DaemonOptions {
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const log = options.log ?? openLog({ level: options.logLevel ?? 'info' });
+  const metricsAt = options.metricsListen === undefined ? undefined : parseMetricsAddress(options.metricsListen);
   const descriptor = activationDescriptor();
   const socketPath = options.socketPath ?? DEFAULT_SOCKET;
   using life = watchLife(log, options.signal);
@@ -47,6 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     telling.abort();
     await told;
   });
+  await using _metrics = metricsAt && (await serveMetrics(engine, metricsAt, log));
   const api = await createApiServer({ engine, log, version });
   if (life.stop.aborted) return void (await api.stop(0));
 

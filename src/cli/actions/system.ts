@@ -52,6 +52,7 @@ async function daemonVersion(flags: GlobalFlags, env: CliContext['io']['env']): 
 export interface DaemonFlags extends GlobalFlags {
   readonly logLevel?: string;
   readonly group?: string;
+  readonly metricsListen?: string;
 }
 
 export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void> {
@@ -60,6 +61,7 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
     socketPath: socketPath(flags, this.io.env),
     ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),
     ...(flags.group === undefined ? {} : { group: flags.group }),
+    ...(flags.metricsListen === undefined ? {} : { metricsListen: flags.metricsListen }),
     engine: async (log) => {
       const { openEngine } = await import('../../engine/index.ts');
       const engine = await openEngine({

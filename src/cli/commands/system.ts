@@ -12,13 +12,14 @@ const daemon = define<DaemonFlags, []>({
   topic: 'netloom itself',
   brief: 'Serve the API on a socket',
   description:
-    'Serves the REST API on a unix socket (mode 0660) until SIGTERM or SIGINT. Every other verb uses it where it runs, and the engine in its own process where it does not: both may work beside each other. systemd starts it by its socket.',
+    'Serves the REST API on a unix socket (mode 0660) until SIGTERM or SIGINT. Every other verb uses it where it runs, and the engine in its own process where it does not: both may work beside each other. systemd starts it by its socket.\n\nWhile it runs it keeps the kernel as it was asked to be, and answers names at the gateway of each network.',
   examples: [
     { command: 'netloom daemon', note: 'On /run/netloom/netloom.sock.' },
     {
       command: 'netloom daemon --socket /tmp/n.sock --state-dir /tmp/n --log-level debug',
       note: 'A second one, for a trial.',
     },
+    { command: 'netloom daemon --metrics-listen 127.0.0.1:9464', note: 'For Prometheus to scrape.' },
   ],
   flags: {
     logLevel: {
@@ -28,6 +29,7 @@ const daemon = define<DaemonFlags, []>({
       brief: 'How much to log (default: info)',
       placeholder: 'LEVEL',
     },
+    metricsListen: text('ADDRESS:PORT', 'Serve /metrics by TCP, too (default: on the socket only)'),
     group: text('GROUP', 'Group that may use the socket (default: netloom, where it exists)'),
   },
   args: [],
