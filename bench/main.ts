@@ -6,8 +6,11 @@ import { attach } from './benchmarks/attach.ts';
 import { churn } from './benchmarks/churn.ts';
 import { codec } from './benchmarks/codec.ts';
 import { datapath } from './benchmarks/datapath.ts';
+import { dns } from './benchmarks/dns.ts';
 import { memory } from './benchmarks/memory.ts';
 import { publish } from './benchmarks/publish.ts';
+import { repair } from './benchmarks/repair.ts';
+import { restart } from './benchmarks/restart.ts';
 import { thousand } from './benchmarks/thousand.ts';
 import { json, line, type Result } from './lib/measure.ts';
 
@@ -23,6 +26,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   publish: { about: 'a port beside 5,000 others, and a range beside a port', run: publish },
   datapath: { about: 'packets through our host against one made with ip and iptables', run: datapath },
   churn: { about: '5,000 endpoints come and go, 50 at a time: the slowest, and what is left behind', run: churn },
+  repair: { about: 'the rule set flushed, a link or a route deleted, until all is right again', run: repair },
+  restart: { about: 'the daemon killed and started with 1,000 endpoints, under traffic', run: restart },
+  dns: { about: 'questions answered from the cache and from own names, against dnsmasq and unbound', run: dns },
   memory: { about: 'resident memory of the daemon with 1,000 endpoints, against none', run: memory },
 };
 

@@ -88,7 +88,7 @@ export function readAnswer(message: Uint8Array, end: number, edns: boolean): Ans
     answers,
     authority,
     additional,
-    records: message.slice(end, last),
+    records: new Uint8Array(message.subarray(end, last)), // a copy, of a Buffer too
     ttls: Uint16Array.from(ttls),
     life,
   };

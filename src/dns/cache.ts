@@ -1,7 +1,7 @@
 import { age, type Answer } from './answer.ts';
 
-/** What a cached answer costs besides its records: the entry, its typed arrays, its place in the map. */
-const OVERHEAD = 640;
+/** What a cached answer costs besides its records: the entry, its typed arrays, its place in the map, as the heap shows. */
+const OVERHEAD = 720;
 
 class Entry {
   readonly name: string;

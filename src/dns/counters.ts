@@ -55,13 +55,14 @@ export interface Histogram {
 
 /**
  * Why a packet got no answer, or only a refusal: `malformed` (FORMERR, or silence below 12 bytes), `response` (QR was
- * set), `unsupported` (operation, transfer or class), `asker` and `total` (limits of questions under way), `overload`
+ * set), `stranger` (no asker of that network), `unsupported` (operation, transfer or class), `asker` and `total` (limits of questions under way), `overload`
  * (more packets of one asker than its share while others wait), `connections`, `unsent` (the kernel did not take the
  * answer).
  */
 export type Rejection =
   | 'malformed'
   | 'response'
+  | 'stranger'
   | 'unsupported'
   | 'asker'
   | 'total'
@@ -88,6 +89,7 @@ export class Counters {
   readonly rejected: Record<Rejection, number> = {
     malformed: 0,
     response: 0,
+    stranger: 0,
     unsupported: 0,
     asker: 0,
     total: 0,

@@ -107,7 +107,7 @@ export function askTcp(
   listener: ExchangeListener,
 ): Exchange {
   const own = withId(query);
-  const socket = new Socket({ fd: tcpSocketIn(netns, isIP(server.address) === 6 ? 6 : 4).release() });
+  const socket = new Socket({ fd: tcpSocketIn(netns, server.address.includes(':') ? 6 : 4).release() });
   const parts: Buffer[] = [];
   let size = 0;
   let over = false;

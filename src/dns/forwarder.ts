@@ -1,12 +1,12 @@
-import { type Answer, writeAnswer } from './answer.ts';
+import { type Answer, failure, writeAnswer } from './answer.ts';
 import type { AskerState, Waiting } from './askers.ts';
 import type { Cache } from './cache.ts';
-import { type Counters, SOURCE } from './counters.ts';
+import { type Counters, SOURCE, type SourceNumber } from './counters.ts';
 import { Lookup, type LookupSite } from './lookup.ts';
 import { Question } from './question.ts';
 import type { ServerGroups } from './servers.ts';
 import type { DnsLimits } from './types.ts';
-import { FLAG, HEADER } from './wire.ts';
+import { FLAG, HEADER, RCODE } from './wire.ts';
 
 /** How an answer that takes time gets back to who asked. */
 export interface Reply {
@@ -15,8 +15,6 @@ export interface Reply {
   readonly room: number;
   /** The message is the first `length` bytes; they are used again after the call. */
   send(message: Uint8Array, length: number): void;
-  /** Nobody will answer. */
-  drop(): void;
 }
 
 interface Waiter extends Waiting {
@@ -136,7 +134,8 @@ export class Forwarder {
     most.refused++;
     const [oldest] = most.waiting as Set<Waiter>;
     this.#leave(oldest!);
-    oldest!.reply.drop();
+    // a datagram that gets lost is asked again; a connection would hang
+    if (oldest!.reply.tcp) this.#answer(oldest!, failure(oldest!.q, RCODE.SERVFAIL), SOURCE.none);
     if (oldest!.pending.waiters.size === 0) {
       oldest!.pending.lookup.close();
       this.#pending.delete(oldest!.pending.key);
@@ -151,19 +150,23 @@ export class Forwarder {
     if (waiter.asker.waiting.size === 0) this.#askers.delete(waiter.asker);
   }
 
+  #answer(waiter: Waiter, answer: Answer, source: SourceNumber): void {
+    const { head, q, reply } = waiter;
+    const rcode = answer.flags & FLAG.RCODE;
+    this.#outbox.set(head);
+    const length = writeAnswer(this.#outbox, 0, q, answer, reply.room);
+    this.#counters.query(reply.tcp, source, q.type, rcode);
+    this.#log(waiter, rcode);
+    reply.send(this.#outbox, length);
+  }
+
   #settle(key: string, answer: Answer, tag: number): void {
     const pending = this.#pending.get(key);
     if (!pending) return;
     this.#pending.delete(key);
-    const rcode = answer.flags & FLAG.RCODE;
     for (const waiter of [...pending.waiters]) {
-      const { head, q, reply } = waiter;
       this.#leave(waiter);
-      this.#outbox.set(head);
-      const length = writeAnswer(this.#outbox, 0, q, answer, reply.room);
-      this.#counters.query(reply.tcp, SOURCE.upstream, q.type, rcode);
-      this.#log(waiter, rcode);
-      reply.send(this.#outbox, length);
+      this.#answer(waiter, answer, SOURCE.upstream);
     }
     // last, because from then on its TTLs are counted down
     if (tag >= 0) this.#cache.set(pending.lookup.q.name, tag, answer, Math.floor(this.#site.now() / 1000));

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { native, Netns } from '../kernel/index.ts';
+import { native, type Netns } from '../kernel/index.ts';
 
 /** Who listens where, as far as this process may see it. */
 export interface Holder {

@@ -2,7 +2,7 @@ import type { Netns } from '../kernel/index.ts';
 import { type Answer, failure, readAnswer } from './answer.ts';
 import type { Counters } from './counters.ts';
 import { askTcp, askUdp, type Exchange, type ExchangeListener } from './exchange.ts';
-import { Question, writeOpt } from './question.ts';
+import { type Question, writeOpt } from './question.ts';
 import type { Server } from './servers.ts';
 import { FLAG, HEADER, OPT_SIZE, RCODE } from './wire.ts';
 
@@ -101,7 +101,7 @@ export class Lookup {
     const server = this.#servers[this.#tries % this.#servers.length]!;
     const round = Math.floor(this.#tries / this.#servers.length);
     this.#tries++;
-    if (!this.#ask(server, false)) return this.#onward();
+    if (!this.#ask(server, false)) return this.#after(this.#pause, () => this.#next());
     this.#after(Math.min(server.patience * (round + 1), left), () => {
       server.missed(this.#site.now(), false);
       this.#site.counters.unanswered++;
@@ -109,11 +109,16 @@ export class Lookup {
     });
   }
 
-  /** The last try is over at once: the next one, but not round after round without a pause. */
+  /** A try is over before its time: the next one, unless another is still under way, whose time is running. */
   #onward(): void {
     if (this.#open.size > 0) return;
     if (this.#second && this.#tries >= this.#servers.length) return this.#after(0, () => this.#fail());
-    this.#after(this.#tries % this.#servers.length === 0 ? PAUSE : 0, () => this.#next());
+    this.#after(this.#pause, () => this.#next());
+  }
+
+  /** When nobody is there at once: not round after round without a rest. */
+  get #pause(): number {
+    return this.#tries % this.#servers.length === 0 ? PAUSE : 0;
   }
 
   #after(milliseconds: number, then: () => void): void {

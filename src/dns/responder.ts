@@ -67,12 +67,16 @@ export class Responder {
       return this.#unsupported(bytes, at, RCODE.REFUSED, asker, tcp);
     }
     if (q.type === TYPE.AXFR || q.type === TYPE.IXFR) return this.#unsupported(bytes, at, RCODE.NOTIMP, asker, tcp);
+    const policy = view.policy(asker);
+    if (policy === undefined) {
+      counters.rejected.stranger++;
+      return this.#count(bytes, at, writeEmpty(bytes, at, q, RCODE.REFUSED), SOURCE.none, asker, tcp);
+    }
     const room = tcp ? most : Math.min(q.room, most);
 
     const size = local.answer(bytes, at, q, asker, room);
     if (size !== NOT_OURS) return this.#count(bytes, at, size, SOURCE.local, asker, tcp);
 
-    const policy = view.policy(asker);
     if (!policy.forward) {
       return this.#count(bytes, at, writeEmpty(bytes, at, q, RCODE.NXDOMAIN), SOURCE.local, asker, tcp);
     }
@@ -85,10 +89,10 @@ export class Responder {
     }
     const reply = way.defer(room);
     if (this.#p.forwarder.forward({ bytes, at, q, asker, tag, servers, reply })) return 0;
-    // a datagram that gets lost is asked again; a connection would hang
     counters.query(tcp, SOURCE.none, q.type, RCODE.SERVFAIL);
-    if (!tcp) return 0;
-    reply.drop();
+    if (this.onQuery !== undefined) this.#tell(asker, q, tcp, SOURCE.none, RCODE.SERVFAIL, 0);
+    // a datagram that gets lost is asked again; a connection would hang
+    if (tcp) reply.send(bytes.subarray(at), writeEmpty(bytes, at, q, RCODE.SERVFAIL));
     return 0;
   }
 

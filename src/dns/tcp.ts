@@ -15,22 +15,25 @@ const UNREAD = 256 * 1024;
 export class Connections {
   readonly limits: DnsLimits;
   readonly #all = new Set<Connection>();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: DnsLimits) {
     this.limits = limits;
-    this.#timer = setInterval(() => this.#sweep(), Math.min(1000, limits.idle / 2)).unref();
   }
   get count(): number {
     return this.#all.size;
   }
   add(connection: Connection): void {
     this.#all.add(connection);
+    this.#timer ??= setInterval(() => this.#sweep(), Math.min(1000, this.limits.idle / 2)).unref();
   }
   delete(connection: Connection): void {
     this.#all.delete(connection);
+    if (this.#all.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
-  /** Ends the one that has been idle longest, of whoever has most; false where the newcomer has as many. */
+  /** Ends the oldest one of whoever has most; false where the newcomer has as many. */
   makeRoom(asker: AskerState): boolean {
     let most: Connection | undefined;
     for (const one of this.#all) if (!most || one.asker.connections > most.asker.connections) most = one;
@@ -138,23 +141,13 @@ class Connection implements Deferral {
 
   defer(): Reply {
     this.#waiting++;
-    let over = false;
-    const answered = (): boolean => {
-      if (over) return false;
-      over = true;
-      this.#waiting--;
-      return true;
-    };
     return {
       tcp: true,
       room: MOST,
       send: (message, length) => {
-        if (!answered()) return;
+        this.#waiting--;
         this.#write(message, length);
         if (this.#finished && this.#waiting === 0) this.#socket.end();
-      },
-      drop: () => {
-        if (answered()) this.end();
       },
     };
   }

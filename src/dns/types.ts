@@ -35,7 +35,7 @@ export interface AskerPolicy {
 
 /**
  * What the askers of each network may see. Asked for every question, so each answer must cost the same with one name
- * and with ten thousand, and nothing may throw. Names are lower case, without a final dot.
+ * and with ten thousand, and nothing may throw, the query log neither. Names are lower case, without a final dot.
  *
  * The arrays are taken as values: hand out the same one while nothing changes (its wire form is then made once), and
  * another one after a change; never change one in place.
@@ -50,7 +50,11 @@ export interface NameView {
   reverse(asker: Asker, address: string): readonly string[] | undefined;
   /** `_http._tcp.web` asks for ('http', 'tcp', 'web'). Empty and undefined as for `lookup`. */
   srv(asker: Asker, service: string, protocol: string, name: string): readonly SrvTarget[] | undefined;
-  policy(asker: Asker): AskerPolicy;
+  /**
+   * Asked first. Undefined: a stranger, who is refused everything: gateway addresses can be reached from other networks
+   * and, where a network is routed, from outside, and a resolver for everybody is a weapon.
+   */
+  policy(asker: Asker): AskerPolicy | undefined;
 }
 
 /** The servers of the host, now. */
@@ -95,7 +99,7 @@ export interface DnsLimits {
 }
 
 export interface DnsOptions {
-  /** The host's: sockets are born there. Absent: that of this process. */
+  /** The host's: sockets are born there; it has to live as long as the server. Absent: that of this process. */
   readonly netns?: Netns;
   readonly view: NameView;
   /** Default: /etc/resolv.conf, followed. Disposed with the server. */

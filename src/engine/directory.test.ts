@@ -63,7 +63,9 @@ test('who is on internal networks only asks nobody outside; dns servers are the 
   d.putEndpoint(endpoint('b', '2', 3));
   assert.deepEqual(d.policy(from('1', 2)), { upstreams: servers, forward: false });
   assert.deepEqual(d.policy(from('1', 3)), { forward: true }, 'another of its networks leads outside');
-  assert.deepEqual(d.policy(from('2', 200)), { forward: true }, 'nobody that is known');
+  assert.deepEqual(d.policy(from('2', 200)), { forward: true }, 'nobody that is known, but on the network');
+  assert.equal(d.policy({ network: '2', address: '192.0.2.1' }), undefined, 'a stranger');
+  assert.equal(d.policy({ network: '9', address: '10.0.9.2' }), undefined);
 });
 
 test('SRV tells who has the port', () => {

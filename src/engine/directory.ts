@@ -1,4 +1,4 @@
-import { contains, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
+import { contains, parseIp, parsePrefix, type Prefix, tryParseIp } from '../addr/index.ts';
 import type { Asker, AskerPolicy, NameView, SrvTarget } from '../dns/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { type ServiceNumbers, portNumber } from './service-names.ts';
@@ -138,11 +138,16 @@ export class Directory implements NameView {
     return undefined;
   }
 
-  policy(asker: Asker): AskerPolicy {
-    const zones = this.#seenBy(asker);
+  /** Undefined for whoever is not on the network: its gateway can be reached from elsewhere, and is no open resolver. */
+  policy(asker: Asker): AskerPolicy | undefined {
+    const zone = this.#zones.get(asker.network);
+    const ip = tryParseIp(asker.address);
+    if (!zone || !ip || !zone.subnets.some((subnet) => subnet.family === ip.family && contains(subnet, ip))) {
+      return undefined;
+    }
     const endpoint = this.#asking(asker);
     const servers = endpoint && this.#containers.get(endpoint.container)?.dns.servers;
-    const forward = zones.some((zone) => !zone.internal);
+    const forward = this.#seenBy(asker).some((each) => !each.internal);
     return servers && servers.length > 0 ? { upstreams: servers, forward } : { forward };
   }
 
@@ -209,7 +214,8 @@ export class Directory implements NameView {
 }
 
 function workloadOf(endpoint: Endpoint): string {
-  return endpoint.container === '' ? endpoint.netns : endpoint.container;
+  // a tap is a machine of its own, whatever else is in the host's namespace
+  return endpoint.container || endpoint.netns || endpoint.id;
 }
 
 /** Whether a workload has a port, as far as anybody said; one that publishes nothing may have any. */

@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import { UnsupportedError } from '../errors.ts';
 import { ERRNO } from './errno.ts';
 import { Fd } from './fd.ts';
@@ -12,7 +11,7 @@ import type { BindAddress } from './socket.ts';
  * still being checked for duplicates. `tcp` is listening already. @throws SyscallError EADDRINUSE, EACCES
  */
 export function serviceSocketIn(netns: Netns | undefined, protocol: 'udp' | 'tcp', at: BindAddress): Fd {
-  const v6 = isIPv6(at.address);
+  const v6 = at.address.includes(':');
   const what = `${protocol} port ${at.port} of ${at.address}`;
   const fd = socketOf(netns, v6, protocol, what);
   try {
@@ -34,7 +33,7 @@ export function serviceSocketIn(netns: Netns | undefined, protocol: 'udp' | 'tcp
 /** A UDP socket that knows one peer: the kernel drops what others send, and says when nobody listens there. */
 export function connectedUdpIn(netns: Netns | undefined, peer: BindAddress): Fd {
   const what = `UDP to ${peer.address} port ${peer.port}`;
-  const fd = socketOf(netns, isIPv6(peer.address), 'udp', what);
+  const fd = socketOf(netns, peer.address.includes(':'), 'udp', what);
   try {
     syscall(what, () => native.connect(fd.number, peer.address, peer.port, peer.scope ?? 0));
     return fd;

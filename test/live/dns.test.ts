@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { DnsServer, QueryLogEntry } from '../../src/dns/index.ts';
+import { DnsServer, type QueryLogEntry } from '../../src/dns/index.ts';
 import { hasCode } from '../../src/errors.ts';
-import { startIn } from '../lib/run.ts';
+import { openDescriptors } from '../../src/kernel/index.ts';
+import { ipBatch, okIn, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
-import { BED, type Bed, dig, makeBed, serve } from './dns-bed.ts';
+import { BED, type Bed, dig, makeBed, serve, viewOf } from './dns-bed.ts';
 
 const MANY = Array.from({ length: 100 }, (_, i) => `10.65.0.${i + 1}`);
 const ADDRESSES = {
@@ -117,6 +118,35 @@ test('what is not a question to a resolver is refused', async () => {
   assert.equal((await dig(bed.one, `@${BED.gateway} +header-only`)).status, 'FORMERR');
 });
 
+test('who is no asker of the network is refused, even what is ours', async () => {
+  const stranger = { lookup: () => ['192.0.2.1'], reverse: () => undefined, srv: () => undefined };
+  await using only = new DnsServer({
+    netns: bed.host,
+    view: { ...stranger, policy: ({ address }) => (address === BED.one ? { forward: true } : undefined) },
+    upstreams: { servers: () => [], [Symbol.dispose]: () => undefined },
+  });
+  await only.listen('net', BED.gateway, 5353);
+  for (const how of ['', ' +tcp']) {
+    assert.deepEqual((await dig(bed.one, `@${BED.gateway} -p 5353 web${how}`)).data, ['192.0.2.1']);
+    assert.equal((await dig(bed.two, `@${BED.gateway} -p 5353 web${how}`)).status, 'REFUSED');
+  }
+  assert.equal(only.stats().rejected.stranger, 2);
+});
+
+test('a process that has a server ends when the server is closed, and leaves nothing open', async () => {
+  const before = openDescriptors();
+  const closing = new DnsServer({ netns: bed.host, view: viewOf({}) });
+  await closing.listen('net', BED.gateway, 5354);
+  await closing.listen('net', BED.gateway6, 5354);
+  await closing[Symbol.asyncDispose]();
+  await closing[Symbol.asyncDispose]();
+  assert.deepEqual(openDescriptors(), before);
+  await assert.rejects(closing.listen('net', BED.gateway, 5354), (e) => hasCode(e, 'ESTOPPING'));
+  await server.listen('net', BED.gateway, 5354);
+  await server.unlisten('net', BED.gateway);
+  await server.listen('net', BED.gateway);
+});
+
 test('the query log tells who asked what, as long as somebody reads it', async () => {
   server.onQuery = (entry) => void log.push(entry);
   await dig(bed.two, `@${BED.gateway6} web AAAA`);
@@ -156,27 +186,22 @@ test('listening twice is listening once; another network cannot have the address
 
 test('whoever holds the port is named', async () => {
   await using _holder = startIn(bed.host, ['socat', 'UDP4-RECV:5399', '-']);
-  await until('socat listens', async () => {
-    try {
-      await server.listen('net', BED.gateway, 5399);
-    } catch (error) {
-      if (!hasCode(error, 'EADDRINUSE')) throw error;
-      assert.match(
-        error.message,
-        /^udp port 5399 of 10\.64\.0\.1 is taken by socat \(pid \d+\), which listens at 0\.0\.0\.0:5399$/,
-      );
-      assert.match(error.hint, /own addresses/);
-      return true;
-    }
-    await server.unlisten('net', BED.gateway);
-    await server.listen('net', BED.gateway);
-    return false;
+  await until('socat listens', async () => (await okIn(bed.host, ['ss', '-Huln', 'sport = :5399'])) !== '', {
+    timeout: 15_000,
+  });
+  await assert.rejects(server.listen('net', BED.gateway, 5399), (error) => {
+    assert.ok(hasCode(error, 'EADDRINUSE'));
+    assert.match(
+      error.message,
+      /^udp port 5399 of 10\.64\.0\.1 is taken by socat \(pid \d+\), which listens at 0\.0\.0\.0:5399$/,
+    );
+    assert.match(error.hint, /own addresses/);
+    return true;
   });
 });
 
 test('an address may come later than the listener, and go and come back', async () => {
   await server.listen('late', '10.66.0.1');
-  const { ipBatch } = await import('../lib/run.ts');
   for (let round = 0; round < 2; round++) {
     await ipBatch(bed.host, ['addr add 10.66.0.1/24 dev br0']);
     await ipBatch(bed.one, ['route replace 10.66.0.0/24 dev eth0']);
