@@ -48,8 +48,8 @@ chosen() {
   # shellcheck disable=SC2086
   if [ -z "$filters" ]; then echo "$1"; else echo "$1" | grep -F $filters || true; fi
 }
-here=$(sh tools/vm/files.sh here)
-guest=$(sh tools/vm/files.sh guest)
+here=$(sh tools/vm/files.sh here) || exit 1
+guest=$(sh tools/vm/files.sh guest) || exit 1
 pure=$(chosen "$(find src test/golden test/architecture -name '*.test.ts' | sort)")
 live=$(chosen "$here")
 guest=$(chosen "$guest")

@@ -100,6 +100,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EBUSY: 'The object is in use.',
     ENOTEMPTY: 'The object still holds others.',
     EDAEMONRUNNING: 'A daemon listens on that socket already.',
+    ENEEDSDAEMON: 'Only a daemon can do this, since somebody must stay to look after it.',
   }),
   ...rows(413, {
     ETOOLARGE: 'The request is larger than the daemon reads.',

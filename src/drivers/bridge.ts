@@ -1,5 +1,12 @@
 import { macFor, parseIp, parsePrefix } from '../addr/index.ts';
-import { type AddressFact, type Fact, type LinkFact, type NeighbourFact, type PortFact, type SysctlFact } from '../facts/index.ts';
+import {
+  type AddressFact,
+  type Fact,
+  type LinkFact,
+  type NeighbourFact,
+  type PortFact,
+  type SysctlFact,
+} from '../facts/index.ts';
 import type { BridgeOptions, Endpoint, GatewayMode, Network } from '../model/index.ts';
 import type { Driver } from './driver.ts';
 import { endpointAlias, familyOf, gatewaysOf, insideFacts, networkAlias, objectOf, optionsOf } from './inside.ts';
@@ -159,9 +166,15 @@ export function shardFacts(network: Network, shard: string): readonly Fact[] {
   };
   const port: PortFact = { kind: 'port', ns: '', object, dev: near, hairpin: false, isolated: true };
   // the kernel answers ARP for any address of the host, by whatever interface the question came
-  const name = `net.ipv4.conf.${shard}.arp_ignore`;
-  const silence: SysctlFact = { kind: 'sysctl', ns: '', object, name, value: '8', dev: shard };
-  return [bridge, silence, cable, ...(options.icc ? [] : [port]), end];
+  const silence = shardSysctl(network, shard, 'arp_ignore', '8');
+  // where br_netfilter translates a frame there, the packet goes on from there, whose source is the first bridge's
+  const loose = shardSysctl(network, shard, 'rp_filter', '2');
+  return [bridge, silence, loose, cable, ...(options.icc ? [] : [port]), end];
+}
+
+function shardSysctl(network: Network, shard: string, name: string, value: string): SysctlFact {
+  const object = `network ${network.name}`;
+  return { kind: 'sysctl', ns: '', object, name: `net.ipv4.conf.${shard}.${name}`, value, dev: shard };
 }
 
 function shardNumber(shard: string): number {

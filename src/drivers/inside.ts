@@ -26,9 +26,10 @@ export function insideFacts(
     mtu: 0,
     addrGenMode: 'eui64',
   };
-  const link: LinkFact = { ...inside, name: dev, ...eth, addrGenMode: v6 ? 'eui64' : 'none' };
+  const mtu = eth.mtu === 0 ? (endpoint.lease?.mtu ?? 0) : eth.mtu;
+  const link: LinkFact = { ...inside, name: dev, ...eth, mtu, addrGenMode: v6 ? 'eui64' : 'none' };
   const addresses = endpoint.addresses.map((address): AddressFact => ({ kind: 'address', ns, object, dev, address }));
-  return [lo, link, ...addresses, ...defaultRoutes(endpoint, object)];
+  return [lo, link, ...addresses, ...leasedRoutes(endpoint, object), ...defaultRoutes(endpoint, object)];
 }
 
 /** The default routes that an endpoint provides: also planned alone, when they move between endpoints. */
@@ -43,6 +44,13 @@ export function defaultRoutes(endpoint: Endpoint, object: string): RouteFact[] {
     via: BY_DEVICE.includes(via) ? '' : via,
     dev: endpoint.ifname,
   }));
+}
+
+/** Routes that a DHCP server told, those on the link first: the others may lead by them. */
+function leasedRoutes({ lease, netns: ns, ifname: dev }: Endpoint, object: string): RouteFact[] {
+  return (lease?.routes ?? []).map(({ dst, gateway = '' }): RouteFact => {
+    return { kind: 'route', ns, object, family: 4, dst, via: gateway, dev };
+  });
 }
 
 /** What stands for a gateway where everything is sent by the interface itself. */

@@ -13,19 +13,25 @@ export function parentOf(network: Pick<Network, 'id'>, { parent, vlan }: Options
 
 /**
  * What of the interface below is ours. A VLAN's interface belongs to every network that is on it, so that nothing in it
- * says which; it goes with the last. A network without a parent has a bridge that nobody else is on.
+ * says which; it goes with the last. A network without a parent has one of its own that leads nowhere.
  */
 export function parentFacts(network: Network, options: Options): LinkFact[] {
   const name = parentOf(network, options);
   const base = { kind: 'link', ns: '', object: `network ${network.name}`, name, master: '', up: true } as const;
   if (options.parent === '') {
     const alias = networkAlias(network);
-    // fixed, as every bridge's: else it follows what is put on it
-    const mac = `02:${network.id.slice(0, 10).replace(/../g, '$&:').slice(0, -1)}`;
-    return [{ ...base, origin: { type: 'bridge' }, mac, mtu: options.mtu, alias, addrGenMode: 'none' }];
+    // an ifb drops what nobody redirected to it: always up, and the host hears nothing of what is sent to it
+    return [
+      { ...base, origin: { type: 'ifb' }, mac: privateMac(network), mtu: options.mtu, alias, addrGenMode: 'none' },
+    ];
   }
   if (options.vlan === 0) return [];
   const { parent, vlan: id } = options;
   const alias = `netloom vlan ${id} of ${parent}`;
   return [{ ...base, origin: { type: 'vlan', parent, id }, mac: '', mtu: 0, alias, addrGenMode: 'none' }];
+}
+
+/** Locally administered, unicast. */
+function privateMac(network: Network): string {
+  return `02:${network.id.slice(0, 10).replace(/../g, '$&:').slice(0, -1)}`;
 }

@@ -50,8 +50,8 @@ export function rateFacts(network: Pick<Network, 'options'>, endpoint: Endpoint,
  * A rate of an endpoint counts what full datagrams carry, so that a measurement shows the number that was asked for: the
  * bucket, which counts frames, gets the headers on top. At an MTU of 1500 a TCP stream has 98 % of the rate and the wire 103 %.
  *
- * A bucket holds 5 ms: less, and a host that is late by as much loses tokens; more, and a burst shows. The queue holds 25 ms
- * beside it, but never less than what a TCP connection begins with and one packet of the largest size.
+ * A bucket holds 10 ms: less, and a host that is late by as much loses tokens; more, and a burst shows. The queue holds 50 ms
+ * beside it, but never less than two packets of the largest size, so that a slow start is not cut off at once.
  * @param rate bits per second
  * @param mtu bytes; 0: not known
  */
@@ -59,8 +59,8 @@ export function bucketOf(rate: number, mtu: number): QdiscFact['tbf'] {
   const packet = mtu === 0 ? DEFAULT_MTU : mtu;
   const framed = Math.ceil((rate * (packet + ETHERNET)) / (packet - IP_UDP));
   const bytes = framed / 8;
-  const burst = Math.max(Math.ceil(bytes * 0.005), 2 * (packet + ETHERNET));
-  const limit = burst + Math.max(Math.ceil(bytes * 0.025), LARGEST_PACKET);
+  const burst = Math.max(Math.ceil(bytes * 0.01), 2 * (packet + ETHERNET));
+  const limit = burst + Math.max(Math.ceil(bytes * 0.05), 2 * LARGEST_PACKET);
   return { rate: framed, burst: Math.min(burst, U31), limit: Math.min(limit, U31) };
 }
 

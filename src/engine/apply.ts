@@ -85,7 +85,8 @@ export function removalOf(facts: readonly Fact[]): Change[] {
     .map((fact) => ({ verb: 'delete', fact }));
 }
 
-async function undo(kernel: KernelView, done: readonly Change[]): Promise<unknown[]> {
+/** Takes changes back that were done, in reverse; what had altered nothing stays. @returns what could not be taken back */
+export async function undo(kernel: KernelView, done: readonly Change[]): Promise<unknown[]> {
   const failures: unknown[] = [];
   for (const change of done.toReversed()) {
     const inverse = inverseOf(change);

@@ -1,11 +1,21 @@
 import { kindOf } from '../facts/index.ts';
 import type { ChangeOptions, Outcome, PlanStep } from '../model/index.ts';
 import type { Tx } from '../store/index.ts';
-import { apply, type Change, remove } from './apply.ts';
+import { apply, type Change, remove, undo } from './apply.ts';
 import type { Core } from './core.ts';
 import type { NewEvent } from './events.ts';
 import type { KernelScope } from './kernel.ts';
 import { KEYS } from './records.ts';
+
+/** The rest of a change, which only the network can tell once the first part is in the kernel: an address by DHCP. */
+export interface Later {
+  /** For an explanation: what will be asked. */
+  readonly steps: readonly PlanStep[];
+  /** @returns what is to be done besides. What it throws takes everything back. */
+  run(kernel: KernelScope): Promise<readonly Change[]>;
+  /** What it returned was refused. */
+  abandon(): void;
+}
 
 /** What a request turned out to mean, decided inside its first transaction. */
 export interface Decision<T> {
@@ -19,6 +29,7 @@ export interface Decision<T> {
   readonly tells?: readonly NewEvent[];
   /** In order: additions and changes as given, and deletions as `removalOf` makes them. */
   readonly changes: readonly Change[];
+  readonly later?: Later | undefined;
   /** What is beside the facts, files and connections: before they are touched; when they were refused; when all is done. */
   readonly prepare?: () => void;
   readonly cleanup?: () => void;
@@ -41,12 +52,14 @@ export async function change<T>(
   using kernel = core.kernel.scope();
   const decision = await record(core, (tx) => decide(tx, kernel));
   const changes = core.stage ? core.stage.take(decision.changes) : decision.changes;
-  const plan = options?.explain ? { plan: changes.map(stepOf) } : {};
+  const { later } = decision;
+  const plan = options?.explain ? { plan: [...changes.map(stepOf), ...(later?.steps ?? [])] } : {};
   const pending = pendingKey(core.id, decision.key);
   if (!core.stage) {
     try {
       decision.prepare?.();
       await carryOutIn(core, kernel, changes);
+      if (later) await carryOutLater(core, kernel, changes, later);
     } catch (error) {
       decision.cleanup?.();
       await core.store.transact(async (tx) => {
@@ -92,6 +105,23 @@ async function carryOutIn(core: Core, kernel: KernelScope, changes: readonly Cha
   const split = changes.findLastIndex((c) => c.verb !== 'delete') + 1;
   await apply(kernel, changes.slice(0, split), options);
   await remove(kernel, changes.slice(split), options);
+}
+
+/** The rest, without which the first part must not stay. */
+async function carryOutLater(core: Core, kernel: KernelScope, done: readonly Change[], later: Later): Promise<void> {
+  try {
+    const changes = await later.run(kernel);
+    try {
+      await carryOutIn(core, kernel, changes);
+    } catch (error) {
+      later.abandon();
+      throw error;
+    }
+  } catch (error) {
+    const failures = await undo(kernel, done);
+    if (failures.length > 0) throw new AggregateError([error, ...failures], String(error), { cause: error });
+    throw error;
+  }
 }
 
 /** One line of an explanation. */

@@ -14,6 +14,7 @@ import { change, type Decision } from './change.ts';
 import { forgetStale } from './conntrack.ts';
 import { exclusively } from './containers.ts';
 import type { Core } from './core.ts';
+import { acquisitionFor } from './dhcp-acquire.ts';
 import { endpointEvent, planAttach, planDetach, revertAttach, settleAttach, workloadOfContainer } from './endpoints.ts';
 import { growCrowded } from './growth.ts';
 import { refreshHosts } from './hosts.ts';
@@ -67,16 +68,20 @@ export async function networkConnect(
           revert: () => Promise.resolve(),
         };
       }
+      const later = acquisitionFor(core, [plan], workload);
       return {
         key: `endpoint/${plan.endpoint.id}`,
         value: plan.endpoint,
-        tells: [endpointEvent('attach', plan.endpoint, network, workload)],
+        get tells() {
+          return [endpointEvent('attach', later?.endpoint(plan.endpoint) ?? plan.endpoint, network, workload)];
+        },
         changes: plan.changes,
+        later,
         finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
         async settle(tx) {
           // not before: where we die in the middle, the endpoint is taken back, and must not come at the next start
           await tx.put(KEYS.containers + container.id, connected);
-          return await settleAttach(tx, plan);
+          return await settleAttach(tx, plan, later);
         },
         revert: (tx) => revertAttach(tx, plan, workload),
       };

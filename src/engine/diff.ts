@@ -1,4 +1,5 @@
-import { type Fact, factKey, kindOf, KINDS, type KernelView } from '../facts/index.ts';
+import { type Fact, kindOf, KINDS, type KernelView } from '../facts/index.ts';
+import { keyOf } from './fact-keys.ts';
 import type { Netns } from '../kernel/index.ts';
 import { type NetlinkConn, rememberDumps, type Request, sameRequest } from '../netlink/index.ts';
 import { linkDump, linkGet } from '../rtnetlink/index.ts';
@@ -18,7 +19,7 @@ export async function missing(kernel: KernelView, wanted: readonly Fact[]): Prom
   const changes: Change[] = [];
   const seen = new Set<string>();
   for (const fact of wanted) {
-    const key = factKey(fact);
+    const key = keyOf(fact);
     if (seen.has(key)) continue; // two objects may want the same: `lo`, forwarding
     seen.add(key);
     const have = there.get(key);
@@ -47,7 +48,7 @@ export async function readAll(kernel: KernelView, wanted: readonly Fact[]): Prom
   for (const facts of groups.values()) {
     const [first] = facts;
     if (!first) continue;
-    for (const fact of await kindOf(first).read(kernel, first.ns, facts)) there.set(factKey(fact), fact);
+    for (const fact of await kindOf(first).read(kernel, first.ns, facts)) there.set(keyOf(fact), fact);
   }
   return there;
 }
@@ -66,7 +67,7 @@ export async function surplus(
   const found: Fact[] = [];
   for (const [name, { read }] of Object.entries(KINDS) as [Fact['kind'], { read: Reader }][]) {
     if (!kinds(name)) continue;
-    for (const fact of await read(view, ns, [])) if (!known.has(factKey(fact))) found.push(fact);
+    for (const fact of await read(view, ns, [])) if (!known.has(keyOf(fact))) found.push(fact);
   }
   return found;
 }

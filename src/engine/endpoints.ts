@@ -26,6 +26,8 @@ import { type Change, removalOf } from './apply.ts';
 import { carryOut, change, type Decision } from './change.ts';
 import { forgetConnections, forgetStale } from './conntrack.ts';
 import type { Core } from './core.ts';
+import { type Acquisition, acquisitionFor, requireKeeper } from './dhcp-acquire.ts';
+import { asksServer, seedOf } from './dhcp-lease.ts';
 import type { NewEvent } from './events.ts';
 import { chooseBerth, grow, leaveBerth, takeBerth } from './growth.ts';
 import type { KernelScope } from './kernel.ts';
@@ -128,6 +130,8 @@ export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: 
 export interface AttachPlan {
   readonly endpoint: Endpoint;
   readonly network: Network;
+  /** The address to be asked of a DHCP server; empty: whichever it gives, or no server is asked. */
+  readonly fixed: string;
   /** Other endpoints of the workload, as they were and as they become: the default route may move. */
   readonly moved: readonly { readonly before: Endpoint; readonly after: Endpoint }[];
   readonly changes: readonly Change[];
@@ -170,24 +174,28 @@ export async function planAttach(
       `network "${network.name}": its endpoints have the hardware address of their parent: leave out ${spec.mac}`,
     );
   }
+  const type = tap === undefined ? driver.endpointType : 'tap';
+  const asks = asksServer(network, { type });
+  if (asks) requireKeeper(core, network);
   const berth = await chooseBerth(tx, network);
   const leases = await leaseAddresses(tx, network, {
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
-    ...(spec.addresses && { fixed: spec.addresses }),
+    // one that a server gives is asked for there
+    ...(spec.addresses && { fixed: asks ? spec.addresses.filter((text) => text.includes(':')) : spec.addresses }),
   });
   const draft: Endpoint = {
     id,
     network: network.id,
     container: workload.container,
-    type: tap === undefined ? driver.endpointType : 'tap',
+    type,
     netns: workload.netns,
     netnsId: '',
     ifname: tap ?? spec.ifname ?? freeIfname(siblings),
     hostIfname: tap ?? driver.hostIfname(id),
     ...(berth.bridge !== undefined && { bridge: berth.bridge }),
     ...(tap !== undefined && spec.tapUid !== undefined && { tapUid: spec.tapUid }),
-    mac: driver.ownMac(network) ? (spec.mac ?? macOf(leases, id)) : '',
+    mac: driver.ownMac(network) ? (spec.mac ?? macOf(leases, asks ? seedOf(network, workload.container, id) : id)) : '',
     addresses: leases.map((lease) => lease.text),
     gateways: [],
     aliases: spec.aliases ?? [],
@@ -217,6 +225,7 @@ export async function planAttach(
     crowded: berth.crowded,
     endpoint,
     network,
+    fixed: (asks && spec.addresses?.[0]) || '',
     moved,
     changes: [
       ...shared.changes,
@@ -275,15 +284,16 @@ export async function publishPorts(
   return [...claimed, ...published];
 }
 
-/** What the end of a successful attachment writes. */
-export async function settleAttach(tx: Tx, plan: AttachPlan): Promise<Endpoint> {
+/** What the end of a successful attachment writes. @param acquired what servers gave to the endpoints made together */
+export async function settleAttach(tx: Tx, plan: AttachPlan, acquired?: Acquisition): Promise<Endpoint> {
   const ready: Endpoint = {
-    ...plan.endpoint,
+    ...(acquired?.endpoint(plan.endpoint) ?? plan.endpoint),
     netnsId: plan.endpoint.netns === '' ? '' : netnsId(plan.endpoint.netns),
     phase: 'ready',
     owner: '',
   };
   await tx.put(KEYS.endpoints + ready.id, ready);
+  await acquired?.settle(tx);
   if (plan.applies) await tx.put(appliedKey(plan.network), 0);
   return ready;
 }
@@ -308,13 +318,18 @@ export async function forgetEndpoint(
 }
 
 function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Decision<Endpoint> {
+  const later = acquisitionFor(core, [plan], workload);
   return {
     key: '',
     value: plan.endpoint,
-    tells: [endpointEvent('attach', plan.endpoint, plan.network, workload)],
+    get tells() {
+      const endpoint = later?.endpoint(plan.endpoint) ?? plan.endpoint;
+      return [endpointEvent('attach', endpoint, plan.network, workload)];
+    },
     changes: plan.changes,
+    later,
     finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
-    settle: (tx) => settleAttach(tx, plan),
+    settle: (tx) => settleAttach(tx, plan, later),
     revert: (tx) => revertAttach(tx, plan, workload),
   };
 }
@@ -365,7 +380,11 @@ export async function planDetach(
     finish: () => forgetConnections(core, [endpoint]),
     async settle(tx) {
       await forgetEndpoint(tx, network, endpoint, workload);
-      for (const after of endpoints) if (after.phase === 'ready') await putEndpoint(tx, after, workload);
+      for (const { id, phase, gateways } of endpoints) {
+        // as it is by now: its lease may have been renewed meanwhile
+        const now = phase === 'ready' ? await tx.get<Endpoint>(KEYS.endpoints + id) : undefined;
+        if (now) await putEndpoint(tx, { ...now, gateways }, workload);
+      }
       return removing;
     },
     revert: async (tx) => putEndpoint(tx, { ...removing, owner: '' }, workload),
@@ -396,7 +415,7 @@ export async function settleGateways(
   for (const endpoint of endpoints) {
     const network = known?.id === endpoint.network ? known : await tx.get<Network>(KEYS.networks + endpoint.network);
     const open = network && endpoint.phase !== 'removing';
-    candidates.set(endpoint.id, open ? driverOf(network).gateways(network) : []);
+    candidates.set(endpoint.id, open ? gatewaysFor(network, endpoint) : []);
   }
   const order = endpoints.toSorted(
     (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
@@ -422,6 +441,12 @@ export async function settleGateways(
     return { ...endpoint, gateways };
   });
   return { endpoints: settled, moves };
+}
+
+/** The default gateways that an endpoint could provide. */
+function gatewaysFor(network: Network, { lease }: Endpoint): readonly string[] {
+  if (network.ipam !== 'dhcp') return driverOf(network).gateways(network);
+  return lease?.router === undefined || network.internal ? [] : [lease.router];
 }
 
 /** Follows from the first address, so that a workload that comes back with its address is known to its neighbours. */

@@ -201,11 +201,6 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
     });
   }
   const others = (await tx.list<Network>(KEYS.networks)).map((entry) => entry.value);
-  if (parts.ipam === 'dhcp') {
-    throw new NetloomError('EUNSUPPORTED', 'addresses by DHCP of the segment are not in this build yet', {
-      hint: 'give a subnet, with an address range that the DHCP server leaves free',
-    });
-  }
   const taken: Occupied[] = [
     ...others.flatMap((n) =>
       n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) })),

@@ -1,6 +1,8 @@
 import { hasCode } from '../errors.ts';
-import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import { type Fact, kindOf } from '../facts/index.ts';
+import { keyOf } from './fact-keys.ts';
 import type { Request } from '../netlink/index.ts';
+import { elementAdd, type NftElement, type NftSet } from '../nftables/index.ts';
 import { type Change, remove } from './apply.ts';
 import type { Core } from './core.ts';
 import { missing } from './diff.ts';
@@ -101,11 +103,15 @@ function requestsOf(changes: readonly Change[]): Request[] {
     ...changes.filter((c) => c.verb !== 'delete'),
   ];
   // a set or a chain that is made anew must go before it comes; one that nobody wants goes when no rule uses it any more
-  const again = new Set(changes.filter((c) => c.verb === 'add').map((c) => factKey(c.fact)));
+  const again = new Set(changes.filter((c) => c.verb === 'add').map((c) => keyOf(c.fact)));
   const lateOnes = changes.filter(late);
-  const first = lateOnes.filter((c) => again.has(factKey(c.fact)));
-  const last = lateOnes.filter((c) => !again.has(factKey(c.fact)));
-  return [...first, ...ordered, ...last].flatMap((change) => {
+  const first = lateOnes.filter((c) => again.has(keyOf(c.fact)));
+  const last = lateOnes.filter((c) => !again.has(keyOf(c.fact)));
+  const requests: Request[] = [];
+  const together = new Elements();
+  for (const change of [...first, ...ordered, ...last]) {
+    if (together.take(change)) continue;
+    requests.push(...together.requests());
     const kind = kindOf(change.fact);
     const step =
       change.verb === 'change'
@@ -113,13 +119,35 @@ function requestsOf(changes: readonly Change[]): Request[] {
         : change.verb === 'add'
           ? kind.add(change.fact)
           : kind.delete(change.fact);
-    return step?.via === 'nftables' ? step.requests : [];
-  });
+    if (step?.via === 'nftables') requests.push(...step.requests);
+  }
+  return [...requests, ...together.requests()];
+}
+
+/** New elements, of which thousands go in the few messages that hold them: a message each costs ten times as much. */
+class Elements {
+  readonly #bySet = new Map<string, { readonly set: NftSet; readonly elements: NftElement[] }>();
+
+  take({ verb, fact }: Change): boolean {
+    if (verb !== 'add' || fact.kind !== 'nft-element' || fact.ns !== '') return false;
+    const key = `${fact.set.family} ${fact.set.name}`;
+    let group = this.#bySet.get(key);
+    if (!group) this.#bySet.set(key, (group = { set: fact.set, elements: [] }));
+    group.elements.push(fact.element);
+    return true;
+  }
+  requests(): Request[] {
+    const all = [...this.#bySet.values()].flatMap(({ set, elements }) =>
+      elementAdd(set, elements, { exclusive: true }),
+    );
+    this.#bySet.clear();
+    return all;
+  }
 }
 
 /** Faults that are not the consequence of another one of them. */
 export function rootsOf(faults: readonly Fault[]): Fault[] {
-  const keys = new Set(faults.filter(({ change }) => change.verb === 'add').map(({ change }) => factKey(change.fact)));
+  const keys = new Set(faults.filter(({ change }) => change.verb === 'add').map(({ change }) => keyOf(change.fact)));
   return faults.filter(
     ({ change }) =>
       !kindOf(change.fact)
@@ -133,14 +161,14 @@ export function stillFaults(faults: readonly Fault[], objects: readonly WantedOb
   const known = knownKeys(objects);
   const wanted = knownKeys(objects.filter((object) => object.wanted));
   return faults.filter(
-    ({ change, object }) => (object ? wanted : known).has(factKey(change.fact)) === (object !== undefined),
+    ({ change, object }) => (object ? wanted : known).has(keyOf(change.fact)) === (object !== undefined),
   );
 }
 
 /** A fact that is in the way of another with its key is the object's, too. */
 export function ownerOf(change: Change, owners: ReadonlyMap<Fact, WantedObject>): WantedObject | undefined {
-  const key = factKey(change.fact);
-  for (const [fact, object] of owners) if (factKey(fact) === key) return object;
+  const key = keyOf(change.fact);
+  for (const [fact, object] of owners) if (keyOf(fact) === key) return object;
   return undefined;
 }
 

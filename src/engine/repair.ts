@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import { type Fact, kindOf } from '../facts/index.ts';
+import { keyOf } from './fact-keys.ts';
 import type { Sample } from '../metrics/index.ts';
 import { remove, removalOf } from './apply.ts';
 import { BackOff } from './back-off.ts';
@@ -215,7 +216,7 @@ export class Repair implements Service, WatchSink {
     const due = this.#due(faults, dirt);
     if (due.length === 0) return;
     await this.#putRight(kernel, due, dirt);
-    await this.#takeBack(kernel, due, load);
+    if ((await store.revision()) !== revision) await this.#takeBack(kernel, due, load);
   }
 
   /** Objects whose workload is gone are given up, not repaired. */
@@ -269,7 +270,7 @@ export class Repair implements Service, WatchSink {
     const now = performance.now();
     const held = new Set<string>();
     for (const root of rootsOf(faults)) {
-      const key = factKey(root.change.fact);
+      const key = keyOf(root.change.fact);
       const { wait, longer } = this.#backOff.ask(key, now);
       if (longer) this.#tellBackOff(root, dirt);
       if (wait === 0) continue;
@@ -341,10 +342,10 @@ export class Repair implements Service, WatchSink {
     const wanted = new Set<string>();
     for (const object of await load()) {
       // whoever makes it will say so, and then it is looked at again
-      if (object.wanted || isBeingMade(object)) for (const fact of object.facts) wanted.add(factKey(fact));
+      if (object.wanted || isBeingMade(object)) for (const fact of object.facts) wanted.add(keyOf(fact));
     }
     const put = done.flatMap(({ change }) => (change.verb === 'delete' ? [] : [change.fact]));
-    const unwanted = removalOf(put.filter((fact) => !wanted.has(factKey(fact))));
+    const unwanted = removalOf(put.filter((fact) => !wanted.has(keyOf(fact))));
     if (unwanted.length > 0) await remove(kernel, unwanted).catch(() => undefined);
   }
 
@@ -378,7 +379,7 @@ export class Repair implements Service, WatchSink {
     const now = performance.now();
     for (const fault of rootsOf(faults)) {
       const { fact } = fault.change;
-      this.#later(fault, this.#backOff.refused(factKey(fact), now));
+      this.#later(fault, this.#backOff.refused(keyOf(fact), now));
       this.#core.events.publish({
         type: 'repair',
         action: 'fail',

@@ -17,6 +17,7 @@ import { type Change, removalOf } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import { forgetConnections, forgetStale } from './conntrack.ts';
 import type { Core } from './core.ts';
+import { acquisitionFor } from './dhcp-acquire.ts';
 import type { NewEvent } from './events.ts';
 import {
   type AttachPlan,
@@ -110,14 +111,20 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
     ];
   });
   const ready: Container = { ...container, phase: 'ready', owner: '' };
+  const later = acquisitionFor(core, plans, workload);
   return {
     key: `container/${container.id}`,
     value: { ...ready, state: stateOf(core.paths, container), endpoints },
-    tells: [
-      ...(keep ? [] : [containerEvent('create', container)]),
-      ...plans.map(({ endpoint, network }) => endpointEvent('attach', endpoint, network, workload)),
-    ],
+    get tells() {
+      return [
+        ...(keep ? [] : [containerEvent('create', container)]),
+        ...plans.map(({ endpoint, network }) =>
+          endpointEvent('attach', later?.endpoint(endpoint) ?? endpoint, network, workload),
+        ),
+      ];
+    },
     changes: unique([...own, ...attach]),
+    later,
     prepare() {
       mkdirSync(runDirOf(core.paths, container), { recursive: true, mode: 0o700 });
       if (container.mode.kind !== 'container') writeEtc(core.paths, container, endpoints, around);
@@ -135,7 +142,7 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
       const settled: Endpoint[] = [];
       for (const plan of plans) {
         const endpoint = endpoints.find((e) => e.id === plan.endpoint.id) ?? plan.endpoint;
-        settled.push(await settleAttach(tx, { ...plan, endpoint }));
+        settled.push(await settleAttach(tx, { ...plan, endpoint }, later));
       }
       return { ...ready, state: stateOf(core.paths, container), endpoints: settled };
     },

@@ -1,5 +1,7 @@
 import type { Sample } from '../metrics/index.ts';
 import type { Core } from './core.ts';
+import { LeaseKeeping } from './dhcp-keeper.ts';
+import { Machines } from './dhcp-responder.ts';
 import { refreshAllHosts } from './hosts.ts';
 import { Names } from './names.ts';
 import { Repair } from './repair.ts';
@@ -14,11 +16,13 @@ export interface Service extends AsyncDisposable {
 /** What only a resident engine does. */
 export class Services implements AsyncDisposable {
   readonly names: Names;
+  readonly leases: LeaseKeeping;
   readonly #running: readonly Service[];
   #stack = new AsyncDisposableStack();
 
-  private constructor(names: Names, running: readonly Service[]) {
+  private constructor(names: Names, leases: LeaseKeeping, running: readonly Service[]) {
     this.names = names;
+    this.leases = leases;
     this.#running = running;
   }
 
@@ -28,8 +32,12 @@ export class Services implements AsyncDisposable {
     const repair = stack.use(await Repair.begin(core));
     const names = stack.use(await Names.begin(core));
     stack.use(await followUplink(core));
-    const services = new Services(names, [repair, names]);
+    const leases = stack.use(await LeaseKeeping.begin(core));
+    const machines = stack.use(Machines.of(core));
+    const services = new Services(names, leases, [repair, names, leases, machines]);
     core.services = services;
+    // with the resolvers' addresses, which are known from here on
+    await machines.start();
     await refreshAllHosts(core);
     stack.defer(async () => {
       // nobody answers from now on: the files have the names again

@@ -1,4 +1,5 @@
-import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import { type Fact, kindOf } from '../facts/index.ts';
+import { keyOf } from './fact-keys.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { factsOfEndpoint } from './endpoints.ts';
@@ -135,7 +136,7 @@ export class WantedIndex {
     for (const fact of facts) {
       if (fact.ns !== '') spaces.add(fact.ns);
       else if (!fact.kind.startsWith('nft-')) {
-        keys.add(factKey(fact));
+        keys.add(keyOf(fact));
         for (const key of kindOf(fact).within(fact)) within.add(key);
       }
     }

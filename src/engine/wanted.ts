@@ -1,4 +1,5 @@
-import { type Fact, factKey, kindOf } from '../facts/index.ts';
+import { type Fact, kindOf } from '../facts/index.ts';
+import { keyOf } from './fact-keys.ts';
 import { netnsId } from '../kernel/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
@@ -93,7 +94,7 @@ export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<Want
 /** Keys of everything that anybody in the store has to do with, whatever state it is in. */
 export function knownKeys(objects: readonly WantedObject[]): Set<string> {
   const known = new Set<string>();
-  for (const { facts } of objects) for (const fact of facts) known.add(factKey(fact));
+  for (const { facts } of objects) for (const fact of facts) known.add(keyOf(fact));
   return known;
 }
 
@@ -164,7 +165,7 @@ function endpointObject(network: Network, endpoint: Endpoint, of: LoadedContaine
 /** `dirt` and whatever depends on it, of one object's facts: what has to be looked at when that is gone or wrong. */
 export function affected(facts: readonly Fact[], dirt: ReadonlySet<string>): Fact[] {
   const hit = new Set(dirt);
-  const left = facts.map((fact) => ({ fact, key: factKey(fact), upon: dependencies(fact) }));
+  const left = facts.map((fact) => ({ fact, key: keyOf(fact), upon: dependencies(fact) }));
   const found = new Set<Fact>();
   for (let before = -1; before !== found.size;) {
     before = found.size;

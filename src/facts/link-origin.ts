@@ -141,8 +141,8 @@ export interface Below {
 }
 
 /**
- * Finds the interface below. A link of another namespace is asked for there, not here: kernels before 6.14 look for its
- * name where the request comes from, and the host's own `eth0` would be in the way of the workload's.
+ * Finds the interface below. A link of another namespace is asked for there, not here: kernels before 6.13 look for its
+ * name where the request comes from.
  * @throws NetloomError EBADPARENT where it is not there
  */
 export async function below(kernel: KernelView, ns: string, parent: string): Promise<Below> {
@@ -184,6 +184,12 @@ export async function makeTap(kernel: KernelView, ns: string, name: string, orig
     });
     tunPersist(device, true);
   } catch (error) {
+    if (origin.uid >= 0 && hasCode(error, 'EINVAL')) {
+      throw new NetloomError('EBADOPTION', `no user ${origin.uid} is known here, who could open the tap ${name}`, {
+        cause: error,
+        hint: 'in a user namespace only those that it maps are: see /proc/self/uid_map',
+      });
+    }
     if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
     throw new NetloomError('EPERM', `no privilege to make the tap ${name}`, {
       cause: error,

@@ -27,7 +27,7 @@ import {
   stackedCommand,
 } from './link-origin.ts';
 import { LINK_GROUP } from './ours.ts';
-import type { FactBase, FactKind, LinkIndices, RtnetlinkStep } from './types.ts';
+import type { FactBase, FactKind, KernelView, LinkIndices, RtnetlinkStep } from './types.ts';
 
 /** A network interface. @see ip-link(8) */
 export interface LinkFact extends FactBase {
@@ -105,6 +105,7 @@ export const linkKind: FactKind<LinkFact> = {
     const { origin } = fact;
     // `lo` was there before us and stays up: whoever else is in the namespace may use it
     if (origin.type === 'there' && origin.by === '') return undefined;
+    if (isStacked(origin) && fact.ns !== '') return stackedRemoval(fact);
     return {
       via: 'rtnetlink',
       ns: fact.ns,
@@ -197,7 +198,7 @@ function creation(fact: LinkFact): string {
     const rest = [`group ${LINK_GROUP}`];
     if (fact.mac !== '') rest.unshift(`address ${fact.mac}`);
     if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
-    return stackedCommand(fact.ns, fact.name, fact.origin, rest, fact.alias.slice(-11));
+    return stackedCommand(fact.ns, fact.name, fact.origin, rest, tagOf(fact));
   }
   const words = [ipIn(fact.ns), 'link add', quote(fact.name)];
   if (fact.mac !== '') words.push('address', fact.mac);
@@ -230,9 +231,14 @@ function settings(fact: LinkFact, link: LinkSelector): Request[] {
   return requests;
 }
 
-/** A link on top of one of the host's. Its name was chosen by a person: it is set up only once it is known to be new. */
+/**
+ * A link on top of one of the host's. In another namespace it is born under a name of its own and renamed there: kernels
+ * before 6.13 make it in the host's first, where the name wanted is often taken. A name that is taken where it is wanted is
+ * asked for at once, so that the kernel refuses it.
+ */
 function stackedStep(fact: LinkFact, origin: StackedOrigin): RtnetlinkStep {
   let under: Below = { link: 0 };
+  let born = fact.name;
   return {
     via: 'rtnetlink',
     ns: fact.ns,
@@ -240,21 +246,60 @@ function stackedStep(fact: LinkFact, origin: StackedOrigin): RtnetlinkStep {
     teaches: [fact.name],
     async prepare(kernel) {
       under = await below(kernel, fact.ns, origin.parent);
+      if (fact.ns !== '' && !(await linkNamed(kernel, fact.ns, fact.name))) born = birthName(fact);
     },
     requests: () => [
       linkAdd({
-        name: fact.name,
+        name: born,
         group: LINK_GROUP,
         ...under,
         ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
         ...(fact.mac === '' ? {} : { mac: fact.mac }),
         info: infoOf(origin),
       }),
-      linkGet({ name: fact.name }),
+      linkGet({ name: born }),
     ],
     learn: (replies, indices) => learnIndex(fact, replies[1], indices),
-    after: settingStep(fact),
+    after: {
+      via: 'rtnetlink',
+      ns: fact.ns,
+      needs: [fact.name],
+      requests(index) {
+        const link = { index: index(fact.name) };
+        return [...(born === fact.name ? [] : [linkSet(link, { name: fact.name })]), ...settings(fact, link)];
+      },
+    },
   };
+}
+
+/** Deletes it, or what there is of it; never a stranger that has its name in the workload's namespace. */
+function stackedRemoval(fact: LinkFact): RtnetlinkStep {
+  let doomed: LinkSelector = { name: birthName(fact) };
+  return {
+    via: 'rtnetlink',
+    ns: fact.ns,
+    needs: [],
+    async prepare(kernel) {
+      const there = await linkNamed(kernel, fact.ns, fact.name);
+      if (there && isOurs(there)) doomed = { index: there.index };
+    },
+    requests: () => [linkDelete(doomed)],
+  };
+}
+
+/** The end of an endpoint's id, as its alias has it. */
+function tagOf(fact: LinkFact): string {
+  return fact.alias.slice(-11).replace(/[^0-9a-z]/g, '-');
+}
+
+function birthName(fact: LinkFact): string {
+  return `nl-${tagOf(fact)}`;
+}
+
+async function linkNamed(kernel: KernelView, ns: string, name: string): Promise<Link | undefined> {
+  const [reply] = await kernel.rtnl(ns).batch([linkGet({ name })], { lane: 'here' });
+  const [answer] = reply?.messages ?? [];
+  return answer && parseLink(answer);
 }
 
 /** Marks a device that was made without netlink as ours, and sets it up. */
@@ -331,7 +376,8 @@ function factOf(link: Link, ns: string, there: boolean, byIndex: ReadonlyMap<num
     origin: there ? { type: 'there', by: '' } : originOf(link, parent?.name ?? ''),
     mac: link.mac,
     mtu: link.mtu,
-    master: byIndex.get(link.master)?.name ?? '',
+    // one that was not looked at is no less a master
+    master: link.master === 0 ? '' : (byIndex.get(link.master)?.name ?? `if${link.master}`),
     up: link.up,
     alias: link.alias,
     addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',

@@ -25,6 +25,8 @@ interface Counters {
   readonly netloom_dns_upstream_answers_total: never;
   readonly netloom_dns_upstream_seconds_total: never;
   readonly netloom_dns_upstream_failures_total: never;
+  readonly netloom_dhcp_replies_total: 'outcome';
+  readonly netloom_dhcp_renewals_total: 'result';
 }
 interface Gauges {
   readonly netloom_build_info: 'version' | 'node' | 'kernel';
@@ -40,6 +42,7 @@ interface Gauges {
   readonly netloom_dns_cache_bytes: never;
   readonly netloom_dns_questions_waiting: never;
   readonly netloom_dhcp_leases: never;
+  readonly netloom_dhcp_machines: never;
   readonly netloom_event_listeners: never;
   readonly netloom_event_loop_lag_seconds: never;
 }
@@ -159,6 +162,21 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
     labels: [],
   },
   netloom_dhcp_leases: { type: 'gauge', help: 'Addresses held from DHCP servers of the LAN.', labels: [] },
+  netloom_dhcp_renewals_total: {
+    type: 'counter',
+    help: 'Renewals of such leases, by how they ended: ok, failed.',
+    labels: ['result'],
+  },
+  netloom_dhcp_machines: {
+    type: 'gauge',
+    help: 'Virtual machines that have asked for their address and were told it.',
+    labels: [],
+  },
+  netloom_dhcp_replies_total: {
+    type: 'counter',
+    help: 'Messages of virtual machines that were taken in, by what was made of them: offer, ack, nak, advert …',
+    labels: ['outcome'],
+  },
   netloom_event_listeners: { type: 'gauge', help: 'Readers of the event stream.', labels: [] },
   netloom_event_loop_lag_seconds: {
     type: 'gauge',

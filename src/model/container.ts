@@ -37,6 +37,20 @@ export interface Rates {
 /** What an endpoint is inside its workload: decided by the network's driver, and by the caller for a `tap`. */
 export type EndpointType = 'veth' | 'tap' | 'macvlan' | 'ipvlan';
 
+/** What a DHCP server of the segment told an endpoint, beside its address. How long it is good for is not part of it. */
+export interface EndpointLease {
+  /** The server's IPv4 address. */
+  readonly server: string;
+  /** The default gateway. */
+  readonly router?: string;
+  /** Other routes; without a gateway what is reached on the link itself. */
+  readonly routes: readonly { readonly dst: string; readonly gateway?: string }[];
+  readonly dns: readonly string[];
+  readonly search: readonly string[];
+  /** Bytes, where it is less than the segment's interface carries. */
+  readonly mtu?: number;
+}
+
 /** One interface of a workload on one network. */
 export interface Endpoint {
   readonly id: string;
@@ -59,8 +73,10 @@ export interface Endpoint {
   readonly tapUid?: number;
   /** `02:42:ac:12:00:02`; empty where it has none of its own (ipvlan, macvlan in mode passthru). */
   readonly mac: string;
-  /** With prefix length: `172.18.0.2/16`. IPv4 first. */
+  /** With prefix length: `172.18.0.2/16`. IPv4 first. Empty while the segment's DHCP server gives none. */
   readonly addresses: readonly string[];
+  /** Missing where no DHCP server gives the addresses, or while none does. */
+  readonly lease?: EndpointLease;
   /**
    * Default gateways that this endpoint provides, one per family; empty where another endpoint has the default route.
    * `0.0.0.0` or `::` where everything is sent by the interface itself, as ipvlan does in its modes l3 and l3s.

@@ -32,6 +32,7 @@ test('a network of no more than a name', () => {
     internal: false,
     subnets: [],
     automatic: [4],
+    ipam: 'pool',
     labels: {},
     options: {
       driver: 'bridge',
@@ -105,7 +106,6 @@ test('bad networks: one clear line each', () => {
     [{ name: 'x'.repeat(64) }, 'EBADNAME', /shorten it to 63/],
     [{ name: 'bridge' }, 'EPREDEFINED', /choose another/],
     [{ driver: 'overlay' }, 'EBADDRIVER', /not in this release/],
-    [{ driver: 'macvlan' }, 'EBADDRIVER', /not in this release/],
     [{ driver: 'brdige' }, 'EBADDRIVER', /did you mean "bridge"/],
     [{ driver: 'host' }, 'EBADDRIVER', /use that one/],
     [{ options: { hairpinn: 'true' } }, 'EBADOPTION', /did you mean "hairpin"/],

@@ -29,14 +29,29 @@ export function networkElements(network: Network): NftElementFact[] {
   return facts;
 }
 
-/** What a further bridge of a network adds: packets come from it only where bridged frames pass the rule set, too. */
+/**
+ * What a further bridge of a network adds, for hosts where bridged frames pass the rule set, too (br_netfilter). Whoever
+ * may not speak to others there is kept from it by its port, as on the first.
+ */
 export function shardElements(network: Network, shard: string): NftElementFact[] {
-  return [factOf(`network ${network.name}`)(SETS.bridges, { key: shard })];
+  const fact = factOf(`network ${network.name}`);
+  return [fact(SETS.bridges, { key: shard }), fact(SETS.intra, { key: { concat: [shard, shard] } })];
 }
 
 /** What an endpoint's published ports add: an element a port, and one for a range that keeps its numbers. */
 export function portElements(endpoint: Endpoint, object: string): NftElementFact[] {
   return endpoint.ports.flatMap((port) => elementsOfPort(endpoint, port, object));
+}
+
+/** What keeps one published port from the outside, where the host's own firewall does. */
+export function denialElement(port: PublishedPort, object: string): NftElementFact {
+  const { family, text } = parseIp(port.hostAddress);
+  const any = text === '0.0.0.0' || text === '::';
+  const addresses: NftField = any ? { prefix: { addr: text, len: 0 } } : text;
+  const last = port.hostPort + port.count - 1;
+  const ports: NftField = port.count === 1 ? port.hostPort : { range: [port.hostPort, last] };
+  const key = { concat: [addresses, port.protocol, ports] };
+  return factOf(object)(family === 4 ? SETS.denied4 : SETS.denied6, { key });
 }
 
 function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string): NftElementFact[] {

@@ -1,2 +1,2 @@
-export { networkElements, portElements, shardElements } from './elements.ts';
+export { denialElement, networkElements, portElements, shardElements } from './elements.ts';
 export { rulesetFacts, SETS } from './ruleset.ts';

@@ -36,7 +36,7 @@ type SetName =
   | 'intra'
   | `${'masquerade' | 'hairpin' | 'publish'}${4 | 6}`
   | `publish${4 | 6}_${'any' | 'range'}`
-  | `${'open' | 'routed' | 'unprotected'}${4 | 6}`;
+  | `${'open' | 'routed' | 'unprotected' | 'denied'}${4 | 6}`;
 
 /** What networks and ports put their elements into. */
 export const SETS: Readonly<Record<SetName, NftSet>> = {
@@ -70,6 +70,9 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
   open6: set('open6', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
   routed4: set('routed4', 'ipv4_addr', { flags: ['interval'] }),
   routed6: set('routed6', 'ipv6_addr', { flags: ['interval'] }),
+  /** Ports that are published, and that the host's own firewall keeps from the outside: there it is asked itself. */
+  denied4: set('denied4', ['ipv4_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
+  denied6: set('denied6', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
   /** Subnets of which everything is open to the outside, though not to other networks. */
   unprotected4: set('unprotected4', 'ipv4_addr', { flags: ['interval'] }),
   unprotected6: set('unprotected6', 'ipv6_addr', { flags: ['interval'] }),
@@ -127,7 +130,15 @@ const CHAINS: readonly ChainPlan[] = [
   {
     name: 'nat_prerouting',
     base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
-    rules: [[local, { jump: { target: 'publish' } }]],
+    rules: [
+      // not translated, it goes to the host's own firewall, which says no in its own way
+      ...([4, 6] as const).map((family) => [
+        not(iifname, '@bridges'),
+        is({ concat: [daddr(family), l4proto, dport] }, `@denied${family}`),
+        { return: null } as const,
+      ]),
+      [local, { jump: { target: 'publish' } }],
+    ],
   },
   {
     // IPv6 cannot route from ::1 to anywhere else: a refusal at once makes clients try 127.0.0.1

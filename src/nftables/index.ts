@@ -27,3 +27,5 @@ export type * from './statement.ts';
 export { decodeTable, tableAdd, tableDelete, tableDump } from './table.ts';
 export type { NftTable } from './table.ts';
 export type { NftVerdict } from './verdict.ts';
+export { xtOf } from './xt.ts';
+export type { XtExpr } from './xt.ts';

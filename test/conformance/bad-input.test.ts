@@ -74,6 +74,22 @@ test('networks: what cannot be is refused by one clear line and changes nothing'
   await refuses(bed, create('-o', 'name=a-very-long-bridge-name', 'x'), /a-very-long-bridge-name/);
   await refuses(bed, ['network', 'rm', 'nosuch'], /no network "nosuch"/);
   await refuses(bed, ['network', 'rm', 'host'], /built in|predefined/);
+  // other drivers, and what is below them
+  const on = (driver: string, ...options: string[]): string[] =>
+    create('--driver', driver, ...options.flatMap((option) => ['-o', option]), 'x');
+  await refuses(bed, on('macvlan', 'parent=eth7'), /no interface "eth7".*did you mean "eth0"/);
+  await refuses(bed, on('macvlan', 'parent=lo'), /loopback/);
+  await refuses(bed, on('macvlan', 'parent=eth0', 'vlan=5000'), /1 to 4094/);
+  await refuses(bed, on('macvlan', 'parent=eth0', 'macvlan_mode=brigde'), /did you mean "bridge"/);
+  await refuses(bed, on('macvlan', 'parent=eth0', 'mtu=9000'), /eth0 carries 1500/);
+  await refuses(bed, on('macvlan', 'parent=eth0', 'sources=02:00:00:00:00:01'), /only the mode source/);
+  await refuses(bed, on('macvlan', 'ipam=dhcp'), /give parent/);
+  await refuses(bed, on('ipvlan', 'parent=eth0', 'ipvlan_mode=l3', 'ipam=dhcp'), /carries no broadcasts/);
+  await refuses(bed, on('ipvlan', 'parent=eth0', 'ipvlan_flag=open'), /one of bridge, private, vepa/);
+  await refuses(bed, on('ipvlan', 'parent=eth0', 'macvlan_mode=bridge'), /no option "macvlan_mode"/);
+  await refuses(bed, on('bridge', 'gateway_mode=isolated'), /only an internal network/);
+  await refuses(bed, on('bridge', 'gateway_mode_ipv6=router'), /did you mean "routed"/);
+  await refuses(bed, on('bridge', 'ipam=dhpc'), /did you mean "dhcp"/);
   // a bridge of that name that is not ours
   await ipBatch(bed.host.netns, ['link add theirs type bridge']);
   await refuses(bed, create('-o', 'name=theirs', 'x'), /theirs/);

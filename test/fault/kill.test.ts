@@ -24,6 +24,7 @@ for (const [name, operation] of Object.entries(operations)) {
     const { value: survivor } = await bed.engine.endpointAttach({ netns: kept.path, network: 'kept' });
     const gateway = (await bed.engine.networkInspect('kept')).subnets[0]?.gateway ?? '';
 
+    await operation.setup?.(bed.engine);
     let died = 0;
     for (let at = 1; at < ENDLESS; at++) {
       const empty = await everything(bed);

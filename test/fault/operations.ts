@@ -1,7 +1,9 @@
-import { type EngineApi, parsePublish } from '../../src/model/index.ts';
+import { type EngineApi, type NetworkSpec, parsePublish } from '../../src/model/index.ts';
 
 /** A change that the fault tests kill at every step. */
 export interface Operation {
+  /** What is there all the time. */
+  readonly setup?: (engine: EngineApi) => Promise<void>;
   /** Brings about what the change starts from. */
   readonly prepare: (engine: EngineApi, netnsDir: string) => Promise<void>;
   readonly run: (engine: EngineApi, netnsDir: string) => Promise<void>;
@@ -12,6 +14,13 @@ export interface Operation {
 const PORTS = ['8080:80', '9000-9009:9000-9009', '5353:53/udp'].map(parsePublish);
 const attach = async (engine: EngineApi, netnsDir: string): Promise<void> => {
   await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'kept', ports: PORTS });
+};
+/** The uplink's segment, with an address of the host's on it. */
+const SEGMENT: NetworkSpec = {
+  name: 'lan',
+  driver: 'macvlan',
+  subnets: [{ subnet: '192.0.2.0/24', gateway: '192.0.2.2', ipRange: '192.0.2.128/25' }],
+  options: { parent: 'eth0', shim: '192.0.2.9' },
 };
 const nothing = (): Promise<void> => Promise.resolve();
 
@@ -55,6 +64,48 @@ export const operations: Readonly<Record<string, Operation>> = {
         ports: PORTS,
       })),
     run: async (engine) => void (await engine.containerRemove('box')),
+    ends: 'after',
+  },
+  'macvlan network create': {
+    prepare: nothing,
+    run: async (engine) => void (await engine.networkCreate(SEGMENT)),
+    ends: 'before',
+  },
+  'macvlan network rm': {
+    prepare: async (engine) => void (await engine.networkCreate(SEGMENT)),
+    run: async (engine) => void (await engine.networkRemove('lan')),
+    ends: 'after',
+  },
+  'macvlan attach': {
+    setup: async (engine) => void (await engine.networkCreate(SEGMENT)),
+    prepare: nothing,
+    run: async (engine, netnsDir) =>
+      void (await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'lan', ifname: 'm0' })),
+    ends: 'before',
+  },
+  'macvlan detach': {
+    setup: async (engine) => void (await engine.networkCreate(SEGMENT)),
+    prepare: async (engine, netnsDir) =>
+      void (await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'lan', ifname: 'm0' })),
+    async run(engine, netnsDir) {
+      const endpoint = (await engine.endpointList()).find((e) => e.netns === `${netnsDir}/victim`);
+      if (endpoint) await engine.endpointDetach(endpoint.id);
+    },
+    ends: 'after',
+  },
+  'tap attach': {
+    prepare: nothing,
+    run: async (engine) =>
+      void (await engine.endpointAttach({ netns: '', tap: true, ifname: 'vm0', network: 'kept', ports: PORTS })),
+    ends: 'before',
+  },
+  'tap detach': {
+    prepare: async (engine) =>
+      void (await engine.endpointAttach({ netns: '', tap: true, ifname: 'vm0', network: 'kept', ports: PORTS })),
+    async run(engine) {
+      const endpoint = (await engine.endpointList()).find((e) => e.type === 'tap');
+      if (endpoint) await engine.endpointDetach(endpoint.id);
+    },
     ends: 'after',
   },
 };

@@ -43,7 +43,7 @@ export async function stateOf(spaces: readonly Netns[]): Promise<unknown> {
 
 function textOf(link: LinkJson): string {
   const port = link.linkinfo?.info_slave_data;
-  const drawn = link.linkinfo?.info_kind === 'veth' && link.group !== 'default';
+  const drawn = /^(veth|ifb)$/.test(link.linkinfo?.info_kind ?? '') && link.group !== 'default';
   return [
     link.ifname,
     link.linkinfo?.info_kind ?? '',

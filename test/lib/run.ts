@@ -2,6 +2,7 @@ import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Netns } from '../../src/kernel/index.ts';
+import { PACE } from './pace.ts';
 
 export interface RunResult {
   /** Exit status; 128 + the signal's number where a signal ended it. */
@@ -86,7 +87,7 @@ export function enter(netns: Netns): string[] {
 }
 
 async function collect(argv: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { timeout = 20_000 } = options;
+  const { timeout = 20_000 * PACE } = options;
   const [file, ...args] = argv;
   const child = spawn(file!, args, {
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -7,6 +7,8 @@ export interface Snapshot {
   readonly links: readonly string[];
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
+  /** What somebody has settled: permanent neighbours, and static entries of forwarding databases. */
+  readonly neighbours: readonly string[];
   readonly ruleset: string;
 }
 
@@ -24,7 +26,13 @@ export interface LinkJson {
   readonly linkinfo?: {
     readonly info_kind?: string;
     readonly info_data?: Readonly<Record<string, unknown>>;
-    readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean };
+    readonly info_slave_data?: {
+      readonly hairpin?: boolean;
+      readonly isolated?: boolean;
+      readonly learning?: boolean;
+      readonly flood?: boolean;
+      readonly proxy_arp_wifi?: boolean;
+    };
   };
   readonly addr_info: readonly AddressJson[];
 }
@@ -47,10 +55,12 @@ const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun'];
 
 /** As `ip` and `nft`, not netloom, see it. */
 export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
-  const [links, routes, routes6, ruleset] = await Promise.all([
+  const [links, routes, routes6, neighbours, fdb, ruleset] = await Promise.all([
     linksOf(netns),
     okIn(netns, ['ip', 'route', 'show', 'table', 'all']),
     okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']),
+    okIn(netns, ['ip', 'neigh', 'show', 'nud', 'permanent']),
+    okIn(netns, ['bridge', 'fdb', 'show']),
     okIn(netns, ['nft', '-s', 'list', 'ruleset']),
   ]);
   return {
@@ -68,6 +78,9 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
           `addrgenmode ${l.inet6_addr_gen_mode ?? ''}`,
           port?.hairpin === true ? 'hairpin' : '',
           port?.isolated === true ? 'isolated' : '',
+          port?.learning === false ? 'learning off' : '',
+          port?.flood === false ? 'flood off' : '',
+          port?.proxy_arp_wifi === true ? 'proxy_arp_wifi' : '',
           KINDS.includes(l.linkinfo?.info_kind ?? '') ? JSON.stringify(l.linkinfo?.info_data) : '',
           macOf(l) ? (l.address ?? '') : '',
         ].join(' ');
@@ -87,6 +100,10 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
       .filter(
         (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
       )
+      .sort(),
+    neighbours: [...neighbours.split('\n'), ...fdb.split('\n').filter((line) => line.includes(' static'))]
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
       .sort(),
     ruleset: ruleset.trim(),
   };

@@ -60,7 +60,7 @@ test('bridge networks of every gateway mode, with ports, and taps, made and remo
   const a = await replay.workload('a');
   const ports = ['8080:80', '9000-9009:9000-9009', '6000-6001:7000-7001/udp'].map(parsePublish);
   for (const mode of ['nat-unprotected', 'routed']) {
-    const network = { name: 'web', ipv6: true, options: { gateway_mode: mode } };
+    const network = { name: 'web', ipv6: true, options: { gateway_mode: mode, guard: 'false' } };
     await replay.follow(mode, engine.networkCreate(network, explain));
     const { id } = await replay.follow(
       `${mode}: endpoint`,
@@ -69,7 +69,7 @@ test('bridge networks of every gateway mode, with ports, and taps, made and remo
     const tap = await replay.follow(
       `${mode}: tap`,
       engine.endpointAttach(
-        { netns: '', tap: true, tapUid: 65534, ifname: 'vm0', network: 'web', ports: [parsePublish('8081:80')] },
+        { netns: '', tap: true, tapUid: 0, ifname: 'vm0', network: 'web', ports: [parsePublish('8081:80')] },
         explain,
       ),
     );
@@ -77,7 +77,12 @@ test('bridge networks of every gateway mode, with ports, and taps, made and remo
     await replay.follow(`${mode}: detached`, engine.endpointDetach(id, explain));
     await replay.follow(`${mode}: removed`, engine.networkRemove('web', explain));
   }
-  const isolated = { name: 'web', internal: true, ipv6: true, options: { gateway_mode: 'isolated', icc: 'false' } };
+  const isolated = {
+    name: 'web',
+    internal: true,
+    ipv6: true,
+    options: { gateway_mode: 'isolated', icc: 'false', guard: 'false' },
+  };
   await replay.follow('isolated', engine.networkCreate(isolated, explain));
   await replay.follow('isolated: endpoint', engine.endpointAttach({ netns: a.path, network: 'web' }, explain));
 });

@@ -9,6 +9,7 @@ import {
   kindOf,
   KINDS,
   type LinkFact,
+  type LinkOrigin,
   type NftChainFact,
   OUR_TABLE,
   type Verb,
@@ -57,8 +58,24 @@ const inside = link({
   alias: '',
 });
 const address: Fact = { ...at(WEB), kind: 'address', dev: 'eth0', address: '10.0.0.2/24' };
+const stacked = link({
+  ns: WEB,
+  name: 'mac0',
+  mac: '02:42:0a:00:00:05',
+  origin: { type: 'macvlan', parent: 'br0', mode: 'bridge', sources: [] },
+});
+const privately: LinkOrigin = { type: 'macvlan', parent: 'br0', mode: 'private', sources: [] };
+const fromOne: LinkOrigin = { type: 'macvlan', parent: 'br0', mode: 'source', sources: ['02:00:00:00:00:01'] };
+const fromNobody: LinkOrigin = { type: 'macvlan', parent: 'br0', mode: 'source', sources: [] };
+const tap = link({ name: 'tap0', origin: { type: 'tap', uid: 0 }, master: 'br0' });
 const gateway: Fact = { ...at(''), kind: 'address', dev: 'br0', address: '10.0.0.1/24' };
-const neighbour: Fact & { kind: 'neighbour' } = { ...at(''), kind: 'neighbour', dev: 'br0', address: '10.0.0.2', mac: '02:42:0a:00:00:02' };
+const neighbour: Fact & { kind: 'neighbour' } = {
+  ...at(''),
+  kind: 'neighbour',
+  dev: 'br0',
+  address: '10.0.0.2',
+  mac: '02:42:0a:00:00:02',
+};
 const table: Fact = { ...at(''), kind: 'nft-table', table: OUR_TABLE };
 const ports: NftSet = {
   ...OUR_TABLE,
@@ -131,6 +148,10 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       changed: { ...inside, mtu: 1400 },
       stays: 'its end of the pair goes with the other end',
     },
+    { on: [netns, bridge], fact: stacked, changed: { ...stacked, origin: privately, mtu: 1400 }, again: 'refused' },
+    { on: [netns, bridge], fact: { ...stacked, ns: '', name: 'shim0', mac: '' } },
+    { on: [netns, bridge], fact: { ...stacked, origin: fromOne }, changed: { ...stacked, origin: fromNobody } },
+    { on: [bridge], fact: tap, changed: { ...tap, mtu: 1400, master: '', alias: 'netloom other', up: false } },
     { on: [], fact: ifb, changed: { ...ifb, alias: 'netloom other', up: false } },
     { on: [], fact: link({ name: 'va', origin: { type: 'veth', peer: { ns: '', name: 'vb', mac: '' } } }) },
   ],
@@ -144,7 +165,7 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
     {
       on: [netns, bridge, pair],
       fact: { ...at(''), kind: 'port', dev: 've0', hairpin: false, isolated: false, mac: '02:42:0a:00:00:02' },
-      changed: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: true, mac: '02:42:0a:00:00:03' },
+      changed: { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: true, mac: '02:42:0a:00:00:02' },
       again: 'set',
     },
   ],
@@ -399,7 +420,8 @@ async function backwards(have: Fact, want: Fact): Promise<(readonly [Fact, Verb]
 
 /** A network and an endpoint with one published port, every kind of fact among them. */
 function everyKind(): Fact[] {
-  const port: Fact = { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false };
+  const mac = '02:42:0a:00:00:02';
+  const port: Fact = { ...at(''), kind: 'port', dev: 've0', hairpin: true, isolated: false, mac };
   const addresses: Fact[] = ['10.0.0.1/24', 'fd00::1/64'].map((text) => ({
     ...at(''),
     kind: 'address',
@@ -417,6 +439,7 @@ function everyKind(): Fact[] {
     sysctl,
     pair,
     port,
+    neighbour,
     lo,
     inside,
     address,

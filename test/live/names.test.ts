@@ -31,6 +31,7 @@ async function nameServer(bed: ContainerBed): Promise<Background> {
     '--pid-file=',
     '--log-facility=-',
     '--user=',
+    '--group=',
     '--host-record=example.test,203.0.113.7',
     '--local=/test/',
   ]);
@@ -160,6 +161,7 @@ test('pain 33 (netavark#230): where another program has port 53, it is said, and
     '--pid-file=',
     '--log-facility=-',
     '--user=',
+    '--group=',
   ]);
   await until('dnsmasq', () => other.output().includes('started'));
   await using engine = await bed.open({ resident: true });

@@ -11,11 +11,21 @@ checkDescriptors();
 /** As firewalld's and Docker's: chains and policies that a reload takes down and puts up again. */
 const FOREIGN = `
 table inet firewalld {
-  chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept; ct state established accept; }
-  chain filter_INPUT { type filter hook input priority filter + 10; policy accept; iifname "lo" accept; }
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept;
+    ct state established accept
+  }
+  chain filter_INPUT {
+    type filter hook input priority filter + 10; policy accept;
+    iifname "lo" accept
+  }
 }
-table ip theirs { set s { type ipv4_addr; elements = { 203.0.113.1 }
- } }
+table ip theirs {
+  set s {
+    type ipv4_addr
+    elements = { 203.0.113.1 }
+  }
+}
 `;
 
 test('pain 33 (netavark#230): a reload as firewalld does it leaves ours complete and theirs as they made it', async () => {

@@ -20,7 +20,7 @@ for argument in "$@"; do
       ;;
   esac
 done
-[ -n "$files" ] || files=$(sh tools/vm/files.sh guest)
+[ -n "$files" ] || files=$(sh tools/vm/files.sh guest) || exit 1
 [ -n "$files" ] || fail "no test file says that it runs in the guest"
 sh tools/bootstrap.sh
 find_node

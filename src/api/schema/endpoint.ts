@@ -2,6 +2,7 @@ import Type from 'typebox';
 import type {
   AttachSpec,
   Endpoint,
+  EndpointLease,
   EndpointSpec,
   EndpointUpdate,
   PortProtocol,
@@ -52,6 +53,20 @@ export const rates: Named<Rates> = define<Rates>()(
   }),
 );
 
+export const endpointLease: Named<EndpointLease> = define<EndpointLease>()(
+  'EndpointLease',
+  Type.Object({
+    server: text("The DHCP server's IPv4 address."),
+    router: Type.Optional(text('The default gateway.')),
+    routes: Type.Array(Type.Object({ dst: Type.String(), gateway: Type.Optional(Type.String()) }), {
+      description: 'Other routes; without a gateway what is reached on the link itself.',
+    }),
+    dns: Type.Array(Type.String()),
+    search: Type.Array(Type.String()),
+    mtu: Type.Optional(Type.Integer({ description: "Bytes, where it is less than the segment's interface carries." })),
+  }),
+);
+
 export const endpoint: Named<Endpoint> = define<Endpoint>()(
   'Endpoint',
   Type.Object({
@@ -67,6 +82,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
     tapUid: Type.Optional(Type.Integer({ description: 'The user who may open a tap; missing: CAP_NET_ADMIN may.' })),
     mac: text('`02:42:ac:12:00:02`; empty where it has none of its own.'),
     addresses: Type.Array(Type.String(), { description: 'With prefix length; IPv4 first.' }),
+    lease: Type.Optional(endpointLease.ref),
     gateways: Type.Array(Type.String(), {
       description: 'Default gateways that this endpoint provides; `0.0.0.0` or `::` for the interface itself.',
     }),
