@@ -5,7 +5,7 @@ import type { Request } from '../netlink/index.ts';
 import { elementAdd, type NftElement, type NftSet } from '../nftables/index.ts';
 import { type Change, remove } from './apply.ts';
 import type { Core } from './core.ts';
-import { missing } from './diff.ts';
+import { missing, surplus } from './diff.ts';
 import type { KernelScope } from './kernel.ts';
 import { appliedKey } from './networks.ts';
 import { knownKeys, type WantedObject } from './wanted.ts';
@@ -145,6 +145,23 @@ class Elements {
   }
 }
 
+/**
+ * Looks a second time, where the store has changed since the first: what somebody has begun to take away is no damage, and
+ * what nobody knew may have come and gone between the two.
+ */
+export async function confirm(
+  kernel: KernelScope,
+  faults: readonly Fault[],
+  objects: readonly WantedObject[],
+): Promise<Fault[]> {
+  const still = stillFaults(faults, objects);
+  if (still.every(({ object }) => object !== undefined)) return still;
+  const kinds = new Set(still.flatMap(({ change, object }) => (object ? [] : [change.fact.kind])));
+  const strange = await surplus(kernel, '', knownKeys(objects), (kind) => kinds.has(kind));
+  const there = new Set(strange.map(keyOf));
+  return still.filter(({ change, object }) => object !== undefined || there.has(keyOf(change.fact)));
+}
+
 /** Faults that are not the consequence of another one of them. */
 export function rootsOf(faults: readonly Fault[]): Fault[] {
   const keys = new Set(faults.filter(({ change }) => change.verb === 'add').map(({ change }) => keyOf(change.fact)));
@@ -157,7 +174,7 @@ export function rootsOf(faults: readonly Fault[]): Fault[] {
 }
 
 /** Of those, the ones that are still wanted; what nobody wanted and somebody knows by now is none any more. */
-export function stillFaults(faults: readonly Fault[], objects: readonly WantedObject[]): Fault[] {
+function stillFaults(faults: readonly Fault[], objects: readonly WantedObject[]): Fault[] {
   const known = knownKeys(objects);
   const wanted = knownKeys(objects.filter((object) => object.wanted));
   return faults.filter(

@@ -15,7 +15,7 @@ import { factsOfEndpoint, forgetEndpoint, resettleGateways } from './endpoints.t
 import type { KernelScope } from './kernel.ts';
 import { forget, ownFactsOf } from './networks.ts';
 import { stateOf } from './process.ts';
-import { apply, commitRuleset, type Fault, isRuleset, noteBridges, ownerOf, stillFaults, textOf } from './put-right.ts';
+import { apply, commitRuleset, confirm, type Fault, isRuleset, noteBridges, ownerOf, textOf } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
 import { leftOfContainer } from './sandbox.ts';
@@ -230,7 +230,7 @@ export async function compareHost(core: Core, kernel: KernelScope): Promise<Comp
   const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...wrong];
   if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults };
   const now = await core.store.read((tx) => loadAll(tx));
-  return { objects: now, faults: stillFaults(faults, now) };
+  return { objects: now, faults: await confirm(kernel, faults, now) };
 }
 
 function engineOf(pendingKey: string): string {

@@ -12,12 +12,12 @@ import {
   apply,
   applyOne,
   commitRuleset,
+  confirm,
   type Fault,
   isRuleset,
   noteBridges,
   ownerOf,
   rootsOf,
-  stillFaults,
   textOf,
 } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
@@ -29,6 +29,7 @@ import { type Cause, KernelWatch, type WatchSink } from './watch.ts';
 const COLLECT_MS = 1;
 /** How often everything is compared, for what the kernel tells nobody of: most sysctls. */
 const AUDIT_MS = 60_000;
+const FIRST_AUDIT_MS = 500;
 /** Objects of one step of an audit, and the pause behind it, so that requests get their turn. */
 const AUDIT_STEP = 25;
 const AUDIT_PAUSE_MS = 5;
@@ -90,18 +91,20 @@ export class Repair implements Service, WatchSink {
   #dirt = new Dirt();
   #running: Promise<void> | undefined;
   #audit: Promise<void> | undefined;
+  #auditAsked = false;
 
   private constructor(core: Core) {
     this.#core = core;
   }
 
-  /** Begins to watch, and compares everything once beside whatever else goes on. */
+  /** Begins to watch, and soon compares everything once, beside whatever else goes on. */
   static async begin(core: Core): Promise<Repair> {
     const repair = new Repair(core);
     repair.#watch = await KernelWatch.open(core, repair);
     const timer = setInterval(() => repair.audit(), AUDIT_MS).unref();
     repair.#timers.add(timer);
-    repair.audit();
+    // the host has just been compared, at the start; the workloads have not, and whoever waits for us goes first
+    repair.#timers.add(setTimeout(() => repair.audit(), FIRST_AUDIT_MS).unref());
     return repair;
   }
 
@@ -122,6 +125,7 @@ export class Repair implements Service, WatchSink {
   missed(): void {
     this.stats.missed++;
     this.#core.meter.count('netloom_kernel_events_lost_total', {});
+    this.rulesetTouched({ what: 'messages of the kernel were lost', by: '' });
     this.audit();
   }
   failed(error: unknown): void {
@@ -135,6 +139,7 @@ export class Repair implements Service, WatchSink {
 
   /** Looks at everything, a few objects at a time, beside whatever else goes on. */
   audit(): void {
+    this.#auditAsked = true;
     this.#audit ??= this.#auditNow()
       .catch((error: unknown) => {
         if (!this.#stop.signal.aborted) this.failed(error);
@@ -164,15 +169,19 @@ export class Repair implements Service, WatchSink {
 
   async #auditNow(): Promise<void> {
     const cause: Cause = { what: 'audit', by: '' };
-    this.rulesetTouched(cause);
-    this.strangeLink(cause);
-    const objects = this.#watch?.index.objects ?? [];
-    for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += AUDIT_STEP) {
+    // one that is asked for while another is under way begins when that has ended
+    while (this.#auditAsked && !this.#stop.signal.aborted) {
+      this.#auditAsked = false;
+      this.rulesetTouched(cause);
+      this.strangeLink(cause);
+      const objects = this.#watch?.index.objects ?? [];
+      for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += AUDIT_STEP) {
+        await this.#running;
+        this.touched(objects.slice(at, at + AUDIT_STEP), ALL, cause);
+        await sleep(AUDIT_PAUSE_MS, undefined, { ref: false, signal: this.#stop.signal });
+      }
       await this.#running;
-      this.touched(objects.slice(at, at + AUDIT_STEP), ALL, cause);
-      await sleep(AUDIT_PAUSE_MS, undefined, { ref: false, signal: this.#stop.signal });
     }
-    await this.#running;
   }
 
   #wake(): void {
@@ -212,7 +221,7 @@ export class Repair implements Service, WatchSink {
     let faults = await this.#faults(kernel, dirt, alive, objects);
     if (faults.length === 0) return;
     // somebody may have begun to take it away between the two looks, which is no damage
-    if ((await store.revision()) !== revision) faults = stillFaults(faults, await load());
+    if ((await store.revision()) !== revision) faults = await confirm(kernel, faults, await load());
     const due = this.#due(faults, dirt);
     if (due.length === 0) return;
     await this.#putRight(kernel, due, dirt);

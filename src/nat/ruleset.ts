@@ -92,6 +92,7 @@ const iifname: NftExpression = { meta: { key: 'iifname' } };
 const oifname: NftExpression = { meta: { key: 'oifname' } };
 const l4proto: NftExpression = { meta: { key: 'l4proto' } };
 const dport: NftExpression = { payload: { protocol: 'th', field: 'dport' } };
+const MSS: NftExpression = { 'tcp option': { name: 'maxseg', field: 'size' } };
 const saddr = (family: 4 | 6): NftExpression => ({ payload: { protocol: IP[family], field: 'saddr' } });
 const daddr = (family: 4 | 6): NftExpression => ({ payload: { protocol: IP[family], field: 'daddr' } });
 const IP = { 4: 'ip', 6: 'ip6' } as const;
@@ -102,6 +103,14 @@ const ct = (key: 'state' | 'status', right: NftMatch['right']): NftStatement => 
   match: { op: 'in', left: { ct: { key } }, right },
 });
 const local: NftStatement = is({ fib: { result: 'type', flags: ['daddr'] } }, 'local');
+/** A TCP connection's first packet. */
+const begins: NftStatement = {
+  match: {
+    op: '==',
+    left: { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, ['syn', 'rst']] },
+    right: 'syn',
+  },
+};
 const accept: NftStatement = { accept: null };
 /** Each reason has a chain, and its counter. */
 const REASONS = ['loopback', 'internal', 'unpublished'] as const;
@@ -154,6 +163,8 @@ const CHAINS: readonly ChainPlan[] = [
     base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
     rules: [
       [ct('state', ['established', 'related']), accept],
+      // into a tunnel or any other narrower way: the far end learns at once what fits, also where ICMP is lost
+      [is(iifname, '@bridges'), begins, { mangle: { key: MSS, value: { rt: { key: 'mtu' } } } }],
       [is({ concat: [iifname, oifname] }, '@intra'), accept],
       // an internal network: nothing out
       [is(iifname, '@internal'), drop('internal')],

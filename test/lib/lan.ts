@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readAll } from '../../src/engine/diff.ts';
+import type { Engine } from '../../src/engine/index.ts';
 import { factsOfEndpoint } from '../../src/engine/endpoints.ts';
 import { Kernel } from '../../src/engine/kernel.ts';
 import { factsOfNetwork } from '../../src/engine/networks.ts';
@@ -170,4 +171,10 @@ export async function table(rows: readonly Row[]): Promise<void> {
     }),
   );
   assert.deepEqual(Object.fromEntries(found), Object.fromEntries(rows.map(([what, , , wanted]) => [what, wanted])));
+}
+
+/** Fills a network with ports that cost the kernel little: taps that nobody opens. */
+export async function fill(engine: Engine, network: string, count: number): Promise<void> {
+  const attach = (): Promise<unknown> => engine.endpointAttach({ netns: '', tap: true, network });
+  for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, attach));
 }

@@ -1,10 +1,9 @@
 // runs: in the guest (ipvlan)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
+import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { LAN, LAN_SUBNETS, makeSegment, partiesOn, type Row, reaches, table } from '../lib/lan.ts';
-import { makeReplay, type Replay } from '../lib/replay.ts';
 import { ipBatch, jsonIn, okIn } from '../lib/run.ts';
 import { linksOf, snapshot } from '../lib/snapshot.ts';
 
@@ -137,32 +136,3 @@ test('what an ipvlan network cannot be is one clear line, and changes nothing', 
   await engine.networkRemove('lan');
   assert.deepEqual(await snapshot(host.netns, { macOf: () => true }), before);
 });
-
-test('ipvlan endpoints of every mode, made and removed by their commands', async () => {
-  await using bed = await makeEngineBed();
-  await using replay = await makeReplay(bed);
-  await sameUplinks(bed, replay);
-  const { engine } = bed;
-  const a = await replay.workload('a');
-  const explain = { explain: true };
-  // what every network shares, once: it takes many processes
-  await replay.follow('base', engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain));
-  for (const [mode, flag] of [
-    ['l2', 'bridge'],
-    ['l3', 'private'],
-    ['l3s', 'vepa'],
-  ] as const) {
-    const what = `${mode} ${flag}`;
-    const spec = { name: 'lan', driver: 'ipvlan', subnets: ROUTED, options: { parent: 'eth0', mode, flag } };
-    await replay.follow(what, engine.networkCreate(spec, explain));
-    const attach = engine.endpointAttach({ netns: a.path, network: 'lan' }, explain);
-    const { id } = await replay.follow(`${what}: endpoint`, attach);
-    await replay.follow(`${what}: detached`, engine.endpointDetach(id, explain));
-    await replay.follow(`${what}: removed`, engine.networkRemove('lan', explain));
-  }
-});
-
-/** An endpoint that takes its parent's hardware address has the same on both machines. */
-async function sameUplinks(bed: EngineBed, replay: Replay): Promise<void> {
-  for (const { netns } of [bed.host, replay.host]) await ipBatch(netns, ['link set eth0 address 02:00:00:00:00:01']);
-}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ping } from '../lib/peer.ts';
 import { okIn, startIn } from '../lib/run.ts';
@@ -135,22 +136,28 @@ test(
     const damage = (async () => {
       while (performance.now() < end) {
         await okIn(netns, ['nft', 'flush', 'ruleset']);
+        // room for those who attach: without a rule set nobody can
+        await delay(300);
         await okIn(netns, ['sh', '-c', `ip link set ${bed.bridge} down; ip link set ${bed.bridge} up`]);
       }
     })();
     let attached = 0;
+    const refusals = new Set<string>();
     const churn = workloads.map(async ({ path }, i) => {
       const engine = i % 2 === 0 ? bed.engine : other;
       while (performance.now() < end) {
         // an attachment may meet the moment in which there is no rule set: it fails as a whole, then
         const port = { protocol: 'tcp' as const, hostPort: 9000 + i, containerPort: 80, count: 1 };
-        const made = await engine.endpointAttach({ netns: path, network: 'web', ports: [port] }).catch(() => undefined);
+        const made = await engine
+          .endpointAttach({ netns: path, network: 'web', ports: [port] })
+          .catch((error: unknown) => void refusals.add(String(error)));
         if (made) await engine.endpointDetach(made.value.id);
         if (made) attached++;
+        else await delay(5); // one refusal after another would leave nobody else a turn of the loop
       }
     });
     await Promise.all([damage, ...churn]);
-    assert.ok(attached > 0);
+    assert.ok(attached > 0, [...refusals].join('\n'));
     await bed.heals('the end', () => Promise.resolve());
     await until('as before', async () => JSON.stringify(await bed.state()) === JSON.stringify(before), {
       timeout: 20_000,

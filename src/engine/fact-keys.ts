@@ -1,0 +1,11 @@
+import { type Fact, factKey } from '../facts/index.ts';
+
+/** A comparison asks for each key some ten times, and that of an element is made of its bytes. */
+const known = new WeakMap<Fact, string>();
+
+/** As `factKey`, remembered for as long as the fact is. */
+export function keyOf(fact: Fact): string {
+  let key = known.get(fact);
+  if (key === undefined) known.set(fact, (key = factKey(fact)));
+  return key;
+}
