@@ -1,4 +1,5 @@
 import { NetloomError } from '../errors.ts';
+import { isGuarded } from '../drivers/index.ts';
 import type { Fact } from '../facts/index.ts';
 import { netnsId } from '../kernel/index.ts';
 import {
@@ -11,10 +12,12 @@ import {
   type Outcome,
   parseNetworkUpdate,
 } from '../model/index.ts';
+import { rulesetFacts } from '../nat/index.ts';
 import type { Tx } from '../store/index.ts';
 import type { Change } from './apply.ts';
 import { change, type Decision } from './change.ts';
 import type { Core } from './core.ts';
+import { additions } from './diff.ts';
 import { factsOfEndpoint, settleGateways } from './endpoints.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import { appliedKey, BUILT_IN, DEFINITIONS, factsOfNetwork, networkEvent, requireReady } from './networks.ts';
@@ -160,7 +163,9 @@ async function changesOf(
     was.push(...factsOfEndpoint(other ?? before, move.was, move.workload));
     is.push(...factsOfEndpoint(other ?? after, move.is, move.workload));
   }
-  return transition(was, is, mtuOrder);
+  // the first one with guard brings the table of it
+  const guard = isGuarded(after) && !isGuarded(before) ? rulesetFacts([after]) : [];
+  return [...(await additions(core, guard)), ...transition(was, is, mtuOrder)];
 }
 
 /** A namespace that is gone took what was in it, and the pair that led to it, along. */

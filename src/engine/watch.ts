@@ -8,6 +8,7 @@ import { concernsTable, decodeGeneration, NFNLGRP_NFTABLES } from '../nftables/i
 import {
   type Link,
   linkDump,
+  messageName,
   nsidGet,
   nsidSet,
   parseEvent,
@@ -26,7 +27,7 @@ import { WantedIndex } from './wanted-index.ts';
 
 /** What happened, and who did it as far as the kernel says. */
 export interface Cause {
-  /** `RTM_DELLINK nl-1a2b`, `nftables generation 17`, `audit`. */
+  /** What the kernel told: its message and what that was about; `audit`. */
   readonly what: string;
   /** `nft (pid 42)`; empty where nobody knows. */
   readonly by: string;
@@ -395,29 +396,9 @@ function destination(dst: string): string {
 
 /** The message's type, and whose request it follows: a socket's port is its process's number, as a rule. */
 function causeOf(message: NlMessage, what: string): Cause {
-  const name = EVENT_NAMES.get(message.type) ?? `rtnetlink message ${message.type}`;
+  const name = messageName(message);
   return { what: `${name} ${what}`, by: nameOfProcess(message.pid) };
 }
-/** linux/rtnetlink.h */
-const EVENT_NAMES: ReadonlyMap<number, string> = new Map([
-  [16, 'RTM_NEWLINK'],
-  [17, 'RTM_DELLINK'],
-  [20, 'RTM_NEWADDR'],
-  [21, 'RTM_DELADDR'],
-  [24, 'RTM_NEWROUTE'],
-  [25, 'RTM_DELROUTE'],
-  [28, 'RTM_NEWNEIGH'],
-  [29, 'RTM_DELNEIGH'],
-  [32, 'RTM_NEWRULE'],
-  [33, 'RTM_DELRULE'],
-  [36, 'RTM_NEWQDISC'],
-  [37, 'RTM_DELQDISC'],
-  [44, 'RTM_NEWTFILTER'],
-  [45, 'RTM_DELTFILTER'],
-  [80, 'RTM_NEWNETCONF'],
-  [81, 'RTM_DELNETCONF'],
-  [89, 'RTM_DELNSID'],
-]);
 
 function nameOfProcess(pid: number): string {
   if (pid === 0 || pid > 0x7fff_ffff) return '';

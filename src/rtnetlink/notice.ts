@@ -29,3 +29,28 @@ export function parseNotice(message: NlMessage): Notice | undefined {
   attrs.throwIfMalformed();
   return { kind: 'netconf', index };
 }
+
+/** What the kernel calls a message: `RTM_DELLINK`. */
+export function messageName({ type }: NlMessage): string {
+  return NAMES.get(type) ?? `rtnetlink message ${type}`;
+}
+/** linux/rtnetlink.h */
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [16, 'RTM_NEWLINK'],
+  [17, 'RTM_DELLINK'],
+  [20, 'RTM_NEWADDR'],
+  [21, 'RTM_DELADDR'],
+  [24, 'RTM_NEWROUTE'],
+  [25, 'RTM_DELROUTE'],
+  [28, 'RTM_NEWNEIGH'],
+  [29, 'RTM_DELNEIGH'],
+  [32, 'RTM_NEWRULE'],
+  [33, 'RTM_DELRULE'],
+  [36, 'RTM_NEWQDISC'],
+  [37, 'RTM_DELQDISC'],
+  [44, 'RTM_NEWTFILTER'],
+  [45, 'RTM_DELTFILTER'],
+  [80, 'RTM_NEWNETCONF'],
+  [81, 'RTM_DELNETCONF'],
+  [89, 'RTM_DELNSID'],
+]);

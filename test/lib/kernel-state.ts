@@ -78,7 +78,7 @@ function rulesetText(objects: readonly unknown[]): string[] {
     if (kind === 'metainfo') continue;
     if (Array.isArray(plain['elem'])) plain['elem'] = plain['elem'].map((e) => JSON.stringify(e)).sort();
     const text = JSON.stringify(plain);
-    const chain = `${plain['family']} ${plain['table']} ${plain['chain']}`;
+    const chain = [plain['family'], plain['table'], plain['chain']].map(String).join(' ');
     if (kind === 'rule') rules.set(chain, `${rules.get(chain) ?? `rules of ${chain}: `}${text} `);
     else lines.push(`${kind} ${text}`);
   }

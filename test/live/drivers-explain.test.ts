@@ -20,6 +20,8 @@ test('macvlan networks and endpoints of every mode, made and removed by their co
   await using replay = await makeReplay(bed);
   await sameUplinks(bed, replay);
   const { engine } = bed;
+  // what every network shares, once: it takes many processes
+  await replay.follow('base', engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain));
   const a = await replay.workload('a');
   const modes = {
     bridge: { parent: 'eth0', shim: '192.0.2.9,2001:db8::9' },
@@ -31,7 +33,9 @@ test('macvlan networks and endpoints of every mode, made and removed by their co
   };
   for (const [what, options] of Object.entries(modes)) {
     const network = { name: 'lan', driver: 'macvlan', subnets: SEGMENT, options };
-    await replay.follow(`${what}: network`, engine.networkCreate(network, explain));
+    // whose parent is there needs nothing of the host
+    if ('shim' in options) await replay.follow(`${what}: network`, engine.networkCreate(network, explain));
+    else assert.deepEqual((await engine.networkCreate(network, explain)).plan, []);
     const mac = what === 'passthru' ? {} : { mac: '02:00:00:00:00:77' };
     const one = await replay.follow(
       `${what}: endpoint`,
@@ -45,7 +49,8 @@ test('macvlan networks and endpoints of every mode, made and removed by their co
       await replay.follow('detached', engine.endpointDetach(two.id, explain));
     }
     await replay.follow(`${what}: detached`, engine.endpointDetach(one.id, explain));
-    await replay.follow(`${what}: removed`, engine.networkRemove('lan', explain));
+    if ('shim' in options) await replay.follow(`${what}: removed`, engine.networkRemove('lan', explain));
+    else assert.deepEqual((await engine.networkRemove('lan', explain)).plan, []);
   }
   const alone = { name: 'alone', driver: 'macvlan', ipv6: true };
   await replay.follow('without a parent', engine.networkCreate(alone, explain));
@@ -57,6 +62,8 @@ test('bridge networks of every gateway mode, with ports, and taps, made and remo
   await using bed = await makeEngineBed();
   await using replay = await makeReplay(bed);
   const { engine } = bed;
+  // what every network shares, once: it takes many processes
+  await replay.follow('base', engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain));
   const a = await replay.workload('a');
   const ports = ['8080:80', '9000-9009:9000-9009', '6000-6001:7000-7001/udp'].map(parsePublish);
   for (const mode of ['nat-unprotected', 'routed']) {

@@ -123,6 +123,26 @@ test('a network may be without guard, and a host without the table of it', async
   assert.equal(await okIn(host.netns, ['nft', 'list', 'tables']), '');
 });
 
+test('the guard of a network comes and goes while its endpoints are there', async () => {
+  await using bed = await makeEngineBed();
+  const { engine, host } = bed;
+  await engine.networkCreate({ name: 'web', options: { guard: 'false' } });
+  const a = await bed.workload('a');
+  const { value } = await engine.endpointAttach({ netns: a.path, network: 'web' });
+  const own = value.addresses[0]!.replace(/\/.*/, '');
+  await ipBatch(a.netns, ['addr add 172.18.0.99/24 dev eth0']);
+  const reach = async (): Promise<readonly boolean[]> => [
+    await ping(host.netns, own, { timeout: 1 }),
+    await ping(host.netns, '172.18.0.99', { timeout: 1 }),
+  ];
+  assert.deepEqual(await reach(), [true, true]);
+  await engine.networkUpdate('web', { options: { guard: 'true' } });
+  assert.deepEqual(await reach(), [true, false]);
+  assert.ok((await dropped(host.netns))['ipv4_source']! > 0);
+  await engine.networkUpdate('web', { options: { guard: 'false' } });
+  assert.deepEqual(await reach(), [true, true]);
+});
+
 test('foreign bridges, and what is plugged into ours by hand, are left alone', async () => {
   await using bed = await makeEngineBed();
   const { host } = bed;

@@ -13,6 +13,7 @@ import {
   type NlWriter,
   type Request,
 } from '../../src/netlink/index.ts';
+import { Rtnl } from '../../src/rtnetlink/index.ts';
 
 const run = promisify(execFile);
 const RTM = { NEWLINK: 16, DELLINK: 17 } as const;
@@ -131,3 +132,26 @@ test('only a reader that waits keeps the process alive', { timeout: 60_000 }, as
   );
   assert.equal((await run(process.execPath, waits, { timeout: 8_000 })).stdout, 'exit\n');
 });
+
+test(
+  'one socket hears of every namespace that has a number in its own, and says which',
+  { timeout: 60_000 },
+  async () => {
+    using netns = Netns.create();
+    using numbered = Netns.create();
+    using unknown = Netns.create();
+    using rtnl = Rtnl.open(netns);
+    await rtnl.nsid.set({ fd: numbered.fd }, 7);
+    using monitor = NetlinkMonitor.open(NETLINK.ROUTE, netns, [RTNLGRP_LINK], { allNamespaces: true });
+    for (const space of [unknown, numbered, netns]) {
+      using conn = NetlinkConn.open(NETLINK.ROUTE, space);
+      await conn.execute(link(RTM.NEWLINK, 'br0'));
+    }
+    const seen = new Set<number>();
+    for (let event = monitor.take(); event; event = monitor.take()) {
+      assert.equal(event.kind, 'messages');
+      if (event.kind === 'messages') seen.add(event.nsid);
+    }
+    assert.deepEqual([...seen], [7, -1]);
+  },
+);

@@ -133,19 +133,22 @@ test(
     const workloads = await Promise.all(Array.from({ length: 6 }, (_, i) => bed.workload(`w${i}`)));
     const { netns } = bed.host;
     const end = performance.now() + 4000;
+    let attached = 0;
     const damage = (async () => {
-      while (performance.now() < end) {
+      while (performance.now() < end || attached < 3) {
         await okIn(netns, ['nft', 'flush', 'ruleset']);
         // room for those who attach: without a rule set nobody can
-        await delay(300);
+        await until('the rule set is back', () => okIn(netns, ['nft', 'list', 'table', 'bridge', 'netloom']), {
+          timeout: 20_000,
+        });
+        await delay(200);
         await okIn(netns, ['sh', '-c', `ip link set ${bed.bridge} down; ip link set ${bed.bridge} up`]);
       }
     })();
-    let attached = 0;
     const refusals = new Set<string>();
     const churn = workloads.map(async ({ path }, i) => {
       const engine = i % 2 === 0 ? bed.engine : other;
-      while (performance.now() < end) {
+      while (performance.now() < end || attached < 3) {
         // an attachment may meet the moment in which there is no rule set: it fails as a whole, then
         const port = { protocol: 'tcp' as const, hostPort: 9000 + i, containerPort: 80, count: 1 };
         const made = await engine
