@@ -5,6 +5,7 @@ import { checksums } from './checks/checksums.ts';
 import { clock } from './checks/clock.ts';
 import { drift } from './checks/drift.ts';
 import { features } from './checks/features.ts';
+import { firewalls } from './checks/firewalls.ts';
 import { forwarding } from './checks/forwarding.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { limits } from './checks/limits.ts';
@@ -18,6 +19,7 @@ export type { Check, Result, View } from './check.ts';
 export const CHECKS: readonly Check[] = [
   features,
   forwarding,
+  firewalls,
   drift,
   mtu,
   overlaps,

@@ -18,7 +18,8 @@ import {
   takeOver,
   withLease,
 } from './dhcp-lease.ts';
-import { factsOfEndpoint, settleGateways } from './endpoints.ts';
+import { factsOfEndpoint } from './endpoint-facts.ts';
+import { settleGateways } from './gateways.ts';
 import type { KernelScope } from './kernel.ts';
 import { endpointsOf, KEYS, type Workload } from './records.ts';
 

@@ -1,7 +1,6 @@
 import { macFor, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
-import { defaultRoutes, driverOf, gatewayMode, objectOf, rateFacts } from '../drivers/index.ts';
+import { defaultRoutes, driverOf, gatewayMode } from '../drivers/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
-import type { Fact } from '../facts/index.ts';
 import { netnsId } from '../kernel/index.ts';
 import { leaseAddresses, releaseAddress } from '../ipam/index.ts';
 import {
@@ -18,17 +17,17 @@ import {
   type PortSpec,
   type PublishedPort,
 } from '../model/index.ts';
-import { portElements } from '../nat/index.ts';
-import { guardElements } from '../guard/index.ts';
 import { linkGet } from '../rtnetlink/index.ts';
-import type { ReadTx, Tx } from '../store/index.ts';
+import type { Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
-import { carryOut, change, type Decision } from './change.ts';
+import { change, type Decision } from './change.ts';
 import { forgetConnections, forgetStale } from './conntrack.ts';
 import type { Core } from './core.ts';
 import { type Acquisition, acquisitionFor, requireKeeper } from './dhcp-acquire.ts';
 import { asksServer, seedOf } from './dhcp-lease.ts';
+import { factsOfEndpoint } from './endpoint-facts.ts';
 import type { NewEvent } from './events.ts';
+import { settleGateways } from './gateways.ts';
 import { chooseBerth, grow, leaveBerth, takeBerth } from './growth.ts';
 import type { KernelScope } from './kernel.ts';
 import {
@@ -52,6 +51,9 @@ import {
   workloadOf,
   workloadOfTap,
 } from './records.ts';
+
+export { factsOfEndpoint } from './endpoint-facts.ts';
+export { resettleGateways, settleGateways } from './gateways.ts';
 
 export async function endpointAttach(
   core: Core,
@@ -111,19 +113,6 @@ export async function endpointDetach(core: Core, ref: string, options?: ChangeOp
 
 export async function endpointList(core: Core): Promise<readonly Endpoint[]> {
   return (await core.store.read((tx) => tx.list<Endpoint>(KEYS.endpoints))).map((entry) => entry.value);
-}
-
-/** Everything that one endpoint wants of the kernel. */
-export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
-  const context = { workload: workload.name };
-  const object = objectOf(endpoint, context);
-  return [
-    // elements first, in one batch: not one frame comes before its guard
-    ...guardElements(network, endpoint, object),
-    ...portElements(endpoint, object),
-    ...driverOf(network).endpointFacts(network, endpoint, context),
-    ...rateFacts(network, endpoint, object),
-  ];
 }
 
 /** An attachment decided: the endpoint as it will be, what else of the workload changes, and what the kernel must do. */
@@ -389,64 +378,6 @@ export async function planDetach(
     },
     revert: async (tx) => putEndpoint(tx, { ...removing, owner: '' }, workload),
   };
-}
-
-/** Gives the default routes to whom they belong by now; what is right already stays. For a change that was cut off. */
-export async function resettleGateways(core: Core, workload: Workload): Promise<void> {
-  const endpoints = await core.store.read((tx) => endpointsOf(tx, workload));
-  const { endpoints: settled, moves } = await core.store.read((tx) => settleGateways(tx, endpoints, workload));
-  await carryOut(core, moves);
-  await core.store.transact(async (tx) => {
-    for (const endpoint of settled) if (!endpoints.includes(endpoint)) await putEndpoint(tx, endpoint, workload);
-  });
-}
-
-/**
- * Which endpoint of a workload has the default route, per family: the highest gateway priority, then the oldest. Pure
- * but for looking up networks; returns the endpoints with their gateways, and the routes that move.
- */
-export async function settleGateways(
-  tx: ReadTx,
-  endpoints: readonly Endpoint[],
-  workload: Workload,
-  known?: Network,
-): Promise<{ endpoints: Endpoint[]; moves: Change[] }> {
-  const candidates = new Map<string, readonly string[]>();
-  for (const endpoint of endpoints) {
-    const network = known?.id === endpoint.network ? known : await tx.get<Network>(KEYS.networks + endpoint.network);
-    const open = network && endpoint.phase !== 'removing';
-    candidates.set(endpoint.id, open ? gatewaysFor(network, endpoint) : []);
-  }
-  const order = endpoints.toSorted(
-    (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
-  );
-  const winners = new Map<number, Endpoint>();
-  for (const endpoint of order) {
-    for (const gateway of candidates.get(endpoint.id) ?? []) {
-      const { family } = parseIp(gateway);
-      if (!winners.has(family)) winners.set(family, endpoint);
-    }
-  }
-  const moves: Change[] = [];
-  const settled = endpoints.map((endpoint) => {
-    const gateways = (candidates.get(endpoint.id) ?? []).filter((g) => winners.get(parseIp(g).family) === endpoint);
-    if (gateways.join() === endpoint.gateways.join()) return endpoint;
-    const object = objectOf(endpoint, { workload: workload.name });
-    const before = defaultRoutes(endpoint, object);
-    const after = defaultRoutes({ ...endpoint, gateways }, object);
-    if (endpoint.phase === 'ready') {
-      for (const fact of before) if (!after.some((f) => f.via === fact.via)) moves.push({ verb: 'delete', fact });
-      for (const fact of after) if (!before.some((f) => f.via === fact.via)) moves.push({ verb: 'add', fact });
-    }
-    return { ...endpoint, gateways };
-  });
-  return { endpoints: settled, moves };
-}
-
-/** The default gateways that an endpoint could provide. */
-function gatewaysFor(network: Network, { lease }: Endpoint): readonly string[] {
-  if (network.ipam !== 'dhcp') return driverOf(network).gateways(network);
-  return lease?.router === undefined || network.internal ? [] : [lease.router];
 }
 
 /** Follows from the first address, so that a workload that comes back with its address is known to its neighbours. */

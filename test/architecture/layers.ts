@@ -49,7 +49,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the rule set is compiled from objects; it never talks to the kernel',
   },
   doctor: {
-    may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'facts', 'model'],
+    may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'facts', 'model', 'firewall'],
     why: 'checks look at kernel and objects; they change nothing and know no engine',
   },
   metrics: {

@@ -14,7 +14,8 @@ import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
-test('a guest gets its address, resolves the name of a container, fetches its page, and is reached from outside', async () => {
+const WHAT = 'a guest gets its address, resolves a container’s name, fetches its page, and is reached from outside';
+test(WHAT, { timeout: 300_000 }, async () => {
   await using bed = await makeContainerBed();
   await using engine = await bed.open({ resident: true });
   const pages = join(bed.dirs.root, 'pages');

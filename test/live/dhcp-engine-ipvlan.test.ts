@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { until } from '../lib/wait.ts';
-import { addressesIn, listen, makeSite, RANGE, ROUTER, severalAtOnce, WAIT } from './dhcp-engine-bed.ts';
+import { addressesIn, listen, makeSite, RANGE, ROUTER, severalAtOnce } from './dhcp-engine-bed.ts';
 
 checkDescriptors();
 

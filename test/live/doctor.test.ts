@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import type { Finding } from '../../src/model/index.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
+import { ADDRESS } from '../lib/host.ts';
+import { ping } from '../lib/peer.ts';
 import { snapshot } from '../lib/snapshot.ts';
 import { ipBatch, okIn } from '../lib/run.ts';
 
@@ -105,4 +107,26 @@ test('limits that are near, links and chains that others left, are found', async
     (await look(bed, 'limits')).some((f) => f.status === 'unknown'),
     false,
   );
+});
+
+test('pains 1 and 11 (moby#39439): a foreign rule in our way is named, and its remedy lets packets through', async () => {
+  await using bed = await makeEngineBed();
+  await bed.engine.networkCreate({ name: 'web' });
+  const box = await bed.workload('box');
+  await bed.engine.endpointAttach({
+    network: 'web',
+    netns: box.path,
+    ports: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 }],
+  });
+  const drops = async (): Promise<Finding[]> =>
+    (await look(bed, 'foreign-drops')).filter((f) => f.status === 'failure');
+  assert.deepEqual(await drops(), []);
+  await okIn(bed.host.netns, ['iptables', '-P', 'FORWARD', 'DROP']);
+  const found = await drops();
+  assert.ok(found.length >= 2, 'outwards, and to the published port');
+  assert.match(found[0]?.evidence.join() ?? '', /table ip filter, chain FORWARD: its policy/);
+  assert.equal(await ping(box.netns, ADDRESS.internet, { timeout: 0.5 }), false);
+  for (const line of new Set(found.flatMap((f) => f.cure))) await okIn(bed.host.netns, ['sh', '-ec', line]);
+  assert.deepEqual(await drops(), []);
+  assert.equal(await ping(box.netns, ADDRESS.internet), true);
 });
