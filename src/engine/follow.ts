@@ -59,7 +59,10 @@ export class Follower implements AsyncDisposable {
         return;
       } catch (error) {
         if (this.#stop.signal.aborted || hasCode(error, 'ESTORECLOSED')) return;
-        if (!hasCode(error, 'ESTOREBEHIND')) return void this.#reader.failed(error);
+        if (!hasCode(error, 'ESTOREBEHIND')) {
+          this.#reader.failed(error);
+          return;
+        }
         changes = await this.#begin();
       }
     }

@@ -5,11 +5,12 @@ const rows = Object.entries<Definition>(METRICS).map(
   ([name, { type, labels, help }]) =>
     `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
 );
-console.log(`# Metrics
+process.stdout.write(`# Metrics
 
 \`netloom metrics\`, or \`GET /metrics\` on the daemon's socket, in Prometheus' text format. Times are seconds, sizes bytes.
 Generated from src/metrics/definitions.ts.
 
 | name | type | labels | meaning |
 |---|---|---|---|
-${rows.join('\n')}`);
+${rows.join('\n')}
+`);

@@ -131,7 +131,11 @@ test('webserver: --dry-run changes nothing and --explain tells the commands', as
     withoutIds(steps)
       .map(({ object, command }) => `${object}: ${command}`)
       .sort();
-  assert.deepEqual(lines(plan), lines(real), 'all of it is planned, containers of networks that are not there included');
+  assert.deepEqual(
+    lines(plan),
+    lines(real),
+    'all of it is planned, containers of networks that are not there included',
+  );
   assert.ok(
     bridge(real) &&
       real.some(({ command }) => command.includes('10.188.0.1/24')) &&

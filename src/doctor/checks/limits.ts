@@ -9,7 +9,7 @@ interface Limit {
   readonly used: number | undefined;
   readonly limit: number | undefined;
   /** What happens at the limit. */
-  readonly then: string;
+  readonly effect: string;
   cure(more: number): string;
 }
 
@@ -18,7 +18,7 @@ export const limits: Check = {
   name: 'limits',
   about: 'conntrack, neighbour tables, open files, inotify: how near to full',
   run(view) {
-    const results = limitsOf(view).flatMap(({ what, used, limit, then, cure }): Result[] => {
+    const results = limitsOf(view).flatMap(({ what, used, limit, effect, cure }): Result[] => {
       if (used === undefined || limit === undefined || limit <= 0) return [];
       const evidence = [`${what}: ${used} of ${limit}`];
       if (used < limit * NEAR) return [{ status: 'ok', summary: `${what}: ${percent(used, limit)} full`, evidence }];
@@ -26,7 +26,7 @@ export const limits: Check = {
       return [
         {
           status: full ? 'failure' : 'warning',
-          summary: `${what}: ${full ? 'full' : `${percent(used, limit)} full`}; when it is full, ${then}`,
+          summary: `${what}: ${full ? 'full' : `${percent(used, limit)} full`}; when it is full, ${effect}`,
           evidence,
           cure: [cure(2 ** Math.ceil(Math.log2(Math.max(used, limit) * 2)))],
         },
@@ -58,7 +58,7 @@ function limitsOf(view: View): Limit[] {
       what: 'connection tracking',
       used: number('net.netfilter.nf_conntrack_count'),
       limit: number('net.netfilter.nf_conntrack_max'),
-      then: 'new connections are dropped',
+      effect: 'new connections are dropped',
       cure: (more) => `sysctl -w net.netfilter.nf_conntrack_max=${more}`,
     },
     ...families.map(([word, family]): Limit => ({
@@ -66,14 +66,14 @@ function limitsOf(view: View): Limit[] {
       // every endpoint is a neighbour of its bridge
       used: view.endpoints.filter((e) => e.addresses.some((a) => a.includes(':') === (family === 6))).length,
       limit: number(`net.${word}.neigh.default.gc_thresh3`),
-      then: 'packets to addresses that are not known yet are dropped',
+      effect: 'packets to addresses that are not known yet are dropped',
       cure: (more) => `sysctl -w net.${word}.neigh.default.gc_thresh3=${more}`,
     })),
     {
       what: 'open files of the machine',
       used: toNumber(files),
       limit: toNumber(file('/proc/sys/fs/file-max')),
-      then: 'no program can open a file or a connection',
+      effect: 'no program can open a file or a connection',
       cure: (more) => `sysctl -w fs.file-max=${more}`,
     },
     {
@@ -81,14 +81,14 @@ function limitsOf(view: View): Limit[] {
       // a namespace and a socket at most for what is being changed, and a few for everything else
       used: 64 + view.networks.length * 4,
       limit: toNumber(own),
-      then: 'networks cannot be changed and names are not answered',
+      effect: 'networks cannot be changed and names are not answered',
       cure: (more) => `LimitNOFILE=${more} in the unit of the daemon`,
     },
     {
       what: 'inotify instances for one user',
       used: 2,
       limit: number('fs.inotify.max_user_instances') ?? toNumber(file('/proc/sys/fs/inotify/max_user_instances')),
-      then: 'changes of files are noticed late',
+      effect: 'changes of files are noticed late',
       cure: (more) => `sysctl -w fs.inotify.max_user_instances=${more}`,
     },
   ];
