@@ -174,7 +174,7 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
   },
   netloom_dhcp_replies_total: {
     type: 'counter',
-    help: 'Messages of virtual machines that were taken in, by what was made of them: offer, ack, nak, advert …',
+    help: 'Messages of virtual machines that were taken in, by what was made of them: offer, ack, nak, advert and so on.',
     labels: ['outcome'],
   },
   netloom_event_listeners: { type: 'gauge', help: 'Readers of the event stream.', labels: [] },
