@@ -3,7 +3,7 @@
 #
 # Everything on a fresh machine: dependencies, the Debian packages that the tests use, the checks of tools/check.sh,
 # then the tests: those that need no kernel once, those that do twice, as root and in an unprivileged user namespace;
-# and in the same two ways, in a virtual machine, those that need what many kernels lack (test/vm/README.md).
+# and once, in a virtual machine, those that need what many kernels lack (test/vm/README.md).
 # A FILTER runs only the files whose path contains it, and leaves the checks out.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,7 +33,8 @@ find_node
 # ---- what the tests compare with and drive ----
 commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
-  ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base'
+  ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
+  unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils'
 missing=$(for pair in $commands; do command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"; done)
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
@@ -83,10 +84,10 @@ tests_in() {
     tests_in "$mode" $live
   done
   if [ -n "$guest" ]; then
-    echo "# live tests in the guest, modes: $modes"
-    set --
-    for mode in $modes; do set -- "$@" "--$mode"; done
-    sh tools/vm/test.sh "$@" $guest || status=1
+    # what the modes differ in, this machine's kernel has shown: the emulated one takes its time
+    set -- $modes
+    echo "# live tests in the guest, mode $1"
+    sh tools/vm/test.sh "--$1" $guest || status=1
   fi
 }
 

@@ -2,9 +2,16 @@ import { startFloor } from '../lib/floor.ts';
 import { median, result, timed, turns, type Result } from '../lib/measure.ts';
 import { makeSite } from '../lib/site.ts';
 
-/** One endpoint in an existing namespace, against the messages alone: in this process, and through a daemon's socket. */
+/**
+ * One endpoint in an existing namespace, against the messages alone: in this process, on a network without guard, and
+ * through a daemon's socket.
+ */
 export async function attach(): Promise<Result[]> {
-  return [await one('in-process'), await one('daemon')];
+  return [
+    result('attach/in-process', 'ms', ...(await one('in-process'))),
+    result('attach/unguarded', 'ms', ...(await one('in-process', { guard: 'false' }))),
+    result('attach/socket', 'ms', ...(await one('daemon'))),
+  ];
 }
 
 /** Endpoints on the bridge at most: the kernel's own cost grows with their number, and is not what is measured. */
@@ -12,8 +19,8 @@ const CROWD = 25;
 const WARM = 30; // crowds before it counts: a daemon's code is compiled after its first few hundred requests
 const COUNTED = 8;
 
-async function one(kind: 'in-process' | 'daemon'): Promise<Result> {
-  await using site = await makeSite(kind);
+async function one(kind: 'in-process' | 'daemon', options: Record<string, string> = {}): Promise<[number, number]> {
+  await using site = await makeSite(kind, options);
   await using floor = startFloor();
   const ours: number[] = [];
   const reference: number[] = [];
@@ -32,6 +39,5 @@ async function one(kind: 'in-process' | 'daemon'): Promise<Result> {
     await Promise.all(endpoints.map((id) => site.api.endpointDetach(id)));
     await floor.detach();
   }
-  const name = kind === 'daemon' ? 'attach/socket' : 'attach/in-process';
-  return result(name, 'ms', median(ours), median(reference));
+  return [median(ours), median(reference)];
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { openEngine } from '../../src/engine/index.ts';
@@ -6,13 +7,13 @@ import { makeDirs } from '../../test/lib/dirs.ts';
 import { ADDRESS, makeHost } from '../../test/lib/host.ts';
 import { ipBatch, okIn, startIn } from '../../test/lib/run.ts';
 import { until } from '../../test/lib/wait.ts';
-import { paired, type Result } from '../lib/measure.ts';
+import { type Result, sideBySide } from '../lib/measure.ts';
 
 const TRAFFIC = fileURLToPath(new URL('../build/traffic', import.meta.url));
 const PORT = 5000;
 const PUBLISHED = 8080;
-const TURN_MS = 150;
-const ROUNDS = 25;
+const TURN_MS = 60;
+const ROUNDS = 101;
 
 /** Two workloads on one bridge, an outside, and a port of the second workload published on the host. */
 interface Place extends AsyncDisposable {
@@ -45,7 +46,7 @@ export async function datapath(): Promise<Result[]> {
         return (await place.from(who, what, address, port)) * scale;
       };
       results.push(
-        await paired({
+        await sideBySide({
           name: `datapath/${name}-${suffix}`,
           unit,
           rounds: ROUNDS,
@@ -117,7 +118,7 @@ async function place(
 ): Promise<Place> {
   await using undo = stack;
   for (const netns of [workloads[1]!, outside]) {
-    const server = undo.use(startIn(netns, [TRAFFIC, 'serve', String(PORT)]));
+    const server = undo.use(startIn(netns, [...on(0), TRAFFIC, 'serve', String(PORT)]));
     await until('the server listens', () => server.output().includes('ready'));
   }
   const askers = { workload: asker(undo, workloads[0]!), outside: asker(undo, outside) };
@@ -129,8 +130,13 @@ async function place(
   };
 }
 
+/** Where a program runs decides more than what it measures: the two ends of both sides have a processor each. */
+function on(processor: number): readonly string[] {
+  return availableParallelism() > processor ? ['taskset', '-c', String(processor)] : [];
+}
+
 function asker(stack: AsyncDisposableStack, netns: Netns): (question: string) => Promise<number> {
-  const { child } = stack.use(startIn(netns, [TRAFFIC, 'ask']));
+  const { child } = stack.use(startIn(netns, [...on(1), TRAFFIC, 'ask']));
   const answers = createInterface(child.stdout!)[Symbol.asyncIterator]();
   return async (question) => {
     child.stdin!.write(question + '\n');

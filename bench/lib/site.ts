@@ -27,7 +27,11 @@ export function port(hostPort: number, count = 1): PortSpec {
   return { protocol: 'tcp', hostPort, containerPort: hostPort, count };
 }
 
-export async function makeSite(kind: 'in-process' | 'daemon' = 'in-process'): Promise<Site> {
+/** @param options of the network */
+export async function makeSite(
+  kind: 'in-process' | 'daemon' = 'in-process',
+  options: Readonly<Record<string, string>> = {},
+): Promise<Site> {
   await using stack = new AsyncDisposableStack();
   const dirs = stack.use(makeDirs());
   const host = stack.use(await makeHost());
@@ -52,7 +56,7 @@ export async function makeSite(kind: 'in-process' | 'daemon' = 'in-process'): Pr
     api = stack.use(await until('the daemon answers', connect, { timeout: 20_000 }));
     pid = daemon.child.pid!;
   }
-  await api.networkCreate({ name: 'bench', subnets: [{ subnet: '10.64.0.0/16' }] });
+  await api.networkCreate({ name: 'bench', subnets: [{ subnet: '10.64.0.0/16' }], options });
 
   const free: string[] = [];
   let made = 0;

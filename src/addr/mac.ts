@@ -9,7 +9,8 @@ export function parseMac(text: string, options?: { readonly unicast?: boolean })
   if (!/^[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}$|^[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5}$/.test(text)) {
     throw bad(text, 'write six hexadecimal bytes, such as 02:42:ac:12:00:02');
   }
-  const bytes = Uint8Array.from(text.split(/[:-]/), (part) => Number.parseInt(part, 16));
+  const bytes = new Uint8Array(6);
+  for (let i = 0; i < 6; i++) bytes[i] = Number.parseInt(text.slice(i * 3, i * 3 + 2), 16);
   if (options?.unicast === true) {
     if ((bytes[0]! & 1) !== 0)
       throw bad(text, 'a multicast address cannot be an interface’s own; make the first byte even');
@@ -21,8 +22,11 @@ export function parseMac(text: string, options?: { readonly unicast?: boolean })
 /** Lower case with colons. @throws NetloomError EBADMAC unless there are six bytes. */
 export function formatMac(bytes: Uint8Array): string {
   if (bytes.length !== 6) throw new NetloomError('EBADMAC', `a MAC address has 6 bytes, not ${bytes.length}`);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  let text = HEX[bytes[0]!]!;
+  for (let i = 1; i < 6; i++) text += `:${HEX[bytes[i]!]!}`;
+  return text;
 }
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
  * A locally administered MAC address that follows from the IP address, as text: `02:42` and the four bytes for IPv4, as

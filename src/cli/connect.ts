@@ -3,7 +3,8 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
-import type { EngineApi } from '../model/index.ts';
+import type { EngineApi, FirewallWish } from '../model/index.ts';
+import { UsageError } from './errors.ts';
 import type { GlobalFlags } from './flags.ts';
 
 export interface Directories {
@@ -45,8 +46,17 @@ export async function openApi(flags: GlobalFlags, env: Env): Promise<EngineApi> 
       hint: `Start one with netloom daemon --socket ${socket}, or leave --socket out.`,
     });
   }
+  const choice = publishedPorts(undefined, env);
   const { openEngine } = await import('../engine/index.ts');
-  return await openEngine({ ...directories(flags, env), exitCommand: exitCommand(flags, env) });
+  return await openEngine({ ...directories(flags, env), ...choice, exitCommand: exitCommand(flags, env) });
+}
+
+/** Whether published ports obey the host's firewall, as a flag or the environment says. @throws UsageError */
+export function publishedPorts(flag: FirewallWish | undefined, env: Env): { publishedPorts?: FirewallWish } {
+  const choice = flag ?? env['NETLOOM_PUBLISHED_PORTS'];
+  if (choice === undefined || choice === '') return {};
+  if (choice === 'obey' || choice === 'open') return { publishedPorts: choice };
+  throw new UsageError(`NETLOOM_PUBLISHED_PORTS is "${choice}"`, 'It is obey or open.');
 }
 
 /**

@@ -153,11 +153,19 @@ export const SERVICE_NETWORK_KEYS: KeyTable = {
     link_local_ips: 'the kernel chooses link-local addresses by itself',
   },
 };
+/** Of `x-netloom`, for what the specification has no words for. */
+export const SERVICE_NETWORK_OWN_KEYS: KeyTable = {
+  honoured: ['egress_rate', 'ingress_rate'],
+  noEffect: [],
+  refused: {},
+};
 export const PORT_KEYS: KeyTable = {
   honoured: ['host_ip', 'mode', 'protocol', 'published', 'target'],
   noEffect: ['app_protocol', 'name'],
   refused: {},
 };
+/** Of `x-netloom`, for what the specification has no words for. */
+export const PORT_OWN_KEYS: KeyTable = { honoured: ['firewall'], noEffect: [], refused: {} };
 export const DEPENDS_KEYS: KeyTable = { honoured: ['condition', 'required', 'restart'], noEffect: [], refused: {} };
 export const ENV_FILE_KEYS: KeyTable = { honoured: ['format', 'path', 'required'], noEffect: [], refused: {} };
 export const DEPLOY_KEYS: KeyTable = {

@@ -52,7 +52,7 @@ services:
       LEVEL: info
       NOTHING:
     networks:
-      back: { priority: 10, aliases: [ www ], ipv4_address: 10.8.0.2, gw_priority: -1 }
+      back: { priority: 10, aliases: [ www ], ipv4_address: 10.8.0.2, gw_priority: -1, x-mine: 1, x-netloom: { ingress_rate: 10mbit, egress_rate: 500kbit } }
       front: { ipv4_address: 10.9.0.130, ipv6_address: "FD09::0:5", mac_address: 02-42-AC-00-00-01, interface_name: front0 }
       there:
     ports:
@@ -122,7 +122,14 @@ services:
   assert.deepEqual(
     web!.networks.map(({ at: _, ...network }) => network),
     [
-      { key: 'back', aliases: ['www'], addresses: ['10.8.0.2'], gatewayPriority: -1 },
+      {
+        key: 'back',
+        aliases: ['www'],
+        addresses: ['10.8.0.2'],
+        gatewayPriority: -1,
+        ingressRate: 10_000_000,
+        egressRate: 500_000,
+      },
       { key: 'front', aliases: [], addresses: ['10.9.0.130', 'fd09::5'], mac: '02:42:ac:00:00:01', ifname: 'front0' },
       { key: 'there', aliases: [], addresses: [] },
     ],
@@ -220,6 +227,21 @@ test('aliases that multiply are stopped, not followed', async () => {
   );
   const [first] = await faults(['x-0: &a0 [1, 2, 3]', ...levels, 'services: { a: { command: x } }'].join('\n'));
   assert.match(first!, /more than 200000 values/);
+});
+
+test('rates: faults with their places', async () => {
+  const file = (rates: string): string =>
+    `services:\n  a:\n    command: x\n    networks:\n      net:\n        x-netloom: ${rates}\nnetworks: { net: }\n`;
+  const { services } = await parse(file('{ ingress_rate: none, egress_rate: 64kibit }'));
+  assert.equal(services[0]?.networks[0]?.ingressRate, 0);
+  assert.equal(services[0]?.networks[0]?.egressRate, 65_536);
+  const path = 'services.a.networks.net.x-netloom';
+  assert.deepEqual(await faults(file('{ ingress_rate: 10m, egress_rate: 1kbit, ingres_rate: 1 }')), [
+    `compose.yaml:6:36: ${path}.ingress_rate: "10m" is no rate; Write bits a second as 10mbit, 1gbit or 500kbit, bytes a second as 10mbps (tc(8) has the units), or none.`,
+    `compose.yaml:6:54: ${path}.egress_rate: egress rate 1000: write whole bits per second, 8000 to 1000000000000, or 0 for no limit`,
+    `compose.yaml:6:61: ${path}.ingres_rate: unknown key; did you mean ingress_rate?`,
+  ]);
+  assert.match((await faults(file('10mbit'))).join(), /expected a map of keys and values, found "10mbit"/);
 });
 
 test('x-netloom-ignore: by name or all, for the file or for one service', async () => {

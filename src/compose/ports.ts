@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import { parsePortRange, type PortRange } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import type { PortProtocol, PortSpec } from '../model/index.ts';
+import type { FirewallWish, PortProtocol, PortSpec } from '../model/index.ts';
 import type { Position } from './errors.ts';
-import { PORT_KEYS } from './keys.ts';
+import { PORT_KEYS, PORT_OWN_KEYS } from './keys.ts';
 import type { Ignore, Reader } from './reader.ts';
 import type { Tree } from './tree.ts';
 
@@ -60,9 +60,23 @@ function readLong(reader: Reader, tree: Tree, path: string, ignore: Ignore): Por
   }
   const target = text('target');
   if (target === undefined) return undefined;
-  return reader.attempt(keys.get('target')!.value.at, path, () =>
+  const firewall = readFirewall(reader, tree, path, ignore);
+  const specs = reader.attempt(keys.get('target')!.value.at, path, () =>
     toSpecs(text('host_ip') ?? '', text('published') ?? '', target, text('protocol') ?? 'tcp'),
   );
+  return firewall === undefined ? specs : specs?.map((spec) => ({ ...spec, firewall }));
+}
+
+/** `x-netloom: { firewall: open }`: whether the port obeys the host's own firewall. */
+function readFirewall(reader: Reader, tree: Tree, path: string, ignore: Ignore): FirewallWish | undefined {
+  const own = tree.kind === 'map' ? tree.entries.get('x-netloom') : undefined;
+  if (own === undefined) return undefined;
+  const here = `${path}.x-netloom`;
+  const entry = reader.section(own.value, here, PORT_OWN_KEYS, ignore).get('firewall');
+  const text = entry && reader.string(entry.value, `${here}.firewall`);
+  if (text === 'obey' || text === 'open' || text === undefined) return text;
+  reader.fail(entry!.value.at, `${here}.firewall`, `"${text}" is no choice`, 'write obey or open');
+  return undefined;
 }
 
 function toSpecs(address: string, published: string, target: string, protocol: string): PortSpec[] {

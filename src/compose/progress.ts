@@ -1,5 +1,5 @@
 import { NetloomError } from '../errors.ts';
-import type { PlanStep } from '../model/index.ts';
+import type { Outcome, PlanStep } from '../model/index.ts';
 
 /** Something that `up` or `down` is doing, for a person who waits. */
 export interface ProgressEvent {
@@ -46,6 +46,11 @@ export class Journal {
   }
   steps(plan: readonly PlanStep[] | undefined): void {
     if (plan !== undefined) this.plan.push(...plan);
+  }
+  /** A change that was made: its plan, and what it warns of. */
+  outcome({ plan, warnings = [] }: Pick<Outcome<unknown>, 'plan' | 'warnings'>): void {
+    this.steps(plan);
+    for (const warning of warnings) this.warn(warning);
   }
   warn(text: string): void {
     this.warnings.push(text);

@@ -147,6 +147,7 @@ test('the hash follows what matters and nothing else', async () => {
       'dns: 1.1.1.1',
       'working_dir: w',
       'networks: { default: { aliases: [z] } }',
+      'networks: { default: { x-netloom: { egress_rate: 1mbit } } }',
     ].map(hash),
   );
   assert.equal(new Set(different).size, different.length);
@@ -156,6 +157,14 @@ test('the hash follows what matters and nothing else', async () => {
       assert.equal(configHash({ name: 'n', labels }), configHash({ labels: turned, name: 'n' }));
     }),
   );
+});
+
+test('rates of a service’s networks are those of its endpoints', async () => {
+  const rates = '{ x-netloom: { ingress_rate: 10mbit, egress_rate: 2mbit } }';
+  const { services } = await project(`services: { web: { command: x, networks: { default: ${rates} } } }`);
+  const [endpoint] = services[0]?.containers[0]?.spec.networks ?? [];
+  assert.equal(endpoint?.ingressRate, 10_000_000);
+  assert.equal(endpoint?.egressRate, 2_000_000);
 });
 
 test('project names from folders', () => {

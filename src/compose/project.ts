@@ -258,6 +258,8 @@ function endpoint(network: ServiceNetwork, name: string, aliases: readonly strin
     ...(network.mac === undefined ? {} : { mac: network.mac }),
     ...(network.ifname === undefined ? {} : { ifname: network.ifname }),
     ...(network.gatewayPriority === undefined ? {} : { gatewayPriority: network.gatewayPriority }),
+    ...(network.ingressRate === undefined ? {} : { ingressRate: network.ingressRate }),
+    ...(network.egressRate === undefined ? {} : { egressRate: network.egressRate }),
   };
 }
 

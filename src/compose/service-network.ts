@@ -1,6 +1,7 @@
 import { formatMac, ifName, parseIp, parseMac } from '../addr/index.ts';
+import { checkRate, parseRate } from '../model/index.ts';
 import type { Position } from './errors.ts';
-import { SERVICE_NETWORK_KEYS } from './keys.ts';
+import { SERVICE_NETWORK_KEYS, SERVICE_NETWORK_OWN_KEYS } from './keys.ts';
 import type { Ignore, Reader } from './reader.ts';
 import type { Tree } from './tree.ts';
 
@@ -14,6 +15,9 @@ export interface ServiceNetwork {
   readonly mac?: string;
   readonly ifname?: string;
   readonly gatewayPriority?: number;
+  /** Bits per second. */
+  readonly ingressRate?: number;
+  readonly egressRate?: number;
 }
 
 /**
@@ -72,6 +76,7 @@ function readOne(
     reader.attempt(value.at, here, (): string => ifName(reader.string(value, here) ?? '')),
   );
   const gatewayPriority = weight('gw_priority');
+  const rates = readRates(reader, tree, path, ignore);
   return {
     key,
     at,
@@ -81,6 +86,32 @@ function readOne(
     ...(mac === undefined ? {} : { mac }),
     ...(ifname === undefined ? {} : { ifname }),
     ...(gatewayPriority === undefined ? {} : { gatewayPriority }),
+    ...rates,
+  };
+}
+
+/** `x-netloom: { ingress_rate: 10mbit, egress_rate: 2mbit }`: the specification has no limits of a network's. */
+function readRates(
+  reader: Reader,
+  tree: Tree,
+  path: string,
+  ignore: Ignore,
+): Pick<ServiceNetwork, 'ingressRate' | 'egressRate'> {
+  const own = tree.kind === 'map' ? tree.entries.get('x-netloom') : undefined;
+  if (own === undefined) return {};
+  const here = `${path}.x-netloom`;
+  const keys = reader.section(own.value, here, SERVICE_NETWORK_OWN_KEYS, ignore);
+  const rate = (direction: 'ingress' | 'egress'): number | undefined => {
+    const value = keys.get(`${direction}_rate`)?.value;
+    if (value === undefined) return undefined;
+    const text = reader.string(value, `${here}.${direction}_rate`);
+    if (text === undefined) return undefined;
+    return reader.attempt(value.at, `${here}.${direction}_rate`, () => checkRate(direction, parseRate(text)));
+  };
+  const [ingressRate, egressRate] = [rate('ingress'), rate('egress')];
+  return {
+    ...(ingressRate === undefined ? {} : { ingressRate }),
+    ...(egressRate === undefined ? {} : { egressRate }),
   };
 }
 

@@ -187,7 +187,7 @@ export class UpRun {
         await this.#create(container);
       if (action !== 'keep') {
         this.#journal.report(object, 'starting');
-        this.#journal.steps((await this.#engine.containerStart(desired.name, this.#change)).plan);
+        this.#journal.outcome(await this.#engine.containerStart(desired.name, this.#change));
       }
       this.#journal.done(object, DONE[action]);
     });
@@ -195,7 +195,7 @@ export class UpRun {
 
   async #create({ desired }: PlannedContainer): Promise<void> {
     this.#journal.report(`container ${desired.name}`, 'creating');
-    this.#journal.steps((await this.#engine.containerCreate(desired.spec, this.#change)).plan);
+    this.#journal.outcome(await this.#engine.containerCreate(desired.spec, this.#change));
   }
 
   /** Runs a step; a failure is kept for the end. False when it failed. */

@@ -1,5 +1,6 @@
 export type { CacheStats } from './cache.ts';
 export type { DnsStats, Histogram, QueryCount, RefusedAsker, Rejection, UpstreamStats } from './counters.ts';
+export { findHolder, type Holder } from './holder.ts';
 export { parseResolvConf, ResolvConf, type ResolvConfOptions } from './resolv-conf.ts';
 export { DnsServer } from './server.ts';
 export {

@@ -1,6 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import { tryParseIp } from '../addr/index.ts';
-import { ERRNO, type Netns, SyscallError } from '../kernel/index.ts';
+import { ERRNO, type Netns, serviceSocketIn, SyscallError } from '../kernel/index.ts';
 import { Askers } from './askers.ts';
 import { Cache } from './cache.ts';
 import { Counters, type DnsStats, type RefusedAsker } from './counters.ts';
@@ -117,6 +117,17 @@ export class DnsServer implements AsyncDisposable {
       listener.stack.dispose();
     }
     if (![...this.#listeners.values()].some((l) => l.network === network)) this.#networks.delete(network);
+  }
+
+  /** Whether a port of an address could be listened at. */
+  isFree(address: string, port = 53): boolean {
+    try {
+      for (const protocol of ['udp', 'tcp'] as const) serviceSocketIn(this.#netns, protocol, { address, port }).close();
+      return true;
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === ERRNO.EADDRINUSE) return false;
+      throw error;
+    }
   }
 
   /** Forgets what upstream servers said. */

@@ -14,6 +14,8 @@ export interface View {
   readonly containers: readonly ContainerDetail[];
   /** What of the host's address space is somebody else's, by every routing table. */
   readonly used: readonly Occupied[];
+  /** Which program listens at a UDP port of an address, or of all: `dnsmasq (pid 812)`; empty where nobody is seen. */
+  readonly holderOf: (address: string, port: number) => string;
   /** Where `ip netns` keeps its names. */
   readonly netnsDir: string;
   /** What a collection would do now, a line each; by what it would do. */

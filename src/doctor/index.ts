@@ -11,6 +11,7 @@ import { leftovers } from './checks/leftovers.ts';
 import { limits } from './checks/limits.ts';
 import { mtu } from './checks/mtu.ts';
 import { overlaps } from './checks/overlaps.ts';
+import { resolvers } from './checks/resolvers.ts';
 import { upstreamDns } from './checks/upstream-dns.ts';
 
 export type { Check, Result, View } from './check.ts';
@@ -23,6 +24,7 @@ export const CHECKS: readonly Check[] = [
   drift,
   mtu,
   overlaps,
+  resolvers,
   upstreamDns,
   limits,
   checksums,

@@ -72,6 +72,7 @@ export const bridgeDriver: Driver = {
       up: true,
       alias: endpointAlias(endpoint),
       addrGenMode: 'none',
+      ...(isGuarded(network) && { guarded: true }),
     };
     const port = portFacts(network, options, endpoint, object);
     const neighbours = neighbourFacts(network, endpoint, object);
@@ -83,7 +84,7 @@ export const bridgeDriver: Driver = {
       mtu: options.mtu,
       alias: '',
     });
-    return [host, ...port, ...neighbours, ...inside];
+    return [host, ...port, ...neighbours, ...inside, ...gatewayFacts(network, endpoint, object)];
   },
 
   gateways: gatewaysOf,
@@ -208,6 +209,20 @@ function neighbourFacts(network: Network, endpoint: Endpoint, object: string): N
     address: parsePrefix(address).address.text,
     mac: endpoint.mac,
   }));
+}
+
+/**
+ * Where the gateway is, as its endpoints know it. They would ask by a broadcast, which a bridge of a thousand ports makes
+ * a thousand frames of at once: more than a processor's backlog takes (net.core.netdev_max_backlog), and the answer is
+ * lost behind them.
+ */
+function gatewayFacts(network: Network, endpoint: Endpoint, object: string): NeighbourFact[] {
+  if (network.ipam === 'dhcp') return [];
+  const { netns: ns, ifname: dev } = endpoint;
+  const mac = bridgeMac(network);
+  return network.subnets
+    .filter(({ gateway, subnet }) => gateway !== '' && endpoint.addresses.some((a) => familyOf(a) === familyOf(subnet)))
+    .map(({ gateway }) => ({ kind: 'neighbour', ns, object, dev, address: parseIp(gateway).text, mac }));
 }
 
 function sysctls(network: Network, dev: string, v4: boolean, v6: boolean): Fact[] {

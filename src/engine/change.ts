@@ -27,6 +27,8 @@ export interface Decision<T> {
   readonly value: T;
   /** What to tell whoever listens, once all of it is done. */
   readonly tells?: readonly NewEvent[];
+  /** What is done otherwise than whoever asked may think, a line each. */
+  readonly warnings?: readonly string[];
   /** In order: additions and changes as given, and deletions as `removalOf` makes them. */
   readonly changes: readonly Change[];
   readonly later?: Later | undefined;
@@ -75,7 +77,8 @@ export async function change<T>(
     return decision.settle(tx, kernel);
   });
   if (!core.stage) for (const event of decision.tells ?? []) core.events.publish(event);
-  return { value, ...plan };
+  const { warnings = [] } = decision;
+  return { value, ...plan, ...(warnings.length > 0 && { warnings }) };
 }
 
 export function pendingKey(engine: string, key: string): string {

@@ -32,6 +32,7 @@ export async function networkConnect(
   const spec = parseEndpointSpec(given);
   const first = spec.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   return await exclusively(core, ref, async (id) => {
+    await core.firewall.prepare(core, (await core.store.read((tx) => findContainer(tx, id))).ports);
     const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
       const container = connectable(await findContainer(tx, id));
       const network = await findNetwork(tx, spec.network);
@@ -76,6 +77,7 @@ export async function networkConnect(
           return [endpointEvent('attach', later?.endpoint(plan.endpoint) ?? plan.endpoint, network, workload)];
         },
         changes: plan.changes,
+        warnings: await core.firewall.warnings(core, plan.endpoint.ports),
         later,
         finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
         async settle(tx) {

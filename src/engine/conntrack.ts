@@ -1,5 +1,5 @@
 import { contains, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
-import { ConntrackConn, type ConntrackEntry, type ConntrackFilter } from '../conntrack/index.ts';
+import type { ConntrackEntry, ConntrackFilter } from '../conntrack/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
 import { readSysctl } from '../kernel/index.ts';
 import type { Endpoint, PublishedPort } from '../model/index.ts';
@@ -47,6 +47,30 @@ export async function forgetPublished(
   ports: readonly PublishedPort[],
 ): Promise<void> {
   await forgetByPort(core, ports, (entry, port) => entry.status.includes('dnat') && leadsTo(endpoint, entry, port));
+}
+
+/**
+ * The same for ports that the host's firewall denies from now on: but for what comes from the host itself or from one of
+ * those subnets, to which they stay open.
+ */
+export async function forgetDenied(
+  core: Core,
+  endpoint: Pick<Endpoint, 'addresses'>,
+  ports: readonly PublishedPort[],
+  subnets: readonly string[],
+): Promise<void> {
+  if (ports.length === 0 || tracked(core) === 0) return;
+  const own = await localAddresses(core);
+  const near = subnets.map((subnet) => parsePrefix(subnet));
+  const outside = (address: string): boolean => {
+    const ip = parseIp(address);
+    return !own(address) && !near.some((prefix) => prefix.family === ip.family && contains(prefix, ip));
+  };
+  await forgetByPort(
+    core,
+    ports,
+    (entry, port) => entry.status.includes('dnat') && leadsTo(endpoint, entry, port) && outside(entry.orig.src),
+  );
 }
 
 /**
@@ -101,7 +125,7 @@ async function forget(
   const whole = tracked(core) <= SMALL || questions.length > QUESTIONS;
   const found = new Map<string, ConntrackEntry>();
   try {
-    using conn = ConntrackConn.open(core.kernel.host);
+    const conn = core.kernel.conntrack;
     for (const question of whole ? [{}] : questions) {
       for (const entry of await conn.dump(question)) if (meant(entry)) found.set(`${entry.family} ${entry.id}`, entry);
     }

@@ -44,6 +44,7 @@ export async function containerCreate(
   const id = newId(core.random);
   const parts = parseContainerSpec(spec, { id, name: randomName(core.random) });
   await core.store.read((tx) => requireFreeName(tx, parts.name)); // before the default network is made for it
+  await core.firewall.prepare(core, parts.ports);
   const wantsDefault = parts.networks.some((n) => n.network === DEFAULT_NETWORK);
   const first = wantsDefault ? await ensureDefaultNetwork(core, options) : [];
   // whoever finds it in the store meanwhile waits until it is whole
@@ -88,7 +89,7 @@ export async function containerStart(
   options?: ChangeOptions,
 ): Promise<Outcome<ContainerDetail>> {
   return await exclusively(core, ref, async (id) => {
-    const { container, lender, plan } = await startable(core, id, options);
+    const { container, lender, plan, warnings } = await startable(core, id, options);
     if (!core.stage) {
       try {
         await startDetached(core, container, lender);
@@ -100,7 +101,7 @@ export async function containerStart(
     }
     if (!core.stage) core.events.publish(containerEvent('start', container));
     const steps = [...plan, startStep(container)];
-    return { value: await containerInspect(core, id), ...(options?.explain ? { plan: steps } : {}) };
+    return { value: await containerInspect(core, id), ...(options?.explain ? { plan: steps } : {}), ...warnings };
   });
 }
 
@@ -213,18 +214,21 @@ async function startable(core: Core, id: string, options?: ChangeOptions): Promi
   }
   const whole = up && container.mode.kind !== 'container' && (container.netns === '' || isThere(core, container.netns));
   const plan: PlanStep[] = [];
+  let warnings: Pick<Outcome<unknown>, 'warnings'> = {};
   if (!whole) {
+    await core.firewall.prepare(core, container.ports);
     // what there may be is half of it: left by an engine that died, or by somebody who took the namespace away
     if (up || container.phase !== 'ready') plan.push(...((await takeDown(core, container, true, options)).plan ?? []));
     const outcome = await change(core, options, async (tx) => bringUp(core, tx, await findContainer(tx, id), true));
     plan.push(...(outcome.plan ?? []));
+    if (outcome.warnings) warnings = { warnings: outcome.warnings };
     await refreshHosts(core, networksOf(outcome.value));
     await growCrowded(core, networksOf(outcome.value));
   }
   if (!core.stage) forgetRun(core, container);
   return await core.store.read(async (tx) => {
     const container = await findContainer(tx, id);
-    return { container, lender: await lenderOf(tx, container), plan };
+    return { container, lender: await lenderOf(tx, container), plan, warnings };
   });
 }
 interface Startable {
@@ -232,6 +236,7 @@ interface Startable {
   readonly lender: Container;
   /** What was missing, where a plan was asked for. */
   readonly plan: readonly PlanStep[];
+  readonly warnings: Pick<Outcome<unknown>, 'warnings'>;
 }
 
 async function ended(core: Core, container: Container, options?: ChangeOptions): Promise<readonly PlanStep[]> {

@@ -1,9 +1,11 @@
+import type { DropTotals } from '../guard/index.ts';
 import type { Pool } from '../ipam/index.ts';
 import type { Meter } from '../metrics/index.ts';
 import type { RandomSource } from '../model/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Change } from './apply.ts';
 import type { EventHub } from './events.ts';
+import type { HostFirewall } from './host-firewall.ts';
 import type { Kernel } from './kernel.ts';
 import type { Turns } from './mutex.ts';
 import type { Paths } from './paths.ts';
@@ -40,6 +42,10 @@ export interface Core {
   readonly events: EventHub;
   /** Counts what it does, where somebody wants to know. */
   readonly meter: Meter;
+  /** What our rules dropped since it was opened, and what they had counted by then. */
+  readonly drops: DropTotals;
+  /** What the host's own firewall says about published ports. */
+  readonly firewall: HostFirewall;
   /** What a resident engine runs beside; undefined in any other. */
   services: Services | undefined;
 }

@@ -1,4 +1,5 @@
 import { release } from 'node:os';
+import { findHolder } from '../dns/index.ts';
 import * as doctor from '../doctor/index.ts';
 import type { DoctorReport } from '../model/index.ts';
 import {
@@ -31,6 +32,7 @@ export async function examine(core: Core, checks: readonly string[]): Promise<Do
     endpoints: await endpointList(core),
     containers: await containerList(core, true),
     used: (await viewHost(core.kernel.host, conn)).used,
+    holderOf: (address, port) => findHolder(core.kernel.host, 'udp', address, port)?.program ?? '',
     netnsDir: core.paths.netnsDir,
     async drift() {
       const { value } = await rehearse(core, (stage) => collect(stage, { explain: true }));

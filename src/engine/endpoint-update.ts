@@ -36,6 +36,7 @@ export async function endpointUpdate(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const update = parseEndpointUpdate(given);
+  await core.firewall.prepare(core, update.publish);
   return await change(core, options, async (tx) => {
     const endpoint = await findEndpoint(tx, ref);
     if (endpoint.container !== '') {
@@ -55,6 +56,7 @@ export async function containerUpdate(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const update = parseEndpointUpdate(given);
+  await core.firewall.prepare(core, update.publish);
   return await exclusively(core, ref, (id) =>
     change(core, options, async (tx) => {
       const container = changeable(await findContainer(tx, id));
@@ -111,6 +113,7 @@ async function decide(core: Core, tx: Tx, endpoint: Endpoint, workload: Workload
     value: after,
     changes: transition(factsOfEndpoint(network, endpoint, workload), factsOfEndpoint(network, after, workload)),
     tells: eventsOf(endpoint, after, network, workload, removed, added),
+    warnings: await core.firewall.warnings(core, added),
     async finish() {
       await forgetPublished(core, endpoint, removed);
       await forgetStale(core, after, added);

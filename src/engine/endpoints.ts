@@ -61,6 +61,7 @@ export async function endpointAttach(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
+  await core.firewall.prepare(core, parts.ports);
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const id = newId(core.random);
   const tap = parts.tap === true ? (parts.ifname ?? `tap${id.slice(0, 11)}`) : undefined;
@@ -75,7 +76,7 @@ export async function endpointAttach(
       plan = await planAttach(core, tx, workload, wanted, parts.ports ?? [], id);
       const { options: made } = plan.network;
       if (plan.bridgeIndex !== 0 && made.driver === 'bridge') kernel.indices.set('', made.bridge, plan.bridgeIndex);
-      return attachDecision(core, plan, workload);
+      return await attachDecision(core, plan, workload);
     });
   try {
     return withPlan(await attempt(), first);
@@ -227,7 +228,7 @@ export async function planAttach(
 
 /**
  * Claims ports for an endpoint. Where the network is routed, nothing is translated: the port is open at the endpoint's own
- * address, under its own number, and no port of the host is taken.
+ * address, under its own number, and no port of the host is taken. What is translated is asked of the host's firewall.
  * @throws NetloomError EINTERNAL_NETWORK, ENOPUBLISH, and as `claimPorts`
  */
 export async function publishPorts(
@@ -262,15 +263,16 @@ export async function publishPorts(
     const only = spec.hostAddress === undefined || spec.hostAddress === '' ? 0 : parseIp(spec.hostAddress).family;
     for (const [family, hostAddress] of routed) {
       if (only !== 0 && only !== family) continue;
-      const { protocol, containerPort, count } = spec;
-      published.push({ protocol, hostAddress, hostPort: containerPort, containerPort, count });
+      const { protocol, containerPort, count, firewall } = spec;
+      const port = { protocol, hostAddress, hostPort: containerPort, containerPort, count };
+      published.push({ ...port, ...(firewall !== undefined && { firewall }) });
     }
     if (only === 0 ? families.v4 || families.v6 || routed.size === 0 : !routed.has(only)) translated.push(spec);
   }
   const claim = { endpoint: endpoint.id, workload: workload.name };
   const binding = options.driver === 'bridge' ? options.hostBinding : '';
   const claimed = await claimPorts(tx, core.kernel.host, claim, translated, families, binding, core.random);
-  return [...claimed, ...published];
+  return [...(await core.firewall.decide(core, endpoint, claimed)), ...published];
 }
 
 /** What the end of a successful attachment writes. @param acquired what servers gave to the endpoints made together */
@@ -306,7 +308,7 @@ export async function forgetEndpoint(
   await deleteEndpoint(tx, endpoint, workload);
 }
 
-function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Decision<Endpoint> {
+async function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Promise<Decision<Endpoint>> {
   const later = acquisitionFor(core, [plan], workload);
   return {
     key: '',
@@ -316,6 +318,7 @@ function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Decis
       return [endpointEvent('attach', endpoint, plan.network, workload)];
     },
     changes: plan.changes,
+    warnings: await core.firewall.warnings(core, plan.endpoint.ports),
     later,
     finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
     settle: (tx) => settleAttach(tx, plan, later),

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { hasCode, NetloomError } from '../errors.ts';
+import { DropTotals } from '../guard/index.ts';
 import { DEFAULT_POOLS, type Pool, ulaPool } from '../ipam/index.ts';
 import { FileLock, Netns } from '../kernel/index.ts';
 import { type Meter, NO_METER } from '../metrics/index.ts';
@@ -19,6 +20,7 @@ import type {
   EngineApi,
   EngineEvent,
   EventFilter,
+  FirewallWish,
   GcReport,
   Network,
   NetworkDetail,
@@ -41,6 +43,7 @@ import { examine } from './doctor.ts';
 import * as endpoints from './endpoints.ts';
 import { EventHub } from './events.ts';
 import { collect } from './gc.ts';
+import { HostFirewall } from './host-firewall.ts';
 import { Kernel } from './kernel.ts';
 import { readLog } from './log.ts';
 import { exposition } from './metrics.ts';
@@ -66,6 +69,11 @@ export interface EngineOptions extends Partial<Paths> {
    * keep leases. What a daemon does; one engine on a store at a time.
    */
   readonly resident?: boolean;
+  /**
+   * Published ports that say nothing themselves: `obey` the host's own firewall, closed to the outside where it refuses
+   * them, or `open` whatever it says. Default: obey.
+   */
+  readonly publishedPorts?: FirewallWish;
   /** Who runs it, for `version`. */
   readonly mode?: VersionInfo['mode'];
   /** Called after each fact has reached the kernel: how the fault tests die at every step. */
@@ -107,6 +115,8 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     onFact: options.onFact,
     events: stack.use(new EventHub()),
     meter,
+    firewall: new HostFirewall(options.publishedPorts ?? 'obey'),
+    drops: new DropTotals(),
     services: undefined,
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };

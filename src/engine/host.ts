@@ -1,6 +1,6 @@
 import { type Ip, parsePrefix, type Prefix } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
-import { LINK_GROUP, type SysctlFact } from '../facts/index.ts';
+import { isOurGroup, type SysctlFact } from '../facts/index.ts';
 import { type Netns, readSysctl } from '../kernel/index.ts';
 import type { Occupied } from '../model/index.ts';
 import type { NetlinkConn } from '../netlink/index.ts';
@@ -40,7 +40,7 @@ export async function viewHost(host: Netns, conn: NetlinkConn): Promise<HostView
   const links = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link]));
   const routes = ipMessages(await conn.execute(routeDump())).map(parseRoute);
   const addresses = ipMessages(await conn.execute(addressDump())).map(parseAddress);
-  const foreign = (index: number): boolean => links.get(index)?.group !== LINK_GROUP;
+  const foreign = (index: number): boolean => !isOurGroup(links.get(index)?.group ?? 0);
   const nameOf = (index: number): string => links.get(index)?.name ?? `interface ${index}`;
   const used: Occupied[] = [];
   for (const route of routes) {

@@ -1,3 +1,4 @@
+import { ConntrackConn } from '../conntrack/index.ts';
 import type { KernelView, LinkIndices } from '../facts/index.ts';
 import { Netns } from '../kernel/index.ts';
 import { NETLINK, NetlinkConn } from '../netlink/index.ts';
@@ -12,6 +13,7 @@ class Space implements Disposable {
   readonly #observe: KernelObserver | undefined;
   #rtnl: NetlinkConn | undefined;
   #nft: NftConn | undefined;
+  #conntrack: ConntrackConn | undefined;
 
   constructor(netns: Netns, observe: KernelObserver | undefined) {
     this.netns = netns;
@@ -29,6 +31,9 @@ class Space implements Disposable {
     const observe = this.#observe;
     return (this.#nft ??= NftConn.open(this.netns, observe && ((lane, seconds) => observe('nftables', lane, seconds))));
   }
+  get conntrack(): ConntrackConn {
+    return (this.#conntrack ??= ConntrackConn.open(this.netns));
+  }
   /** Exchanges that are not finished. */
   get waiting(): { readonly rtnetlink: number; readonly nftables: number } {
     return { rtnetlink: this.#rtnl?.pending ?? 0, nftables: this.#nft?.pending ?? 0 };
@@ -36,6 +41,7 @@ class Space implements Disposable {
   [Symbol.dispose](): void {
     this.#rtnl?.close();
     this.#nft?.[Symbol.dispose]();
+    this.#conntrack?.close();
     this.netns.close();
   }
 }
@@ -52,6 +58,13 @@ export class Kernel implements Disposable {
   }
   get host(): Netns {
     return this.#host.netns;
+  }
+  /**
+   * The host's tracked connections. Kept open: closing a socket of netfilter's makes its caller wait for the grace period
+   * of whatever was deleted from the rule set just before.
+   */
+  get conntrack(): ConntrackConn {
+    return this.#host.conntrack;
   }
   /** Exchanges on the host's connections that are not finished. */
   get waiting(): { readonly rtnetlink: number; readonly nftables: number } {
@@ -110,6 +123,7 @@ class Indices implements LinkIndices {
   readonly #byNs = new Map<string, Map<string, number>>();
 
   get(ns: string, ifname: string): number | undefined {
+    if (ifname === 'lo') return LOOPBACK_IFINDEX;
     return this.#byNs.get(ns)?.get(ifname);
   }
   set(ns: string, ifname: string, index: number): void {
@@ -124,3 +138,6 @@ class Indices implements LinkIndices {
     this.#byNs.delete(ns);
   }
 }
+
+/** net/flow.h: in every namespace */
+const LOOPBACK_IFINDEX = 1;

@@ -1,8 +1,10 @@
 import { release } from 'node:os';
 import { parsePrefix } from '../addr/index.ts';
+import { DROP_PREFIX } from '../guard/index.ts';
 import type { Sample } from '../metrics/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { VERSION } from '../version.ts';
+import { CONFINED } from '../nat/index.ts';
 import type { Core } from './core.ts';
 import { stateOf } from './process.ts';
 import { KEYS } from './records.ts';
@@ -15,6 +17,7 @@ export async function exposition(core: Core): Promise<string> {
     const labels = { version: VERSION, node: process.versions.node, kernel: release() };
     sample.gauge('netloom_build_info', labels, 1);
     await objects(core, sample);
+    await drops(core, sample);
     const { rtnetlink, nftables } = core.kernel.waiting;
     sample.gauge('netloom_kernel_calls_waiting', { family: 'rtnetlink' }, rtnetlink);
     sample.gauge('netloom_kernel_calls_waiting', { family: 'nftables' }, nftables);
@@ -22,6 +25,17 @@ export async function exposition(core: Core): Promise<string> {
     sample.gauge('netloom_event_listeners', {}, core.events.listeners);
     await core.services?.sample(sample);
   });
+}
+
+async function drops(core: Core, sample: Sample): Promise<void> {
+  using kernel = core.kernel.scope();
+  for (const [chain, { packets, bytes }] of await core.drops.read(kernel.nft(''))) {
+    if (chain === CONFINED) sample.total('netloom_confined_connections_total', {}, Number(packets));
+    if (!chain.startsWith(DROP_PREFIX)) continue;
+    const reason = chain.slice(DROP_PREFIX.length);
+    sample.total('netloom_dropped_packets_total', { reason }, Number(packets));
+    sample.total('netloom_dropped_bytes_total', { reason }, Number(bytes));
+  }
 }
 
 async function objects(core: Core, sample: Sample): Promise<void> {

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DnsServer, type QueryLogEntry } from '../dns/index.ts';
 import { NetloomError } from '../errors.ts';
 import type { Sample } from '../metrics/index.ts';
@@ -8,24 +8,25 @@ import type { Core } from './core.ts';
 import { Directory } from './directory.ts';
 import { Follower, type Reader } from './follow.ts';
 import { refreshAllHosts } from './hosts.ts';
+import { type ListenerSink, NameListeners } from './name-listeners.ts';
 import { KEYS } from './records.ts';
+import { setResolverPorts } from './resolver-ports.ts';
 import { readServices } from './service-names.ts';
 import type { Service } from './services.ts';
 
 /** Answers names at the gateways of networks, for as long as a resident engine lives. */
-export class Names implements Service, Reader {
+export class Names implements Service, Reader, ListenerSink {
   readonly #core: Core;
   readonly #directory = new Directory(readServices());
   readonly #server: DnsServer;
-  /** Gateways by network, as they are or should be listened at. */
-  readonly #gateways = new Map<string, readonly string[]>();
-  /** Addresses that somebody else has taken port 53 of. */
-  readonly #refused = new Set<string>();
+  readonly #listeners: NameListeners;
+  readonly #networks = new Set<string>();
   #follower: Follower | undefined;
 
   private constructor(core: Core) {
     this.#core = core;
     this.#server = new DnsServer({ netns: core.kernel.host, view: this.#directory });
+    this.#listeners = new NameListeners(this.#server, this);
   }
 
   static async begin(core: Core): Promise<Names> {
@@ -34,23 +35,23 @@ export class Names implements Service, Reader {
       names.#server.onQuery = wanted ? (entry): void => names.#tell(entry) : undefined;
     });
     names.#follower = await Follower.start(core.store, [KEYS.networks, KEYS.containers, KEYS.endpoints], names);
-    await setImmediate(); // those that are refused are known by then
+    await nextTurn(); // those that are refused are known by then
     return names;
   }
 
-  /** The gateways of a network at which its workloads are answered; none where another program has the port. */
+  /** The gateways of a network at which its workloads are answered. */
   servedAt(network: Network): readonly string[] {
-    return gatewaysOf(network).filter((address) => !this.#refused.has(address));
+    return gatewaysOf(network).filter((address) => this.#listeners.serves(address));
   }
 
   load(entries: readonly Entry<unknown>[]): void {
     this.#directory.clear();
-    const before = new Set(this.#gateways.keys());
+    const before = new Set(this.#networks);
     for (const { key, value } of entries) {
       if (key.startsWith(KEYS.networks)) before.delete(key.slice(KEYS.networks.length));
       this.change(key, value);
     }
-    for (const id of before) this.#listen(id, []);
+    for (const id of before) this.change(KEYS.networks + id, undefined);
   }
 
   change(key: string, value: unknown): void {
@@ -59,7 +60,10 @@ export class Names implements Service, Reader {
       const network = value as Network | undefined;
       if (network) this.#directory.putNetwork(network);
       else this.#directory.dropNetwork(id);
-      this.#listen(id, network && network.phase !== 'removing' ? gatewaysOf(network) : []);
+      if (network) this.#networks.add(id);
+      else this.#networks.delete(id);
+      const gateways = network && network.phase !== 'removing' ? gatewaysOf(network) : [];
+      this.#listeners.set(id, gateways, network?.resolverPorts);
     } else if (key.startsWith(KEYS.containers)) {
       if (value === undefined) this.#directory.dropContainer(key.slice(KEYS.containers.length));
       else this.#directory.putContainer(value as Container);
@@ -69,6 +73,18 @@ export class Names implements Service, Reader {
 
   failed(error: unknown): void {
     this.#fault('names', error);
+  }
+
+  async detoured(network: string, ports: Readonly<Record<string, number>>): Promise<void> {
+    await setResolverPorts(this.#core, network, ports);
+    // its workloads may ask from now on; files that are written before know that they may not
+    setImmediate(() => void this.#refresh());
+  }
+
+  refused(address: string, error: unknown, instead: number | undefined): void {
+    // its workloads get along without
+    void this.#refresh();
+    this.#fault(`DNS at ${address}`, error, instead);
   }
 
   sample(sample: Sample): void {
@@ -95,30 +111,20 @@ export class Names implements Service, Reader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#core.events.onInterest('dns', () => undefined);
     await this.#follower?.[Symbol.asyncDispose]();
+    await this.#listeners[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
   }
 
-  #listen(network: string, gateways: readonly string[]): void {
-    const before = this.#gateways.get(network) ?? [];
-    if (gateways.length === 0) this.#gateways.delete(network);
-    else this.#gateways.set(network, gateways);
-    for (const address of before) if (!gateways.includes(address)) void this.#server.unlisten(network, address);
-    for (const address of gateways) {
-      if (before.includes(address)) continue;
-      this.#refused.delete(address);
-      this.#server.listen(network, address).catch((error: unknown) => {
-        this.#refused.add(address);
-        // its workloads get along without
-        if (this.#core.services) refreshAllHosts(this.#core).catch((failure: unknown) => this.failed(failure));
-        this.#fault(`DNS at ${address}`, error);
-      });
-    }
+  async #refresh(): Promise<void> {
+    if (!this.#core.services) return;
+    await refreshAllHosts(this.#core).catch((failure: unknown) => this.failed(failure));
   }
 
-  #fault(name: string, error: unknown): void {
+  #fault(name: string, error: unknown, instead?: number): void {
     const attributes = {
       error: error instanceof Error ? error.message : String(error),
       cure: error instanceof NetloomError ? error.hint : '',
+      ...(instead !== undefined && { instead: `names are answered at port ${instead}, where questions are led to` }),
     };
     this.#core.events.publish({ type: 'engine', action: 'fault', name, attributes });
   }

@@ -1,7 +1,7 @@
 import { IFNAME_MAX } from '../addr/index.ts';
 import { parentOf } from '../drivers/index.ts';
 import { NetloomError } from '../errors.ts';
-import { LINK_GROUP } from '../facts/index.ts';
+import { isOurGroup } from '../facts/index.ts';
 import { type IpvlanOptions, type MacvlanOptions, nearest, type Network, splitVlan } from '../model/index.ts';
 import type { Link } from '../rtnetlink/index.ts';
 import type { HostView } from './host.ts';
@@ -89,7 +89,7 @@ function vlanOf(parent: Link, id: number, links: readonly Link[]): { readonly pa
 }
 
 function isOurVlan(link: Link): boolean {
-  return link.group === LINK_GROUP && link.info?.kind === 'vlan';
+  return isOurGroup(link.group) && link.info?.kind === 'vlan';
 }
 
 function requireUsable(link: Link, links: readonly Link[], driver: string): void {
@@ -98,7 +98,7 @@ function requireUsable(link: Link, links: readonly Link[], driver: string): void
     throw new NetloomError('EBADPARENT', `${link.name} cannot carry ${driver} endpoints: ${why}`, { hint });
   };
   if ((link.flags & LOOPBACK) !== 0) refuse('it is a loopback interface', 'give an interface of the segment');
-  if (link.group === LINK_GROUP) refuse('it is netloom’s own', 'give an interface of the segment');
+  if (isOurGroup(link.group)) refuse('it is netloom’s own', 'give an interface of the segment');
   if (master?.info?.kind === 'bridge') {
     refuse(`it is a port of the bridge ${master.name}`, `give ${master.name}, or take it out of the bridge`);
   }

@@ -71,6 +71,7 @@ async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: Ra
       hostPort,
       containerPort: spec.containerPort,
       count: spec.count,
+      ...(spec.firewall !== undefined && { firewall: spec.firewall }),
     }));
   if (spec.hostPort !== 0 && spec.hostPortEnd === undefined) {
     const ports = at(spec.hostPort);

@@ -56,8 +56,8 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
       }
       if (verb === 'add' && fact.kind === 'nft-chain') {
         return new UnsupportedError(
-          'nftables expression that the rule set needs (fib, nat or ct)',
-          'load nft_fib_inet, nft_chain_nat, nft_masq and nft_ct',
+          'nftables expression that the rule set needs (fib, nat, ct, numgen or connlimit)',
+          'load nft_fib_inet, nft_chain_nat, nft_masq, nft_ct, nft_numgen and nft_connlimit',
           options,
         );
       }

@@ -31,7 +31,7 @@ const COLLECT_MS = 1;
 const AUDIT_MS = 60_000;
 const FIRST_AUDIT_MS = 500;
 /** Objects of one step of an audit, and the pause behind it, so that requests get their turn. */
-const AUDIT_STEP = 25;
+const AUDIT_STEP = 5;
 const AUDIT_PAUSE_MS = 5;
 /** Everything of an object. */
 const ALL = '*';

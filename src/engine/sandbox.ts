@@ -124,6 +124,10 @@ export async function bringUp(core: Core, tx: Tx, given: Container, keep: boolea
       ];
     },
     changes: unique([...own, ...attach]),
+    warnings: await core.firewall.warnings(
+      core,
+      plans.flatMap(({ endpoint }) => endpoint.ports),
+    ),
     later,
     prepare() {
       mkdirSync(runDirOf(core.paths, container), { recursive: true, mode: 0o700 });

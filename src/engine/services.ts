@@ -1,5 +1,6 @@
 import type { Sample } from '../metrics/index.ts';
 import type { Core } from './core.ts';
+import { Denials } from './denials.ts';
 import { LeaseKeeping } from './dhcp-keeper.ts';
 import { Machines } from './dhcp-responder.ts';
 import { refreshAllHosts } from './hosts.ts';
@@ -32,6 +33,7 @@ export class Services implements AsyncDisposable {
     const repair = stack.use(await Repair.begin(core));
     const names = stack.use(await Names.begin(core));
     stack.use(await followUplink(core));
+    stack.use(Denials.begin(core));
     const leases = stack.use(await LeaseKeeping.begin(core));
     const machines = stack.use(Machines.of(core));
     const services = new Services(names, leases, [repair, names, leases, machines]);

@@ -1,10 +1,10 @@
 import { existsSync, type FSWatcher, readFileSync, watch as watchDir } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../errors.ts';
-import { DYING_GROUP, LINK_GROUP, OUR_TABLES, PROTOCOL } from '../facts/index.ts';
+import { DYING_GROUP, isOurGroup, OUR_TABLES, PROTOCOL } from '../facts/index.ts';
 import { Netns } from '../kernel/index.ts';
 import { type MonitorEvent, NETLINK, NetlinkMonitor, type NlMessage } from '../netlink/index.ts';
-import { concernsTable, decodeGeneration, NFNLGRP_NFTABLES } from '../nftables/index.ts';
+import { decodeGeneration, NFNLGRP_NFTABLES, tableOf } from '../nftables/index.ts';
 import {
   type Link,
   linkDump,
@@ -109,6 +109,8 @@ export class KernelWatch implements AsyncDisposable {
     stack.use(watch);
     const changes = core.store.watch('', watch.#stop.signal);
     await watch.#learn();
+    // heard from here on, and so what is read from here on can be kept
+    core.firewall.follow(watch);
     watch.#loops.push(watch.#followStore(changes), watch.#follow(rtnl), watch.#follow(nft));
     stack.move();
     return watch;
@@ -123,6 +125,7 @@ export class KernelWatch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#core.firewall.follow(undefined);
     this.#rtnl.close();
     this.#nft.close();
     for (const watcher of this.#directories.values()) watcher.close();
@@ -149,6 +152,7 @@ export class KernelWatch implements AsyncDisposable {
   #handle(monitor: NetlinkMonitor, event: MonitorEvent): void {
     if (event.kind === 'overrun') {
       this.#settings.clear();
+      this.#core.firewall.forget();
       this.#sink.missed();
     } else if (monitor === this.#nft) {
       for (const message of event.messages) this.#onRuleset(message);
@@ -233,7 +237,10 @@ export class KernelWatch implements AsyncDisposable {
   #onRuleset(message: NlMessage): void {
     const end = decodeGeneration(message);
     if (!end) {
-      this.#ours ||= concernsTable(message, OUR_TABLES);
+      const table = tableOf(message);
+      if (!table) return;
+      if (OUR_TABLES.some(({ family, name }) => family === table.family && name === table.name)) this.#ours = true;
+      else this.#core.firewall.tableTouched(table);
       return;
     }
     const touched = this.#ours;
@@ -249,6 +256,7 @@ export class KernelWatch implements AsyncDisposable {
       this.#onNotice(message);
       return;
     }
+    this.#core.firewall.hostTouched(event);
     switch (event.kind) {
       case 'link':
       case 'port':
@@ -304,7 +312,7 @@ export class KernelWatch implements AsyncDisposable {
       const old = `link  ${before}`;
       this.#touch([...this.index.wanting(old), ...this.index.within(old)], old, message, before);
     }
-    if (kind === 'link' && link.group === LINK_GROUP && !this.index.knows(key))
+    if (kind === 'link' && isOurGroup(link.group) && !this.index.knows(key))
       this.#sink.strangeLink(causeOf(message, link.name));
     this.#touch(this.index.wanting(key), key, message, link.name);
   }
@@ -362,7 +370,7 @@ export class KernelWatch implements AsyncDisposable {
   #noteLink(link: Link): void {
     const key = `link  ${link.name}`;
     const known = this.index.knows(key);
-    if (!known && link.group !== LINK_GROUP) return;
+    if (!known && !isOurGroup(link.group)) return;
     if (link.group !== DYING_GROUP) this.#names.set(link.index, link.name);
     const space = link.linkNetnsid === undefined ? undefined : this.index.spaceBehind(key);
     if (space !== undefined && link.linkNetnsid !== undefined) this.#noteSpace(link.linkNetnsid, space);

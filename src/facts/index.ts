@@ -9,7 +9,7 @@ export type { NftElementFact } from './nft-element.ts';
 export type { NftSetFact } from './nft-set.ts';
 export { type NeighbourFact } from './neighbour.ts';
 export { BRIDGE_TABLE, type NftTableFact, OUR_TABLE, OUR_TABLES } from './nft-table.ts';
-export { DYING_GROUP, LINK_GROUP, PROTOCOL, TABLE, TC_HANDLE } from './ours.ts';
+export { DYING_GROUP, GUARDED_GROUP, isOurGroup, LINK_GROUP, PROTOCOL, TABLE, TC_HANDLE } from './ours.ts';
 export type { PortFact } from './port.ts';
 export type { QdiscFact } from './qdisc.ts';
 export type { RedirectFact } from './redirect.ts';

@@ -11,7 +11,7 @@ import {
   parseNsid,
 } from '../rtnetlink/index.ts';
 import { ipIn, netnsName, quote } from './command.ts';
-import { LINK_GROUP } from './ours.ts';
+import { isOurGroup } from './ours.ts';
 import type { KernelView } from './types.ts';
 
 /** How a link comes to be. */
@@ -171,7 +171,7 @@ export async function makeTap(kernel: KernelView, ns: string, name: string, orig
   const answer = asked?.messages[0];
   if (answer) {
     const { group, info } = parseLink(answer);
-    if (group !== LINK_GROUP || info?.kind !== 'tun') {
+    if (!isOurGroup(group) || info?.kind !== 'tun') {
       throw new NetloomError('ECONFLICT', `the interface ${name} is there already, and is not netloom's`, {
         hint: 'choose another name, or remove the one that is in the way',
       });

@@ -26,7 +26,7 @@ import {
   originWords,
   stackedCommand,
 } from './link-origin.ts';
-import { LINK_GROUP } from './ours.ts';
+import { GUARDED_GROUP, isOurGroup, LINK_GROUP } from './ours.ts';
 import type { FactBase, FactKind, KernelView, LinkIndices, RtnetlinkStep } from './types.ts';
 
 /** A network interface. @see ip-link(8) */
@@ -45,6 +45,8 @@ export interface LinkFact extends FactBase {
   readonly alias: string;
   /** `none` keeps the kernel from giving it an IPv6 link-local address. */
   readonly addrGenMode: 'eui64' | 'none';
+  /** Its frames are looked at by the guard: by its group. */
+  readonly guarded?: boolean;
 }
 
 export const linkKind: FactKind<LinkFact> = {
@@ -68,7 +70,7 @@ export const linkKind: FactKind<LinkFact> = {
       requests: (index, kernel) => [
         linkAdd({
           name: fact.name,
-          group: LINK_GROUP,
+          group: groupOf(fact),
           ...(peer ? ONE_QUEUE : {}),
           ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
           ...(fact.mac === '' ? {} : { mac: fact.mac }),
@@ -87,7 +89,7 @@ export const linkKind: FactKind<LinkFact> = {
             : { kind: origin.type === 'ifb' ? 'ifb' : 'bridge' },
         }),
         linkGet({ name: fact.name }),
-        ...(unique ? settings(fact, { name: fact.name }) : []),
+        ...(unique ? (peer ? pairSettings(fact) : settings(fact, { name: fact.name })) : []),
       ],
       learn(replies, indices) {
         learnIndex(fact, replies[1], indices);
@@ -131,6 +133,7 @@ export const linkKind: FactKind<LinkFact> = {
     if (want.up !== have.up) wrong.push('up');
     if (want.alias !== '' && want.alias !== have.alias) wrong.push('alias');
     if (want.addrGenMode !== have.addrGenMode) wrong.push('addrgenmode');
+    if (want.origin.type !== 'there' && groupOf(want) !== groupOf(have)) wrong.push('group');
     return wrong;
   },
   describe(fact) {
@@ -154,6 +157,7 @@ export const linkKind: FactKind<LinkFact> = {
       if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
       if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
       else if (made) words.push('nomaster');
+      if (made) words.push(`group ${groupOf(fact)}`);
     }
     if (fact.alias !== '') words.push(`alias ${quote(fact.alias)}`);
     if (fact.addrGenMode === 'none' || (made && verb === 'change')) words.push(`addrgenmode ${fact.addrGenMode}`);
@@ -173,7 +177,11 @@ export const linkKind: FactKind<LinkFact> = {
 
 /** True for what we made: the group is given at creation, so not even a crash leaves a link without it. */
 export function isOurs(link: Link): boolean {
-  return link.group === LINK_GROUP;
+  return isOurGroup(link.group);
+}
+
+function groupOf(fact: LinkFact): number {
+  return fact.guarded === true ? GUARDED_GROUP : LINK_GROUP;
 }
 
 /**
@@ -187,7 +195,7 @@ const QUEUE_WORDS = 'numtxqueues 1 numrxqueues 1';
 function creation(fact: LinkFact): string {
   if (fact.origin.type === 'tap') {
     const user = fact.origin.uid < 0 ? '' : ` user ${fact.origin.uid}`;
-    const rest = [`group ${LINK_GROUP}`];
+    const rest = [`group ${groupOf(fact)}`];
     if (fact.mac !== '') rest.push(`address ${fact.mac}`);
     if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
     if (fact.master !== '') rest.push(`master ${quote(fact.master)}`);
@@ -195,7 +203,7 @@ function creation(fact: LinkFact): string {
     return `${ip} tuntap add dev ${quote(fact.name)} mode tap${user} && ${ip} link set dev ${quote(fact.name)} ${rest.join(' ')}`;
   }
   if (isStacked(fact.origin)) {
-    const rest = [`group ${LINK_GROUP}`];
+    const rest = [`group ${groupOf(fact)}`];
     if (fact.mac !== '') rest.unshift(`address ${fact.mac}`);
     if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
     return stackedCommand(fact.ns, fact.name, fact.origin, rest, tagOf(fact));
@@ -203,7 +211,7 @@ function creation(fact: LinkFact): string {
   const words = [ipIn(fact.ns), 'link add', quote(fact.name)];
   if (fact.mac !== '') words.push('address', fact.mac);
   if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
-  words.push(`group ${LINK_GROUP}`);
+  words.push(`group ${groupOf(fact)}`);
   if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
   if (fact.origin.type === 'bridge' || fact.origin.type === 'ifb') words.push(`type ${fact.origin.type}`);
   if (fact.origin.type === 'veth') {
@@ -232,6 +240,15 @@ function settings(fact: LinkFact, link: LinkSelector): Request[] {
 }
 
 /**
+ * As `settings`, in one message: a pair's first end has no carrier before the other is up, too, and without one nothing
+ * makes a link-local address.
+ */
+function pairSettings(fact: LinkFact): Request[] {
+  const { name, alias, addrGenMode, up } = fact;
+  return [linkSet({ name }, { up, ...(alias !== '' && { alias }), ...(addrGenMode === 'none' && { addrGenMode }) })];
+}
+
+/**
  * A link on top of one of the host's. In another namespace it is born under a name of its own and renamed there: kernels
  * before 6.13 make it in the host's first, where the name wanted is often taken. A name that is taken where it is wanted is
  * asked for at once, so that the kernel refuses it.
@@ -251,7 +268,7 @@ function stackedStep(fact: LinkFact, origin: StackedOrigin): RtnetlinkStep {
     requests: () => [
       linkAdd({
         name: born,
-        group: LINK_GROUP,
+        group: groupOf(fact),
         ...under,
         ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
         ...(fact.mac === '' ? {} : { mac: fact.mac }),
@@ -312,7 +329,7 @@ function adoptionStep(fact: LinkFact): RtnetlinkStep {
     teaches: [fact.name],
     requests: (index) => [
       linkSet(link, {
-        group: LINK_GROUP,
+        group: groupOf(fact),
         ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
         ...(fact.mac === '' ? {} : { mac: fact.mac }),
         ...(fact.master === '' ? {} : { master: index(fact.master) }),
@@ -347,6 +364,7 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
         ...(wrong.has('master') ? { master: want.master === '' ? 0 : index(want.master) } : {}),
         ...(wrong.has('addrgenmode') ? { addrGenMode: want.addrGenMode } : {}),
         ...(wrong.has('alias') ? { alias: want.alias } : {}),
+        ...(wrong.has('group') ? { group: groupOf(want) } : {}),
       };
       const requests = Object.keys(change).length > 0 ? [linkSet(link, change)] : [];
       if (wrong.has('mode') && isStacked(want.origin)) requests.push(linkSet(link, { info: infoChange(want.origin) }));
@@ -381,5 +399,6 @@ function factOf(link: Link, ns: string, there: boolean, byIndex: ReadonlyMap<num
     up: link.up,
     alias: link.alias,
     addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',
+    ...(link.group === GUARDED_GROUP && { guarded: true }),
   };
 }

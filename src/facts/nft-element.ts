@@ -38,6 +38,7 @@ export const nftElementKind: FactKind<NftElementFact> = {
     return await inEach(async (table): Promise<readonly NftElementFact[]> => {
       const facts: NftElementFact[] = [];
       for (const set of await orNothing(conn.sets(table))) {
+        if (set.flags?.includes('dynamic')) continue; // filled by packets: nobody's wish
         for (const element of await conn.elements(set)) {
           facts.push({ kind: 'nft-element', ns, object: '', set, element });
         }

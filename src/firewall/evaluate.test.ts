@@ -90,9 +90,62 @@ for (const [what, chains, want] of [
   test(`${what}: ${want}`, () => assert.equal(run(chains).verdict, want));
 
 test('the policy decides where no rule does', () => {
-  assert.deepEqual(run({ main: [] }, WEB, 'drop'), { verdict: 'drop', by: { chain: 'main' } });
+  assert.deepEqual(run({ main: [] }, WEB, 'drop'), { verdict: 'drop', by: { chain: 'main' }, presumed: 'drop' });
   assert.equal(run({ main: [[dport('==', 443), accept]] }, WEB, 'drop').verdict, 'accept');
   assert.equal(run({ main: [[maybe, accept]] }, WEB, 'drop').verdict, 'unknown');
+});
+
+const notFrom = (addr: string, len: number): NftStatement => ({
+  match: { op: '!=', left: { payload: { protocol: 'ip', field: 'saddr' } }, right: { prefix: { addr, len } } },
+});
+const limited = (over: boolean): NftStatement => ({ limit: { rate: 3, per: 'minute', ...(over && { inv: true }) } });
+/** Somebody outside, of whom nothing is known. */
+const ANYBODY: Question = {
+  hook: 'input',
+  iifname: 'eth0',
+  destination: '192.0.2.1',
+  protocol: 'tcp',
+  port: 443,
+};
+
+for (const [what, chains, policy, want] of [
+  ['accepted from one place, dropped from all others', { main: [[source('10.0.0.0', 8), accept]] }, 'drop', 'drop'],
+  ['dropped from one place', { main: [[source('10.0.0.0', 8), drop]] }, 'accept', 'accept'],
+  ['dropped from all but one place', { main: [[notFrom('10.0.0.0', 8), drop]] }, 'accept', 'drop'],
+  ['accepted from all but one place', { main: [[notFrom('10.0.0.0', 8), accept], [drop]] }, 'accept', 'accept'],
+  [
+    'sent back for one place',
+    { main: [[jump('a')]], a: [[source('10.0.0.0', 8), { return: null }], [drop]] },
+    'accept',
+    'drop',
+  ],
+  [
+    'one place in a chain of its own',
+    { main: [[source('10.0.0.0', 8), jump('a')], [drop]], a: [[accept]] },
+    'accept',
+    'drop',
+  ],
+  ['all but one place in a chain', { main: [[notFrom('10.0.0.0', 8), jump('a')]], a: [[drop]] }, 'accept', 'drop'],
+  ['so many a minute', { main: [[limited(false), accept]] }, 'drop', 'accept'],
+  ['too many a minute', { main: [[limited(true), drop]] }, 'accept', 'accept'],
+  ['a ban in front of what accepts', { main: [[maybe, drop], [accept]] }, 'drop', 'accept'],
+] as const satisfies readonly (readonly [string, Parameters<typeof run>[0], 'accept' | 'drop', Outcome['presumed']])[])
+  test(`in doubt, ${what}: ${want}`, () => {
+    const outcome = run(chains, ANYBODY, policy);
+    assert.equal(outcome.verdict, 'unknown');
+    assert.equal(outcome.presumed, want);
+  });
+
+test('ten thousand bans are run through in a moment, and jumps upon jumps are given up', () => {
+  const bans = Array.from({ length: 10_000 }, (_, i) => [source(`10.1.${i >> 8}.${i & 255}`, 32), drop]);
+  assert.equal(run({ main: [...bans, [accept]] }, ANYBODY, 'drop').presumed, 'accept');
+  const names = Array.from({ length: 14 }, (_, i) => `c${i}`);
+  const nested = Object.fromEntries(
+    names.map((name, i) => [name, i === 13 ? [[maybe, drop]] : Array.from({ length: 8 }, () => [jump(`c${i + 1}`)])]),
+  );
+  const began = performance.now();
+  assert.equal(run({ main: [[jump('c0')]], ...nested }).verdict, 'unknown');
+  assert.ok(performance.now() - began < 10_000);
 });
 
 test('the rule that decides is named in words', () => {

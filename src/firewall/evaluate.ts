@@ -3,13 +3,15 @@ import {
   type Expr,
   dataType,
   type NftChain,
+  type NftElement,
   type NftRule,
+  type NftSet,
   type NftVerdict,
   xtOf,
 } from '../nftables/index.ts';
 import { exactly, type Packet, type Partial, unknown } from './packet.ts';
 import type { ForeignTable } from './read.ts';
-import { type Ternary, xtMatches, xtVerdict } from './xt.ts';
+import { both, either, type Likelihood, negate, xtMatches, xtVerdict } from './xt.ts';
 
 /** What decides: a rule, or the policy of a base chain. */
 export interface Decider {
@@ -21,6 +23,8 @@ export interface Decider {
 export interface Outcome {
   readonly verdict: 'accept' | 'drop' | 'unknown';
   readonly by: Decider;
+  /** What most packets of this kind come to, where the verdict is unknown: see `Likelihood`. */
+  readonly presumed: 'accept' | 'drop';
 }
 
 /**
@@ -29,85 +33,114 @@ export interface Outcome {
  */
 export function evaluate(table: ForeignTable, base: NftChain, packet: Packet): Outcome {
   const run = new Run(table, packet);
-  const { end } = run.chain(base.name, 0);
-  const policy = { chain: base.name };
-  const last = end?.verdict ?? base.base?.policy ?? 'accept';
-  const by = end?.by ?? policy;
-  const doubt = run.doubts.find((d) => d.verdict !== last);
-  if (doubt) return { verdict: 'unknown', by: last === 'drop' ? by : doubt.by };
-  return { verdict: last, by };
+  const policy: End = { verdict: base.base?.policy ?? 'accept', by: { chain: base.name } };
+  const { falls, live } = run.walk(base.name, 0, true);
+  if (falls) run.end(policy, live);
+  const [first = policy] = run.ends;
+  const last = run.presumed ?? policy;
+  const presumed = last.verdict === 'drop' ? 'drop' : 'accept';
+  const other = run.ends.find((end) => end.verdict !== last.verdict);
+  if (!other) return { verdict: last.verdict, by: run.presumed?.by ?? first.by, presumed };
+  return { verdict: 'unknown', by: presumed === 'drop' ? last.by : other.by, presumed };
 }
 
-type Final = Outcome;
+/** Where a packet's way may end. */
+interface End {
+  readonly verdict: 'accept' | 'drop' | 'unknown';
+  readonly by: Decider;
+}
 
+/** How far a walk through a chain comes: whether a packet may leave it at its end, and whether the presumed one does. */
+interface Walk {
+  readonly falls: boolean;
+  readonly live: boolean;
+}
+
+/** Every way that the packet may take, and among them the one that it presumably takes. */
 class Run {
-  /** What may have ended the run before its end. */
-  readonly doubts: Final[] = [];
+  readonly ends: End[] = [];
+  /** The end of the presumed way. */
+  presumed: End | undefined;
   readonly #table: ForeignTable;
   readonly #packet: Packet;
+  #steps = 0;
 
   constructor(table: ForeignTable, packet: Packet) {
     this.#table = table;
     this.#packet = packet;
   }
 
-  /** The end that the chain certainly comes to; none where the packet goes on behind it. */
-  chain(name: string, depth: number): { readonly end?: Final } {
-    if (depth > MOST_JUMPS) return { end: { verdict: 'unknown', by: { chain: name } } };
+  /** @param live whether the presumed way comes to it */
+  end(end: End, live: boolean): void {
+    // ten thousand bans are one possibility
+    if (!this.ends.some(({ verdict }) => verdict === end.verdict)) this.ends.push(end);
+    if (live) this.presumed ??= end;
+  }
+
+  /** @param live whether the presumed way leads into this chain */
+  walk(name: string, depth: number, live: boolean): Walk {
+    let falls = false;
+    let leaves = false;
+    let here = live;
+    if (depth > MOST_JUMPS) return this.#giveUp(name, here);
     for (const rule of this.#table.rules.get(name) ?? []) {
+      if (++this.#steps > MOST_STEPS) return this.#giveUp(name, here);
       const { matches, verdicts } = this.#rule(rule);
       if (matches === 'no') continue;
+      const certain = matches === 'yes' && verdicts.length === 1;
+      // of several verdicts the last one is that of whatever is not named
+      const taken = matches === 'yes' || matches === 'likely' ? verdicts.at(-1) : undefined;
+      let next = here && taken === undefined;
+      let goesOn = !certain;
       for (const verdict of verdicts) {
-        const certain = matches === 'yes' && verdicts.length === 1;
-        const by = { chain: name, rule };
-        if (verdict === 'drop' || verdict === 'accept' || verdict === 'unknown') {
-          if (certain) return { end: { verdict, by } };
-          this.doubts.push({ verdict, by });
-        } else if (verdict !== 'continue') {
-          if ('return' in verdict) {
-            if (certain) return {};
-            // the rest of the chain may not run: what it comes to is no more than possible
-            const before = this.doubts.length;
-            const rest = this.#after(name, rule, depth);
-            if (rest.end) this.doubts.push(rest.end);
-            return this.doubts.length > before ? {} : rest;
-          }
-          const target = 'jump' in verdict ? verdict.jump.target : 'goto' in verdict ? verdict.goto.target : '';
-          const { end } = this.chain(target, depth + 1);
-          if (end && certain) return { end };
-          if (end) this.doubts.push(end);
-          if (certain && 'goto' in verdict) return {};
+        const there = here && verdict === taken;
+        if (verdict === 'drop' || verdict === 'accept') {
+          this.end({ verdict, by: { chain: name, rule } }, there);
+        } else if (verdict === 'unknown') {
+          // whoever decides elsewhere may leave it to the rules behind
+          this.end({ verdict, by: { chain: name, rule } }, false);
+          next ||= there;
+          goesOn = true;
+        } else if (verdict === 'continue') {
+          next ||= there;
+          goesOn = true;
+        } else if ('return' in verdict) {
+          falls = true;
+          leaves ||= there;
+        } else if ('jump' in verdict) {
+          const walk = this.walk(verdict.jump.target, depth + 1, there);
+          next ||= walk.live;
+          goesOn ||= walk.falls;
+        } else {
+          const walk = this.walk(verdict.goto.target, depth + 1, there);
+          falls ||= walk.falls;
+          leaves ||= walk.live;
         }
       }
+      here = next;
+      if (!goesOn) return { falls, live: leaves };
     }
-    return {};
+    return { falls: true, live: leaves || here };
   }
 
-  #after(name: string, rule: NftRule, depth: number): { readonly end?: Final } {
-    const rules = this.#table.rules.get(name) ?? [];
-    const rest: ForeignTable = {
-      ...this.#table,
-      rules: new Map([...this.#table.rules, [name, rules.slice(rules.indexOf(rule) + 1)]]),
-    };
-    const run = new Run(rest, this.#packet);
-    const result = run.chain(name, depth + 1);
-    this.doubts.push(...run.doubts);
-    return result;
+  #giveUp(name: string, live: boolean): Walk {
+    this.end({ verdict: 'unknown', by: { chain: name } }, false);
+    return { falls: true, live };
   }
 
-  #rule(rule: NftRule): { matches: Ternary; verdicts: readonly Verdict[] } {
+  #rule(rule: NftRule): { matches: Likelihood; verdicts: readonly Verdict[] } {
     const registers = new Registers();
-    let matches: Ternary = 'yes';
+    let matches: Likelihood = 'yes';
     for (const expr of rule.exprs) {
       const result = this.#expr(expr, registers);
       if (result === 'no') return { matches: 'no', verdicts: [] };
-      if (result === 'maybe') matches = 'maybe';
-      else if (Array.isArray(result)) return { matches, verdicts: result as readonly Verdict[] };
+      if (typeof result === 'string') matches = both(matches, result);
+      else return { matches, verdicts: result };
     }
     return { matches, verdicts: ['continue'] };
   }
 
-  #expr(expr: Expr, registers: Registers): Ternary | readonly Verdict[] {
+  #expr(expr: Expr, registers: Registers): Likelihood | readonly Verdict[] {
     const packet = this.#packet;
     switch (expr.name) {
       case 'immediate':
@@ -166,6 +199,11 @@ class Run {
         return ['accept'];
       case 'queue':
         return ['unknown'];
+      case 'limit':
+      case 'connlimit':
+      case 'quota':
+        // what is limited is mostly below its limit
+        return expr.inv === true ? 'maybe' : 'likely';
       case 'unknown': {
         const xt = xtOf(expr);
         if (xt?.kind === 'match') return xtMatches(xt, packet);
@@ -177,11 +215,11 @@ class Run {
           registers.set(expr.dreg, unknown(16));
           return 'yes';
         }
-        return 'maybe'; // a limit, a quota: now and then
+        return 'maybe';
     }
   }
 
-  #lookup(expr: Expr & { name: 'lookup' }, registers: Registers): Ternary | readonly Verdict[] {
+  #lookup(expr: Expr & { name: 'lookup' }, registers: Registers): Likelihood | readonly Verdict[] {
     const set = this.#table.sets.get(expr.set);
     const elements = this.#table.elements.get(expr.set);
     if (!set || !elements) return 'maybe';
@@ -189,19 +227,30 @@ class Run {
     const odd = (typeof set.type === 'string' ? [set.type] : set.type).includes('integer');
     const length = sizes.length === 1 ? sizes[0]! : sizes.reduce((sum, size) => sum + Math.ceil(size / 4) * 4, 0);
     const key = odd ? unknown(length) : registers.get(expr.sreg, length);
-    let found: Ternary = 'no';
+    const nothing = key.known.every((known) => !known);
+    let found: Likelihood = 'no';
     const verdicts: Verdict[] = [];
+    // the last verdict is that of the packets that no other is for
+    let rest: Verdict = 'continue';
     for (const element of elements) {
-      const hit: Ternary =
-        element.key === '*' ? (found === 'no' ? 'yes' : 'no') : covers(elementId(set, element), key, sizes);
+      const data = verdictIn(set, element);
+      if (element.key === '*') {
+        if (data !== undefined) rest = data;
+        continue;
+      }
+      const hit = nothing ? 'maybe' : covers(idOf(set, element), key, sizes);
       if (hit === 'no') continue;
-      if (found !== 'yes') found = hit;
-      if (set.map === 'verdict' && typeof element.data === 'object' && !('concat' in element.data))
-        verdicts.push(verdictOf(element.data));
+      if (data !== undefined && hit === 'yes') verdicts.push(data);
+      else if (data !== undefined) verdicts.unshift(data);
+      found = either(found, hit);
+      if (hit === 'yes' || (nothing && data === undefined)) break;
     }
+    const others = found !== 'yes' && elements.some((element) => element.key === '*');
+    if (others && found === 'no') found = 'yes';
     if (set.map === 'verdict' && expr.dreg === 0) {
       if (found === 'no') return 'no';
-      return found === 'yes' && verdicts.length === 1 ? verdicts : [...verdicts, 'continue'];
+      if (others) return [...verdicts, rest];
+      return found === 'yes' ? verdicts : [...verdicts, 'continue'];
     }
     if (expr.dreg !== undefined) registers.set(expr.dreg, unknown(16));
     return expr.inv === true ? negate(found) : found;
@@ -210,6 +259,8 @@ class Run {
 
 /** How deep chains may call each other: linux/netfilter/nf_tables.h NFT_JUMP_STACK_SIZE. */
 const MOST_JUMPS = 16;
+/** Rules looked at for one packet, before it is given up. */
+const MOST_STEPS = 100_000;
 
 type Verdict =
   | 'accept'
@@ -226,10 +277,22 @@ function verdictOf(verdict: NftVerdict): Verdict {
   return 'continue' in verdict ? 'continue' : verdict;
 }
 
+function verdictIn(set: NftSet, { data }: NftElement): Verdict | undefined {
+  return set.map === 'verdict' && typeof data === 'object' && !('concat' in data) ? verdictOf(data) : undefined;
+}
+
+/** `elementId`, which costs more than what it is compared for, once for each element that was read. */
+function idOf(set: NftSet, element: NftElement): string {
+  let id = ids.get(element);
+  if (id === undefined) ids.set(element, (id = elementId(set, element)));
+  return id;
+}
+const ids = new WeakMap<NftElement, string>();
+
 /** Sixteen slots of four bytes; 1 to 4 name four of them at once. */
 class Registers {
   readonly #bytes = new Uint8Array(64);
-  readonly #known: boolean[] = Array.from({ length: 64 }, () => false);
+  readonly #known: boolean[] = new Array<boolean>(64).fill(false);
 
   set(register: number, value: Partial): void {
     const at = place(register);
@@ -249,7 +312,7 @@ function place(register: number): number {
   return register < 8 ? (register - 1) * 16 : (register - 8) * 4;
 }
 
-function compare(value: Partial, op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte', data: Uint8Array): Ternary {
+function compare(value: Partial, op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte', data: Uint8Array): Likelihood {
   if (op === 'neq') return negate(compare(value, 'eq', data));
   if (op === 'eq') {
     let all = true;
@@ -267,10 +330,10 @@ function compare(value: Partial, op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte',
 }
 
 /** Whether an element, as `elementId` writes it, covers a key: each field of a concatenation by itself. */
-function covers(id: string, key: Partial, sizes: readonly number[]): Ternary {
+function covers(id: string, key: Partial, sizes: readonly number[]): Likelihood {
   const [first = '', last = first] = id.split('-');
   const [low, high] = [Buffer.from(first, 'hex'), Buffer.from(last, 'hex')];
-  let result: Ternary = 'yes';
+  let result: Likelihood = 'yes';
   let at = 0;
   for (const size of sizes) {
     const field = { bytes: key.bytes.subarray(at, at + size), known: key.known.slice(at, at + size) };
@@ -280,16 +343,8 @@ function covers(id: string, key: Partial, sizes: readonly number[]): Ternary {
   }
   return result;
 }
-function between(value: Partial, from: Uint8Array, to: Uint8Array): Ternary {
+function between(value: Partial, from: Uint8Array, to: Uint8Array): Likelihood {
   return both(compare(value, 'gte', from), compare(value, 'lte', to));
-}
-
-function both(a: Ternary, b: Ternary): Ternary {
-  if (a === 'no' || b === 'no') return 'no';
-  return a === 'yes' && b === 'yes' ? 'yes' : 'maybe';
-}
-function negate(a: Ternary): Ternary {
-  return a === 'maybe' ? a : a === 'yes' ? 'no' : 'yes';
 }
 
 function turn(value: Partial, size: number): Partial {

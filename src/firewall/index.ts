@@ -3,5 +3,5 @@ export { hostSays, type PublishedAsk } from './intent.ts';
 export { legacyTables, type LegacyTables } from './legacy.ts';
 export type { Question } from './packet.ts';
 export { pathsOf, type Ways } from './paths.ts';
-export { type ForeignFirewall, type ForeignTable, readForeign } from './read.ts';
+export { type ForeignFirewall, type ForeignTable, ForeignTables, readForeign } from './read.ts';
 export { type ForeignVerdict, judge, type Path } from './verdict.ts';

@@ -9,7 +9,7 @@ export interface Question {
   /** Missing: whoever it is. */
   readonly source?: string;
   readonly destination: string;
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly port: number;
   /** Its destination has been translated: by a published port. */
   readonly dnat?: boolean;
@@ -71,10 +71,12 @@ export class Packet {
         return exactly([PROTOCOL[protocol]]);
       case 'nfproto':
         return exactly([this.family === 4 ? 2 : 10]);
+      case 'pkttype':
+        return exactly([PACKET_HOST]);
       case 'protocol':
         return exactly(this.family === 4 ? [0x08, 0x00] : [0x86, 0xdd]);
       default:
-        return unknown(key === 'pkttype' ? 1 : 4);
+        return unknown(4);
     }
   }
 
@@ -97,7 +99,9 @@ export class Packet {
   }
 }
 
-const PROTOCOL = { tcp: 6, udp: 17 } as const;
+const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const;
+/** linux/if_packet.h: for us, and for nobody else */
+const PACKET_HOST = 0;
 const SYN = 0x02;
 /** linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT(IP_CT_NEW); enum ip_conntrack_status */
 export const STATE_NEW = 8;

@@ -13,7 +13,7 @@ export interface Ways {
   /** Empty where the network has none. */
   readonly gateway: string;
   /** Answers that come back are established, and asked for here as well: the first packet decides. */
-  readonly published: readonly { readonly protocol: 'tcp' | 'udp'; readonly containerPort: number }[];
+  readonly published: readonly { readonly protocol: 'tcp' | 'udp' | 'sctp'; readonly containerPort: number }[];
 }
 
 /** Every way that a network needs: out, in by published ports, and to the resolver at the gateway. */

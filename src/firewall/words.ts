@@ -37,6 +37,7 @@ const address = (bytes: Uint8Array): string => {
 };
 const protocol = (bytes: Uint8Array): string =>
   ({ 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'ipv6-icmp', 132: 'sctp' })[bytes[0]!] ?? String(bytes[0]);
+const nfproto = (bytes: Uint8Array): string => ({ 2: 'ipv4', 10: 'ipv6' })[bytes[0]!] ?? hex(bytes);
 const STATES: readonly (readonly [number, string])[] = [
   [1, 'invalid'],
   [2, 'established'],
@@ -59,7 +60,11 @@ function wordOf(expr: Expr, loaded: Map<number, Loaded>, table: ForeignTable): s
     case 'meta':
       if (expr.sreg !== undefined) return `meta ${expr.key} set …`;
       if (expr.key.endsWith('ifname')) return load(expr.dreg, expr.key, text);
-      return load(expr.dreg, `meta ${expr.key}`, expr.key === 'l4proto' ? protocol : hex);
+      return load(
+        expr.dreg,
+        `meta ${expr.key}`,
+        expr.key === 'l4proto' ? protocol : expr.key === 'nfproto' ? nfproto : hex,
+      );
     case 'ct':
       return expr.sreg === undefined
         ? load(expr.dreg, `ct ${expr.key}`, expr.key === 'state' ? states : hex)

@@ -1,11 +1,26 @@
 import type { XtExpr } from '../nftables/index.ts';
 import { type Packet, STATE_NEW } from './packet.ts';
 
-/** Whether a condition holds. */
-export type Ternary = 'yes' | 'no' | 'maybe';
+/**
+ * Whether a condition holds. Between yes and no, where it asks for what is not known: what holds for few packets (one
+ * source, a mark, more than a limit) is `maybe`, and what holds for all but those is `likely`.
+ */
+export type Likelihood = 'no' | 'maybe' | 'likely' | 'yes';
+
+const ORDER: readonly Likelihood[] = ['no', 'maybe', 'likely', 'yes'];
+
+export function both(a: Likelihood, b: Likelihood): Likelihood {
+  return ORDER.indexOf(a) < ORDER.indexOf(b) ? a : b;
+}
+export function either(a: Likelihood, b: Likelihood): Likelihood {
+  return ORDER.indexOf(a) < ORDER.indexOf(b) ? b : a;
+}
+export function negate(a: Likelihood): Likelihood {
+  return ORDER[3 - ORDER.indexOf(a)]!;
+}
 
 /** What an extension of iptables says about the packet: of those that matter for the first packet of a connection. */
-export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Ternary {
+export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Likelihood {
   const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
   const u16 = (at: number): number => view.getUint16(at, true);
   const { port, protocol, dnat } = packet.question;
@@ -27,10 +42,22 @@ export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Ter
       case 'udp': {
         // linux/netfilter/xt_tcpudp.h: ranges of source and destination ports
         if (name !== protocol) return 'no';
-        const plain = u16(0) === 0 && u16(2) === 0xffff && info[name === 'tcp' ? 11 : 8] === 0;
-        const options = name === 'tcp' && (info[8] !== 0 || info[9] !== 0);
+        const [sources, flags] = [name === 'tcp' ? 11 : 8, name === 'tcp' ? info[9]! : 0];
+        const inverted = info[sources]!;
         const inside = port >= u16(4) && port <= u16(6);
-        return plain && !options ? answer(inside, false) : inside ? 'maybe' : 'no';
+        if (inside === ((inverted & XT_INV_DSTPT) !== 0)) return 'no';
+        // of the first packet of a connection these are known: SYN, and nothing else
+        if (flags !== 0 && ((TCP_SYN & flags) === info[10]) === ((inverted & XT_TCP_INV_FLAGS) !== 0)) return 'no';
+        const anySource = u16(0) === 0 && u16(2) === 0xffff;
+        return anySource && (name === 'udp' || info[8] === 0) ? 'yes' : 'maybe';
+      }
+      case 'sctp': {
+        // linux/netfilter/xt_sctp.h: destination and source ports, chunks; what is asked for, and of that inverted, behind
+        if (name !== protocol) return 'no';
+        const [flags, inverted] = [view.getUint32(284, true), view.getUint32(288, true)];
+        const inside = port >= u16(0) && port <= u16(2);
+        if ((flags & XT_SCTP_DEST_PORTS) !== 0 && inside === ((inverted & XT_SCTP_DEST_PORTS) !== 0)) return 'no';
+        return (flags & ~XT_SCTP_DEST_PORTS) === 0 ? 'yes' : 'maybe';
       }
       case 'multiport': {
         // linux/netfilter/xt_multiport.h, struct xt_multiport_v1
@@ -50,6 +77,24 @@ export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Ter
         if (source !== 0) return 'maybe';
         return answer((destination & (1 << packet.destinationType)) !== 0, (view.getUint32(4, true) & 2) !== 0);
       }
+      case 'pkttype':
+        // linux/netfilter/xt_pkttype.h: PACKET_HOST
+        return answer(view.getUint32(0, true) === 0, view.getUint32(4, true) !== 0);
+      case 'limit':
+        return 'likely';
+      case 'connlimit':
+        // linux/netfilter/xt_connlimit.h: mask, limit, flags; inverted: up to the limit
+        return (view.getUint32(20, true) & 1) !== 0 ? 'likely' : 'maybe';
+      case 'recent':
+        // linux/netfilter/xt_recent.h: seconds, hits, what is asked, inverted; to note somebody succeeds always
+        if ((info[8]! & XT_RECENT_SET) !== 0) return answer(true, info[9] !== 0);
+        return info[9] === 0 ? 'maybe' : 'likely';
+      case 'set':
+        // linux/netfilter/xt_set.h: index, dimensions, flags
+        return (info[3]! & IPSET_INV_MATCH) === 0 ? 'maybe' : 'likely';
+      case 'iprange':
+        // linux/netfilter/xt_iprange.h: four addresses, flags
+        return (info[64]! & IPRANGE_SRC_INV) === 0 ? 'maybe' : 'likely';
       default:
         return 'maybe';
     }
@@ -67,7 +112,7 @@ export function xtVerdict({ name }: XtExpr): 'drop' | 'accept' | 'continue' | 'u
   return ['MASQUERADE', 'SNAT', 'DNAT', 'REDIRECT'].includes(name) ? 'accept' : 'unknown';
 }
 
-function answer(holds: boolean, inverted: boolean): Ternary {
+function answer(holds: boolean, inverted: boolean): Likelihood {
   return holds !== inverted ? 'yes' : 'no';
 }
 
@@ -75,3 +120,12 @@ function answer(holds: boolean, inverted: boolean): Ternary {
 const XT_CONNTRACK_STATE = 1;
 const XT_STATE_DNAT = 1 << 7;
 const MULTIPORT_DESTINATION = 1;
+/** linux/netfilter/xt_tcpudp.h XT_TCP_INV_*, of which XT_UDP_INV_* has the same first two */
+const XT_INV_DSTPT = 0x02;
+const XT_TCP_INV_FLAGS = 0x04;
+const TCP_SYN = 0x02;
+const XT_SCTP_DEST_PORTS = 0x02;
+const XT_RECENT_SET = 1 << 1;
+/** linux/netfilter/ipset/ip_set.h, linux/netfilter/xt_iprange.h */
+const IPSET_INV_MATCH = 1;
+const IPRANGE_SRC_INV = 1 << 4;

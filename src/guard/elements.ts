@@ -11,7 +11,7 @@ export function guardElements(network: Network, endpoint: Endpoint, object: stri
   if (!isGuarded(network)) return [];
   const { hostIfname: port, mac } = endpoint;
   const fact = factOf(object);
-  const facts = [fact(GUARD_SETS.guarded, port), fact(GUARD_SETS.macs, { concat: [port, mac] })];
+  const facts = [fact(GUARD_SETS.macs, { concat: [port, mac] })];
   for (const address of sendingAddresses(endpoint)) {
     const { family, text, bytes } = parseIp(address);
     facts.push(fact(family === 4 ? GUARD_SETS.guard4 : GUARD_SETS.guard6, { concat: [port, mac, text] }));

@@ -1,3 +1,3 @@
-export { type Drops, readDrops } from './drops.ts';
+export { DROP_PREFIX, type DropCounter, type Drops, DropTotals, readDrops } from './drops.ts';
 export { guardElements } from './elements.ts';
 export { guardFacts } from './ruleset.ts';

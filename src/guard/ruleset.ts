@@ -1,4 +1,4 @@
-import { BRIDGE_TABLE, type Fact, LINK_GROUP, type NftChainFact } from '../facts/index.ts';
+import { BRIDGE_TABLE, type Fact, GUARDED_GROUP, type NftChainFact } from '../facts/index.ts';
 import type { NftBaseChain, NftExpression, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
 
 /**
@@ -15,9 +15,7 @@ export function guardFacts(): readonly Fact[] {
 }
 
 /** What endpoints put their elements into. */
-export const GUARD_SETS: Readonly<Record<'guarded' | 'macs' | 'guard4' | 'guard6' | 'nd', NftSet>> = {
-  /** Endpoints' ports: those of networks without guard, and the joints between bridges, are left alone. */
-  guarded: set('guarded', 'ifname'),
+export const GUARD_SETS: Readonly<Record<'macs' | 'guard4' | 'guard6' | 'nd', NftSet>> = {
   macs: set('macs', ['ifname', 'ether_addr']),
   guard4: set('guard4', ['ifname', 'ether_addr', 'ipv4_addr']),
   guard6: set('guard6', ['ifname', 'ether_addr', 'ipv6_addr']),
@@ -54,7 +52,6 @@ const accept: NftStatement = { accept: null };
 const iif = meta('iifname');
 const mac = field('ether', 'saddr');
 const type = field('icmpv6', 'type');
-const unguarded: readonly NftStatement[] = [not(iif, '@guarded'), accept];
 const foreignMac: readonly NftStatement[] = [not({ concat: [iif, mac] }, '@macs'), to('drop_mac')];
 const own4: NftExpression = { concat: [iif, mac, field('ip', 'saddr')] };
 const own6: NftExpression = { concat: [iif, mac, field('ip6', 'saddr')] };
@@ -82,7 +79,6 @@ const CHAINS: readonly ChainPlan[] = [
     // only the host serves addresses: RFC 2131, RFC 8415
     name: 'check_dhcp',
     rules: [
-      unguarded,
       [is(field('udp', 'sport'), 67), to('drop_dhcp_server')],
       [is(field('udp', 'sport'), 547), to('drop_dhcp_server')],
     ],
@@ -90,7 +86,6 @@ const CHAINS: readonly ChainPlan[] = [
   {
     name: 'check_arp',
     rules: [
-      unguarded,
       foreignMac,
       [is({ concat: [iif, field('arp', 'saddr ether'), field('arp', 'saddr ip')] }, '@guard4'), accept],
       // a probe, whether an address is free: RFC 5227
@@ -144,7 +139,6 @@ const CHAINS: readonly ChainPlan[] = [
   {
     name: 'check_icmpv6',
     rules: [
-      unguarded,
       foreignMac,
       [is(type, 'nd-router-advert'), to('drop_router')],
       [is(type, 'nd-redirect'), to('drop_router')],
@@ -158,7 +152,6 @@ const CHAINS: readonly ChainPlan[] = [
   {
     name: 'check_others',
     rules: [
-      unguarded,
       foreignMac,
       // a DHCP client has no address yet, and nor has who reports its groups: RFC 2131, RFC 3376
       [is(field('ip', 'saddr'), '0.0.0.0'), is(field('udp', 'dport'), 67), accept],
@@ -172,8 +165,8 @@ const CHAINS: readonly ChainPlan[] = [
     name: 'prerouting',
     base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
     rules: [
-      // the mark of links that are ours: a foreign bridge pays for one comparison
-      [not(meta('iifgroup'), LINK_GROUP), accept],
+      // endpoints' ports: foreign bridges, networks without guard and the joints between bridges pay for one comparison
+      [not(meta('iifgroup'), GUARDED_GROUP), accept],
       [is(meta('l4proto'), 'udp'), { jump: { target: 'check_dhcp' } }],
       [is(own4, '@guard4'), accept],
       [is(meta('l4proto'), 'ipv6-icmp'), to('check_icmpv6')],

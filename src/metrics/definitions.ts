@@ -17,9 +17,11 @@ interface Counters {
   readonly netloom_repairs_total: 'kind' | 'verb';
   readonly netloom_repair_back_offs_total: 'kind';
   readonly netloom_kernel_events_lost_total: never;
+  readonly netloom_host_firewall_reads_total: never;
   readonly netloom_reclaimed_total: 'kind';
   readonly netloom_dropped_packets_total: 'reason';
   readonly netloom_dropped_bytes_total: 'reason';
+  readonly netloom_confined_connections_total: never;
   readonly netloom_dns_queries_total: 'source' | 'rcode';
   readonly netloom_dns_rejected_total: 'reason';
   readonly netloom_dns_upstream_answers_total: never;
@@ -122,6 +124,11 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
     help: 'Times that the kernel had more to tell than there was room for; everything is compared then.',
     labels: [],
   },
+  netloom_host_firewall_reads_total: {
+    type: 'counter',
+    help: "Times that other programs' firewall rules were read, to judge published ports by them.",
+    labels: [],
+  },
   netloom_reclaimed_total: {
     type: 'counter',
     help: 'Objects whose workload died without a goodbye, by kind.',
@@ -129,13 +136,18 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
   },
   netloom_dropped_packets_total: {
     type: 'counter',
-    help: 'Packets that our rules dropped, by reason.',
+    help: 'Packets that our rules dropped, by reason; packet-paths.md tells them.',
     labels: ['reason'],
   },
   netloom_dropped_bytes_total: {
     type: 'counter',
     help: 'Bytes that our rules dropped, by reason.',
     labels: ['reason'],
+  },
+  netloom_confined_connections_total: {
+    type: 'counter',
+    help: 'Connections of endpoints that hold thousands, begun from the lower half of the ports; packet-paths.md tells why.',
+    labels: [],
   },
   netloom_dns_queries_total: {
     type: 'counter',

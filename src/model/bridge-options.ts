@@ -16,6 +16,7 @@ const KEYS: Readonly<Record<string, Field | 'gatewayMode'>> = {
   masquerade: 'masquerade',
   hairpin: 'hairpin',
   guard: 'guard',
+  fair_ports: 'fairPorts',
   'com.docker.network.bridge.host_binding_ipv4': 'hostBinding',
   'com.docker.network.bridge.gateway_mode_ipv4': 'gatewayMode4',
   gateway_mode_ipv4: 'gatewayMode4',
@@ -56,6 +57,7 @@ export function parseBridgeOptions(
     hairpin: given.read('hairpin', parseBoolean, true),
     hostBinding: given.read('hostBinding', parseBinding, ''),
     ...(!given.read('guard', parseBoolean, true) && { guard: false }),
+    ...(!given.read('fairPorts', parseBoolean, true) && { fairPorts: false }),
     ...(mode4 !== 'nat' && { gatewayMode4: mode4 }),
     ...(mode6 !== 'nat' && { gatewayMode6: mode6 }),
   };

@@ -3,6 +3,12 @@ import type { Phase } from './network.ts';
 /** Transport protocols whose ports can be published. */
 export type PortProtocol = 'tcp' | 'udp' | 'sctp';
 
+/**
+ * Whether a published port obeys the host's own firewall: closed to the outside where that refuses a connection to such a
+ * port of the host, or open whatever it says.
+ */
+export type FirewallWish = 'obey' | 'open';
+
 /** One published port, or a range of them, as the store holds it. */
 export interface PublishedPort {
   readonly protocol: PortProtocol;
@@ -14,6 +20,10 @@ export interface PublishedPort {
   readonly containerPort: number;
   /** How many consecutive ports; 1 for a single one. */
   readonly count: number;
+  /** As it was asked for; missing: as the engine is told to. */
+  readonly firewall?: FirewallWish;
+  /** The host's firewall refuses it: it is closed to the outside, and open to the host and its workloads. */
+  readonly denied?: true;
 }
 /** `-p` as asked: a host port of 0 means "a free one"; a missing host address means every address, IPv4 and IPv6. */
 export interface PortSpec {
@@ -24,6 +34,8 @@ export interface PortSpec {
   readonly hostPortEnd?: number;
   readonly containerPort: number;
   readonly count: number;
+  /** Missing: as the engine is told to. */
+  readonly firewall?: FirewallWish;
 }
 
 /** Limits of an endpoint's traffic, bits per second; 0: none. */

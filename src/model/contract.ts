@@ -34,6 +34,8 @@ export interface PlanStep {
 export interface Outcome<T> {
   readonly value: T;
   readonly plan?: readonly PlanStep[];
+  /** What was done otherwise than whoever asked may think, a line each: a published port that the host's firewall refuses. */
+  readonly warnings?: readonly string[];
 }
 
 export interface NetworkDetail extends Network {

@@ -3,4 +3,5 @@ export type * from './contract.ts';
 export type * from './doctor.ts';
 export * from './events.ts';
 export type * from './network.ts';
+export * from './rate.ts';
 export * from './validate.ts';

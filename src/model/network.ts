@@ -49,6 +49,8 @@ export interface BridgeOptions {
   readonly gatewayMode6?: GatewayMode;
   /** Endpoints can say nothing but what they are: no other's MAC, IP, ARP or ND. `guard`. Missing: true. */
   readonly guard?: boolean;
+  /** Who holds many connections leaves half of the host's ports for translated ones to others. `fair_ports`. Missing: true. */
+  readonly fairPorts?: boolean;
   /**
    * Further bridges, each joined to the first by a pair of interfaces: the kernel gives one bridge 1,023 ports. They come
    * when they are needed, and go with the network.
@@ -113,6 +115,8 @@ export interface Network {
   readonly options: NetworkOptions;
   /** Missing: `pool`. */
   readonly ipam?: Ipam;
+  /** Gateways of which another program holds port 53, and the port at which names are answered there instead. */
+  readonly resolverPorts?: Readonly<Record<string, number>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly phase: Phase;
   /** The engine that is changing it; empty when `ready`. */

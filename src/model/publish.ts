@@ -1,23 +1,25 @@
 import { parseIp, parsePort, parsePortRange } from '../addr/index.ts';
 import type { PortRange } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import type { PortProtocol, PortSpec, PublishedPort } from './container.ts';
+import type { FirewallWish, PortProtocol, PortSpec, PublishedPort } from './container.ts';
 
 const PROTOCOLS: readonly PortProtocol[] = ['tcp', 'udp', 'sctp'];
 
 /**
  * Reads what stands after `-p`: `[[address:][host port(s)]:]container port(s)[/protocol]`, in all of Docker's forms:
  * `80`, `8080:80`, `127.0.0.1:8080:80`, `127.0.0.1::80`, `[::1]:80:80`, `8000-8010:80-90/udp`, `8000-8010:80`.
+ * Docker's long form says the same by name, and what has no place in the short one:
+ * `published=8080,target=80,protocol=udp,host_ip=127.0.0.1,firewall=open`. Its `mode` means nothing on a single host.
  * @throws NetloomError EBADPORT
  */
 export function parsePublish(text: string): PortSpec {
   try {
-    return read(text);
+    return text.includes('=') ? readLong(text) : read(text);
   } catch (error) {
     if (!(error instanceof NetloomError)) throw error;
     throw new NetloomError('EBADPORT', `published port "${text}": ${error.message}`, {
       cause: error,
-      hint: 'the forms are 80, 8080:80, 127.0.0.1:8080:80, 127.0.0.1::80, [::1]:8080:80 and 8000-8010:80-90/udp',
+      hint: 'the forms are 80, 8080:80, 127.0.0.1:8080:80, 127.0.0.1::80, [::1]:8080:80, 8000-8010:80-90/udp and published=8080,target=80,firewall=open',
     });
   }
 }
@@ -27,6 +29,11 @@ export function formatPublish(port: PortSpec): string {
   const hostEnd = port.hostPortEnd ?? (port.hostPort === 0 ? 0 : port.hostPort + port.count - 1);
   const host = port.hostPort === 0 ? '' : span(port.hostPort, hostEnd);
   const container = span(port.containerPort, port.containerPort + port.count - 1);
+  if (port.firewall !== undefined) {
+    const published = host === '' ? '' : `published=${host},`;
+    const hostIp = port.hostAddress === undefined ? '' : `host_ip=${port.hostAddress},`;
+    return `${hostIp}${published}target=${container},protocol=${port.protocol},firewall=${port.firewall}`;
+  }
   const address = port.hostAddress === undefined ? '' : `${bracket(port.hostAddress)}:`;
   const head = address === '' && host === '' ? '' : `${address}${host}:`;
   return `${head}${container}/${port.protocol}`;
@@ -57,8 +64,51 @@ export function checkPorts(ports: readonly PortSpec[]): PortSpec[] {
 function read(text: string): PortSpec {
   const slash = text.indexOf('/');
   const protocol = parseProtocol(slash < 0 ? 'tcp' : text.slice(slash + 1));
-  const rest = slash < 0 ? text : text.slice(0, slash);
-  const { address, host, container } = split(rest);
+  return specOf({ ...split(slash < 0 ? text : text.slice(0, slash)), protocol });
+}
+
+/** The words of Docker's long form, and ours. */
+const LONG_WORDS = ['published', 'target', 'protocol', 'host_ip', 'mode', 'firewall'] as const;
+
+function readLong(text: string): PortSpec {
+  const words = new Map<string, string>();
+  for (const part of text.split(',')) {
+    const [, word = '', value = ''] = /^([^=]*)=(.*)$/.exec(part) ?? [];
+    if (!(LONG_WORDS as readonly string[]).includes(word))
+      throw new NetloomError('EBADPORT', `"${part}" is none of ${LONG_WORDS.map((known) => `${known}=`).join(', ')}`);
+    if (words.has(word)) throw new NetloomError('EBADPORT', `${word} is there twice`);
+    words.set(word, value);
+  }
+  const mode = words.get('mode') ?? 'ingress';
+  if (mode !== 'ingress' && mode !== 'host')
+    throw new NetloomError('EBADPORT', `there is no mode "${mode}"; write host or ingress, or leave it out`);
+  const firewall = words.get('firewall');
+  const spec = specOf({
+    address: words.get('host_ip')?.replace(/^\[(.*)\]$/, '$1') || undefined,
+    host: words.get('published') ?? '',
+    container: words.get('target') ?? '',
+    protocol: parseProtocol(words.get('protocol') ?? 'tcp'),
+  });
+  return { ...spec, ...(firewall !== undefined && { firewall: parseFirewallWish(firewall) }) };
+}
+
+/** @throws NetloomError EBADPORT */
+export function parseFirewallWish(text: string): FirewallWish {
+  if (text === 'obey' || text === 'open') return text;
+  throw new NetloomError(
+    'EBADPORT',
+    `firewall is "${text}"; write obey (closed to the outside where the host's firewall refuses it) or open`,
+  );
+}
+
+interface Words {
+  readonly address: string | undefined;
+  readonly host: string;
+  readonly container: string;
+  readonly protocol: PortProtocol;
+}
+
+function specOf({ address, host, container, protocol }: Words): PortSpec {
   if (container === '') throw new NetloomError('EBADPORT', 'the container’s port is missing; write it last');
   const inside = parsePortRange(container);
   const count = inside.last - inside.first + 1;
@@ -132,6 +182,7 @@ function checkPort(port: PortSpec): PortSpec {
     ...(port.hostPortEnd !== undefined && { hostPortEnd: port.hostPortEnd }),
     containerPort: port.containerPort,
     count,
+    ...(port.firewall !== undefined && { firewall: parseFirewallWish(port.firewall) }),
   };
 }
 

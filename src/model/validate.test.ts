@@ -60,6 +60,8 @@ test('a network with everything, canonical and IPv4 first', () => {
       'com.docker.network.bridge.enable_ip_masquerade': '0',
       'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1',
       hairpin: 'f',
+      guard: 'false',
+      fair_ports: '0',
     },
     labels: { a: 'b' },
   });
@@ -76,6 +78,8 @@ test('a network with everything, canonical and IPv4 first', () => {
     masquerade: false,
     hairpin: false,
     hostBinding: '127.0.0.1',
+    guard: false,
+    fairPorts: false,
   });
 });
 
@@ -250,9 +254,11 @@ test('-p: whatever is printed is read back', () => {
       hostPort: fc.integer({ min: 0, max: 60000 }),
       containerPort: fc.integer({ min: 1, max: 60000 }),
       count: fc.integer({ min: 1, max: 5000 }),
+      firewall: fc.constantFrom(undefined, 'obey', 'open'),
     })
-    .map(({ hostAddress, ...rest }): PortSpec => ({
+    .map(({ hostAddress, firewall, ...rest }): PortSpec => ({
       ...rest,
+      ...(firewall !== undefined && { firewall: firewall === 'obey' ? 'obey' : 'open' }),
       ...(hostAddress !== undefined && { hostAddress }),
     }));
   fc.assert(fc.property(port, (spec) => assert.deepEqual(parsePublish(formatPublish(spec)), spec)));

@@ -11,6 +11,8 @@ export function networkElements(network: Network): NftElementFact[] {
   const { bridge, icc, masquerade, shards = [] } = network.options;
   const fact = factOf(`network ${network.name}`);
   const facts = [fact(SETS.bridges, { key: bridge }), ...shards.flatMap((shard) => shardElements(network, shard))];
+  if (network.options.fairPorts === false) facts.push(fact(SETS.unfair, { key: bridge }));
+  facts.push(...resolverElements(network));
   if (icc) facts.push(fact(SETS.intra, { key: { concat: [bridge, bridge] } }));
   if (network.internal) return [...facts, fact(SETS.internal, { key: bridge })];
   for (const { subnet } of network.subnets) {
@@ -28,6 +30,20 @@ export function networkElements(network: Network): NftElementFact[] {
   }
   return facts;
 }
+
+/** What leads questions for a gateway to where they are answered, where another program has the port. */
+export function resolverElements({ name, resolverPorts = {} }: Network): NftElementFact[] {
+  const fact = factOf(`network ${name}`);
+  return Object.entries(resolverPorts).flatMap(([address, port]) =>
+    ['udp', 'tcp'].map((protocol) =>
+      fact(parseIp(address).family === 4 ? SETS.resolver4 : SETS.resolver6, {
+        key: { concat: [address, protocol, DNS_PORT] },
+        data: { concat: [address, port] },
+      }),
+    ),
+  );
+}
+const DNS_PORT = 53;
 
 /**
  * What a further bridge of a network adds, for hosts where bridged frames pass the rule set, too (br_netfilter). Whoever
@@ -47,17 +63,25 @@ export function portElements(endpoint: Endpoint, object: string): NftElementFact
 export function denialElement(port: PublishedPort, object: string): NftElementFact {
   const { family, text } = parseIp(port.hostAddress);
   const any = text === '0.0.0.0' || text === '::';
-  const addresses: NftField = any ? { prefix: { addr: text, len: 0 } } : text;
-  const last = port.hostPort + port.count - 1;
-  const ports: NftField = port.count === 1 ? port.hostPort : { range: [port.hostPort, last] };
-  const key = { concat: [addresses, port.protocol, ports] };
-  return factOf(object)(family === 4 ? SETS.denied4 : SETS.denied6, { key });
+  const fact = factOf(object);
+  if (port.count > 1) {
+    const addresses: NftField = any ? { prefix: { addr: text, len: 0 } } : text;
+    const ports: NftField = { range: [port.hostPort, port.hostPort + port.count - 1] };
+    const key = { concat: [addresses, port.protocol, ports] };
+    return fact(family === 4 ? SETS.denied4_range : SETS.denied6_range, { key });
+  }
+  if (any)
+    return fact(family === 4 ? SETS.denied4_any : SETS.denied6_any, {
+      key: { concat: [port.protocol, port.hostPort] },
+    });
+  return fact(family === 4 ? SETS.denied4 : SETS.denied6, { key: { concat: [text, port.protocol, port.hostPort] } });
 }
 
 function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string): NftElementFact[] {
   const { family, text: host } = parseIp(port.hostAddress);
   const target = endpoint.addresses.map((a) => parsePrefix(a).address).find((ip) => ip.family === family);
   if (!target) return [];
+  if (port.denied === true) return [...elementsOfPort(endpoint, open(port), object), denialElement(port, object)];
   const fact = factOf(object);
   const any = host === '0.0.0.0' || host === '::';
   if (host === target.text) {
@@ -84,6 +108,10 @@ function elementsOfPort(endpoint: Endpoint, port: PublishedPort, object: string)
     const key = { concat: any ? [port.protocol, number] : [host, port.protocol, number] };
     return fact(set, { key, data: { concat: [target.text, port.containerPort + i] } });
   });
+}
+
+function open({ denied: _, ...port }: PublishedPort): PublishedPort {
+  return port;
 }
 
 function factOf(object: string): (set: NftSet, element: NftElement) => NftElementFact {

@@ -1,2 +1,2 @@
-export { denialElement, networkElements, portElements, shardElements } from './elements.ts';
-export { rulesetFacts, SETS } from './ruleset.ts';
+export { denialElement, networkElements, portElements, resolverElements, shardElements } from './elements.ts';
+export { CONFINED, rulesetFacts, SETS } from './ruleset.ts';

@@ -34,8 +34,11 @@ type SetName =
   | 'bridges'
   | 'internal'
   | 'intra'
+  | 'unfair'
+  | `resolver${4 | 6}`
+  | `${'flows' | 'busy'}${4 | 6}`
   | `${'masquerade' | 'hairpin' | 'publish'}${4 | 6}`
-  | `publish${4 | 6}_${'any' | 'range'}`
+  | `${'publish' | 'denied'}${4 | 6}_${'any' | 'range'}`
   | `${'open' | 'routed' | 'unprotected' | 'denied'}${4 | 6}`;
 
 /** What networks and ports put their elements into. */
@@ -46,6 +49,16 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
   internal: set('internal', 'ifname'),
   /** In and out by the same bridge, where its endpoints may talk to each other. */
   intra: set('intra', ['ifname', 'ifname']),
+  /** Bridges whose endpoints may take every port that the host has for translated connections. */
+  unfair: set('unfair', 'ifname'),
+  /** Filled by packets: a part of the connections of every endpoint, and endpoints that have many of them. */
+  flows4: set('flows4', 'ipv4_addr', { flags: ['dynamic'], size: 65535 }),
+  flows6: set('flows6', 'ipv6_addr', { flags: ['dynamic'], size: 65535 }),
+  busy4: set('busy4', 'ipv4_addr', { flags: ['dynamic'], size: 65535, timeout: 60 }),
+  busy6: set('busy6', 'ipv6_addr', { flags: ['dynamic'], size: 65535, timeout: 60 }),
+  /** Where names are answered of which another program holds the port. */
+  resolver4: set('resolver4', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
+  resolver6: set('resolver6', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
   /** Sources that take the host's address on their way out. */
   masquerade4: set('masquerade4', 'ipv4_addr', { flags: ['interval'] }),
   masquerade6: set('masquerade6', 'ipv6_addr', { flags: ['interval'] }),
@@ -71,14 +84,18 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
   routed4: set('routed4', 'ipv4_addr', { flags: ['interval'] }),
   routed6: set('routed6', 'ipv6_addr', { flags: ['interval'] }),
   /** Ports that are published, and that the host's own firewall keeps from the outside: there it is asked itself. */
-  denied4: set('denied4', ['ipv4_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
-  denied6: set('denied6', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
+  denied4: set('denied4', ['ipv4_addr', 'inet_proto', 'inet_service']),
+  denied4_any: set('denied4_any', ['inet_proto', 'inet_service']),
+  denied4_range: set('denied4_range', ['ipv4_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
+  denied6: set('denied6', ['ipv6_addr', 'inet_proto', 'inet_service']),
+  denied6_any: set('denied6_any', ['inet_proto', 'inet_service']),
+  denied6_range: set('denied6_range', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
   /** Subnets of which everything is open to the outside, though not to other networks. */
   unprotected4: set('unprotected4', 'ipv4_addr', { flags: ['interval'] }),
   unprotected6: set('unprotected6', 'ipv6_addr', { flags: ['interval'] }),
 };
 
-function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags'> = {}): NftSet {
+function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags' | 'timeout' | 'size'> = {}): NftSet {
   return { family: OUR_TABLE.family, table: OUR_TABLE.name, name, type, ...more };
 }
 
@@ -112,11 +129,32 @@ const begins: NftStatement = {
   },
 };
 const accept: NftStatement = { accept: null };
+const back: NftStatement = { return: null };
+const ofFamily = (family: 4 | 6): NftStatement => is({ meta: { key: 'nfproto' } }, family === 4 ? 'ipv4' : 'ipv6');
 /** Each reason has a chain, and its counter. */
 const REASONS = ['loopback', 'internal', 'unpublished'] as const;
 const drop = (reason: (typeof REASONS)[number]): NftStatement => ({ goto: { target: `drop_${reason}` } });
 const masquerade: NftStatement = { masquerade: null };
 const LOOPBACK: NftMatch['right'] = { prefix: { addr: '127.0.0.0', len: 8 } };
+
+/**
+ * The kernel has 64,512 ports for translated connections to one port of one address, for all endpoints together. Who holds
+ * many connections gets new ones from the lower half of them only, so that nobody can take all from the others.
+ *
+ * Counted is one new connection of sixteen, by chance: the kernel walks through those that it counts, 200 ns each, whenever
+ * there is one more (nf_conncount), which an honest endpoint with thousands of connections would feel.
+ */
+export const FAIR: { readonly oneOf: number; readonly counted: number; readonly lower: readonly [number, number] } = {
+  oneOf: 16,
+  counted: 128,
+  lower: [1024, 32767],
+};
+/** The chain that they pass. */
+export const CONFINED = 'confined';
+const confine = (protocol: 'tcp' | 'udp'): readonly NftStatement[] => [
+  is(l4proto, protocol),
+  { masquerade: { port: { range: FAIR.lower } } },
+];
 
 /** Chains that are called come before those that call them. */
 const CHAINS: readonly ChainPlan[] = [
@@ -131,6 +169,11 @@ const CHAINS: readonly ChainPlan[] = [
     ]),
   },
   {
+    // new connections of whoever holds many: the counter tells how many there were
+    name: CONFINED,
+    rules: [[{ counter: null }], confine('tcp'), confine('udp')],
+  },
+  {
     // bridges route to the host's loopback, for ports published there; nobody else may use that way
     name: 'raw_prerouting',
     base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
@@ -141,10 +184,14 @@ const CHAINS: readonly ChainPlan[] = [
     base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
     rules: [
       // not translated, it goes to the host's own firewall, which says no in its own way
+      ...([4, 6] as const).flatMap((family) => [
+        [not(iifname, '@bridges'), is({ concat: [daddr(family), l4proto, dport] }, `@denied${family}`), back],
+        [not(iifname, '@bridges'), ofFamily(family), is({ concat: [l4proto, dport] }, `@denied${family}_any`), back],
+        [not(iifname, '@bridges'), is({ concat: [daddr(family), l4proto, dport] }, `@denied${family}_range`), back],
+      ]),
       ...([4, 6] as const).map((family) => [
-        not(iifname, '@bridges'),
-        is({ concat: [daddr(family), l4proto, dport] }, `@denied${family}`),
-        { return: null } as const,
+        is(iifname, '@bridges'),
+        ...dnat(family, { concat: [daddr(family), l4proto, dport] }, `@resolver${family}`),
       ]),
       [local, { jump: { target: 'publish' } }],
     ],
@@ -168,6 +215,21 @@ const CHAINS: readonly ChainPlan[] = [
       [is({ concat: [iifname, oifname] }, '@intra'), accept],
       // an internal network: nothing out
       [is(iifname, '@internal'), drop('internal')],
+      // who holds many connections: only for new ones, which alone come here
+      ...([4, 6] as const).map((family): readonly NftStatement[] => [
+        is(iifname, '@bridges'),
+        not(iifname, '@unfair'),
+        is({ numgen: { mode: 'random', mod: FAIR.oneOf } }, 0),
+        {
+          set: {
+            op: 'add',
+            elem: saddr(family),
+            set: `@flows${family}`,
+            stmt: [{ 'ct count': { val: FAIR.counted, inv: true } }],
+          },
+        },
+        { set: { op: 'update', elem: saddr(family), set: `@busy${family}` } },
+      ]),
       // by a published port, from anywhere
       [ct('status', 'dnat'), is(oifname, '@bridges'), accept],
       // at the endpoint's own address, where nothing is translated; and whatever says whether it is there
@@ -191,6 +253,12 @@ const CHAINS: readonly ChainPlan[] = [
         masquerade,
       ]),
       [is(saddr(4), LOOPBACK), is(oifname, '@bridges'), masquerade],
+      ...([4, 6] as const).map((family): readonly NftStatement[] => [
+        is(saddr(family), `@busy${family}`),
+        is(saddr(family), `@masquerade${family}`),
+        not(oifname, '@bridges'),
+        { jump: { target: CONFINED } },
+      ]),
       ...([4, 6] as const).map((family) => [
         is(saddr(family), `@masquerade${family}`),
         not(oifname, '@bridges'),
@@ -201,7 +269,7 @@ const CHAINS: readonly ChainPlan[] = [
 ];
 
 function dnat(family: 4 | 6, key: NftExpression, data: NftMapData): readonly NftStatement[] {
-  const nfproto = is({ meta: { key: 'nfproto' } }, family === 4 ? 'ipv4' : 'ipv6');
+  const nfproto = ofFamily(family);
   const translation: NftStatement = { dnat: { family: IP[family], addr: { map: { key, data } } } };
   // a key with an address in it says the family by itself
   return JSON.stringify(key).includes('daddr') ? [translation] : [nfproto, translation];

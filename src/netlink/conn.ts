@@ -76,6 +76,8 @@ export class NetlinkConn implements Disposable {
   readonly #protocol: number;
   readonly #observe: CallObserver | undefined;
   #seq = 1;
+  /** For exchanges that nobody else can come between. */
+  readonly #writer = new NlWriter();
   /** Calls that are not finished; the last of them is what a new one waits for. */
   #pending = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -185,13 +187,14 @@ export class NetlinkConn implements Disposable {
   }
 
   #exchangeSync(requests: readonly Request[], acked?: number): Reply[] {
-    const { bytes, first, last } = this.#encode(requests, acked);
+    const { bytes, first, last } = this.#encode(this.#writer.reset(), requests, acked);
     const answer = syscall(labelOf(requests), () => native.exchangeSync(this.#fd.number, bytes, last));
     return parseReplies(requests, first, last, answer);
   }
 
   async #exchangeAsync(requests: readonly Request[], acked?: number): Promise<Reply[]> {
-    const { bytes, first, last } = this.#encode(requests, acked);
+    // a thread reads these bytes while others are being written
+    const { bytes, first, last } = this.#encode(new NlWriter(requests.length * 192 + 64), requests, acked);
     try {
       return parseReplies(requests, first, last, await native.exchange(this.#fd.number, bytes, last));
     } catch (error) {
@@ -201,10 +204,10 @@ export class NetlinkConn implements Disposable {
 
   /** @param acked index of the request whose acknowledgement ends the exchange. */
   #encode(
+    writer: NlWriter,
     requests: readonly Request[],
     acked: number = requests.length - 1,
   ): { bytes: Uint8Array; first: number; last: number } {
-    const writer = new NlWriter(requests.length * 192 + 64);
     const first = this.#seq;
     requests.forEach((request, i) => {
       const ack = i === acked && (request.flags & NLM_F.DUMP) !== NLM_F.DUMP ? NLM_F.ACK : 0;

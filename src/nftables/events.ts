@@ -1,5 +1,5 @@
 import { NlAttrs, type NlMessage } from '../netlink/index.ts';
-import { NFPROTO, NFT_MSG } from './constants.ts';
+import { familyName, NFT_MSG } from './constants.ts';
 import type { NftTableName } from './conn.ts';
 import { NFGENMSG_SIZE, nftMessageType } from './nfnetlink.ts';
 
@@ -39,16 +39,18 @@ export function decodeGeneration(message: NlMessage): NftGeneration | undefined 
   return { generation, pid, name };
 }
 
-/** Whether a notification speaks of one of those tables, or of something in one: cheap, for those who hear of everybody's. */
+/** The table that a notification speaks of, or of something in it; undefined where it speaks of none. */
+export function tableOf(message: NlMessage): NftTableName | undefined {
+  if (nftMessageType(message) < 0) return undefined;
+  const family = familyName(message.payload[0] ?? 0);
+  if (family === undefined) return undefined;
+  for (const a of new NlAttrs(message.payload, NFGENMSG_SIZE))
+    if (a.type === NFTA_TABLE) return { family, name: a.string() };
+  return undefined;
+}
+
+/** Whether a notification speaks of one of those tables, or of something in one. */
 export function concernsTable(message: NlMessage, tables: readonly NftTableName[]): boolean {
-  if (nftMessageType(message) < 0) return false;
-  const family = message.payload[0];
-  if (!tables.some((table) => NFPROTO[table.family] === family)) return false;
-  const attrs = new NlAttrs(message.payload, NFGENMSG_SIZE);
-  for (const a of attrs) {
-    if (a.type !== NFTA_TABLE) continue;
-    const name = a.string();
-    return tables.some((table) => NFPROTO[table.family] === family && table.name === name);
-  }
-  return false;
+  const table = tableOf(message);
+  return table !== undefined && tables.some(({ family, name }) => family === table.family && name === table.name);
 }

@@ -13,7 +13,7 @@ export { dataType } from './datatype.ts';
 export type { NftDataType, NftScalar, NftTypeName } from './datatype.ts';
 export { decodeElements, elementAdd, elementDelete, elementDump, elementId, sameElement, setFlush } from './element.ts';
 export type { NftData, NftElement } from './element.ts';
-export { concernsTable, decodeGeneration, NFNLGRP_NFTABLES, type NftGeneration } from './events.ts';
+export { concernsTable, decodeGeneration, NFNLGRP_NFTABLES, type NftGeneration, tableOf } from './events.ts';
 export { decodeExprs, encodeExprs, sameExprs } from './expr/index.ts';
 export type * from './expr/index.ts';
 export { batchBegin, batchEnd } from './nfnetlink.ts';

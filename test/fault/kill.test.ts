@@ -40,7 +40,7 @@ for (const [name, operation] of Object.entries(operations)) {
         String(at),
       ]);
       if (status === 0) {
-        assert.ok(died > 0, 'the operation has facts');
+        assert.ok(died > 0 || FIRST > 1, 'the operation has facts');
         assert.notDeepEqual(await everything(bed), before, 'and did something');
         break;
       }

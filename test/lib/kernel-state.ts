@@ -76,6 +76,7 @@ function rulesetText(objects: readonly unknown[]): string[] {
     const [[kind, value] = ['', {}]] = Object.entries(object as Record<string, Record<string, unknown>>);
     const { handle: _handle, index: _index, ...plain } = value;
     if (kind === 'metainfo') continue;
+    if (String(plain['flags']).includes('dynamic')) delete plain['elem']; // what packets put there
     if (Array.isArray(plain['elem'])) plain['elem'] = plain['elem'].map((e) => JSON.stringify(e)).sort();
     const text = JSON.stringify(plain);
     const chain = [plain['family'], plain['table'], plain['chain']].map(String).join(' ');

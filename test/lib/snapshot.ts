@@ -105,7 +105,8 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
       .map((line) => line.trim())
       .filter((line) => line !== '')
       .sort(),
-    ruleset: ruleset.trim(),
+    // without what packets put into dynamic sets
+    ruleset: ruleset.trim().replaceAll(/(flags dynamic[^}]*?)\n\s*elements = \{[^}]*\}/g, '$1'),
   };
 }
 

@@ -86,7 +86,7 @@ for (const [name, change] of Object.entries(changes)) {
       assert.deepEqual(await traces(bed), clean, `removed after fact ${at}`);
       if (status === 0 && at > 0) break;
     }
-    assert.ok(died > 0, 'the change has facts');
+    assert.ok(died > 0 || FIRST > 1, 'the change has facts');
   });
 }
 

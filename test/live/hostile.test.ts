@@ -9,7 +9,7 @@ import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { advert, arp, BROADCAST, ether, icmp6, rawSocket, routerAdvert, sniff, solicit, udp } from '../lib/frames.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { ping, tcpConnect, tcpServer, udpEcho } from '../lib/peer.ts';
+import { keepPeer, ping, tcpConnect, tcpServer, udpConnect, udpEcho } from '../lib/peer.ts';
 import { ipBatch, okIn, runIn } from '../lib/run.ts';
 
 checkDescriptors();
@@ -332,4 +332,56 @@ test('the metadata service is no way round by a published port', async () => {
   await ipBatch(host.neighbour, [`route add ${mallory.ip}/32 via ${ADDRESS.host}`]);
   assert.equal(await ping(host.neighbour, mallory.ip, { timeout: 1 }), false);
   assert.ok((await s.drops())['unpublished']! > 0);
+});
+
+/** Every port that there is, to one port of one address. */
+function flood({ mallory: m, gateway: g }: Scene, family: 4 | 6 = 4): void {
+  using socket = rawSocket(m.netns);
+  const ends = family === 4 ? { src: m.ip, dst: ADDRESS.outside } : { src: m.ip6, dst: ADDRESS.outside6 };
+  const frame = { from: m.mac, to: g.mac, ...ends, dport: 7000, text: 'x' };
+  for (let sport = 1024; sport <= 65535; sport++) socket.send(udp({ ...frame, sport }));
+}
+
+/** How many of `count` questions from ports of the kernel's choice are answered at once. */
+async function asks(s: Scene, count: number, port = 7000, address: string = ADDRESS.outside): Promise<number> {
+  await using _echo = await udpEcho(s.bed.host.outside, address, port);
+  await using _peer = keepPeer(s.alice.netns);
+  let answered = 0;
+  for (let i = 0; i < count; i++) if ((await udpConnect(s.alice.netns, address, port, { timeout: 300 })).ok) answered++;
+  return answered;
+}
+
+for (const family of [4, 6] as const) {
+  test(`whoever takes all source ports to one destination leaves half of them to others, IPv${family}`, async () => {
+    await using s = await scene();
+    const { netns: host } = s.bed.host;
+    const outside = family === 4 ? ADDRESS.outside : ADDRESS.outside6;
+    flood(s, family);
+    const list = await okIn(host, ['nft', 'list', 'chain', 'inet', 'netloom', 'confined']);
+    const confined = Number(/counter packets (\d+)/.exec(list)?.[1]);
+    // a sample of one in sixteen: 128 of them are 2048 connections, give or take
+    assert.ok(confined > 64512 - 3500, `${confined} from the lower half`);
+    const busy = await okIn(host, ['nft', 'list', 'set', 'inet', 'netloom', `busy${family}`]);
+    assert.ok(busy.includes(`${family === 4 ? s.mallory.ip : s.mallory.ip6} expires`), busy);
+    const metrics = await s.bed.engine.metrics();
+    assert.ok(metrics.includes(`netloom_confined_connections_total ${confined}\n`), metrics);
+    const answered = await asks(s, 20, 7000, outside);
+    assert.ok(answered >= 18, `${answered} of 20: one that meets a port that was taken before may be asked again`);
+    assert.equal(await asks(s, 5, 7001, outside), 5, 'other destinations');
+    // the busy one, too, gets on elsewhere
+    assert.ok(await ping(s.mallory.netns, outside));
+  });
+}
+
+test('without that, one container keeps all others from a destination', async () => {
+  await using s = await scene({ fair_ports: 'false' });
+  flood(s);
+  const answered = await asks(s, 10);
+  assert.ok(answered < 5, `${answered} of 10`);
+  assert.equal(await asks(s, 5, 7001), 5, 'other destinations');
+  const unfair = async (): Promise<boolean> =>
+    (await okIn(s.bed.host.netns, ['nft', 'list', 'set', 'inet', 'netloom', 'unfair'])).includes('elements');
+  assert.ok(await unfair());
+  await s.bed.engine.networkUpdate('web', { options: { fair_ports: 'true' } });
+  assert.equal(await unfair(), false);
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Engine } from '../../src/engine/index.ts';
 import type { ContainerSpec, EngineEvent } from '../../src/model/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
-import { type Background, startIn } from '../lib/run.ts';
+import { type Background, okIn, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 import { type ContainerBed, execIn, makeContainerBed } from './containers-bed.ts';
 
@@ -151,30 +151,99 @@ test('without a resident engine the hosts file has the names, and again when it 
   assert.match(await execIn(bed.engine, 'a', ['getent', 'ahostsv4', 'b']), /\sb/);
 });
 
-test('pain 33 (netavark#230): where another program has port 53, it is said, and names are found all the same', async () => {
-  await using bed = await makeContainerBed();
-  await using other = startIn(bed.host.netns, [
+/** A name server of the host's own, at every address it has. */
+async function hostServer(bed: ContainerBed): Promise<Background> {
+  const server = startIn(bed.host.netns, [
     'dnsmasq',
     '--keep-in-foreground',
     '--no-resolv',
+    '--no-hosts',
+    '--host-record=theirs.test,203.0.113.9',
     '--port=53',
     '--pid-file=',
     '--log-facility=-',
     '--user=',
     '--group=',
   ]);
-  await until('dnsmasq', () => other.output().includes('started'));
-  await using engine = await bed.open({ resident: true });
+  await until('dnsmasq', () => server.output().includes('started'));
+  return server;
+}
+
+/** Where the rule set leads questions to, a line each. */
+async function led(bed: ContainerBed): Promise<string> {
+  const maps = await Promise.all(
+    [4, 6].map((family) => okIn(bed.host.netns, ['nft', 'list', 'map', 'inet', 'netloom', `resolver${family}`])),
+  );
+  return (
+    maps
+      .join('')
+      .match(/elements = \{[^}]*\}/g)
+      ?.join('\n') ?? ''
+  );
+}
+
+test('pain 33 (netavark#230): where another program has port 53, names are answered all the same, and it is said', async () => {
+  await using bed = await makeContainerBed();
+  await using stack = new AsyncDisposableStack();
+  const other = stack.use(await hostServer(bed));
+  const engine = stack.use(await bed.open({ resident: true }));
   const told: EngineEvent[] = [];
   const stop = new AbortController();
   const listening = (async () => {
-    for await (const event of engine.events({ types: ['engine'] }, stop.signal)) told.push(event);
+    for await (const event of engine.events({ types: ['engine', 'repair'] }, stop.signal)) told.push(event);
   })();
-  await engine.networkCreate({ name: 'web' });
-  await until('the fault', () => told.length > 0);
-  assert.match(told[0]?.attributes['error'] ?? '', /port 53 of .* is taken by dnsmasq/);
+  const { value: network } = await engine.networkCreate({ name: 'web', ipv6: true });
+  const gateways = network.subnets.map(({ gateway }) => gateway);
+  const fault = await until('the fault', () => told.find(({ action }) => action === 'fault'));
+  assert.match(fault.attributes['error'] ?? '', /port 53 of .* is taken by dnsmasq/);
+  assert.match(fault.attributes['instead'] ?? '', /port 20053/);
   for (const name of ['a', 'b']) await up(engine, { name, networks: [{ network: 'web' }] });
-  assert.match(await execIn(engine, 'a', ['getent', 'ahostsv4', 'b']), /\sb/);
+  const resolv = (): string => readFileSync(`${bed.paths.etcNetnsDir}/a/resolv.conf`, 'utf8');
+  const address = (await engine.containerInspect('b')).endpoints[0]!.addresses.map((a) => a.replace(/\/.*/, ''));
+  await until('asked at its gateway', () => gateways.every((gateway) => resolv().includes(gateway)));
+  const ask = async (from = engine): Promise<void> => {
+    for (const at of gateways) {
+      for (const way of ['+notcp', '+tcp'])
+        assert.deepEqual(await dig(from, 'a', way, `@${at}`, 'b'), [address[0]], `${at} ${way}`);
+    }
+  };
+  await ask();
+  assert.match(await execIn(engine, 'a', ['getent', 'ahostsv4', 'b']), new RegExp(address[0]!));
+  // the host's own program still answers the host
+  const host = await okIn(bed.host.netns, ['dig', '+short', '@127.0.0.1', 'theirs.test']);
+  assert.equal(host.trim(), '203.0.113.9');
+  assert.equal((await okIn(bed.host.netns, ['dig', '+short', `@${gateways[0]}`, 'theirs.test'])).trim(), '203.0.113.9');
+
+  const report = await engine.doctor({ checks: ['resolvers'] });
+  assert.equal(report.findings.length, 2);
+  for (const { summary, object } of report.findings) {
+    assert.match(summary, /taken by dnsmasq \(pid \d+\).*led to port 20053/);
+    assert.equal(object, 'network web');
+  }
+  // under repair's eye
+  const before = await led(bed);
+  await okIn(bed.host.netns, ['nft', 'flush', 'map', 'inet', 'netloom', 'resolver4']);
+  await until('led again', async () => (await led(bed)) === before);
+  assert.ok(told.some(({ type, name }) => type === 'repair' && name.includes('resolver4')));
+  await ask();
+
+  // another engine finds it as it was, and all is there at once
   stop.abort();
   await listening;
+  await engine[Symbol.asyncDispose]();
+  const next = stack.use(await bed.open({ resident: true }));
+  assert.ok(gateways.every((gateway) => resolv().includes(gateway)));
+  await ask(next);
+  assert.equal(await led(bed), before);
+
+  // and back, when the other one has left
+  await other[Symbol.asyncDispose]();
+  await until('no detour', async () => (await led(bed)) === '', { timeout: 15_000 });
+  await ask(next);
+  assert.deepEqual((await next.networkInspect('web')).resolverPorts, undefined);
+  const after = (await next.doctor({ checks: ['resolvers'] })).findings;
+  assert.deepEqual(
+    after.map(({ summary }) => summary),
+    ['no other program has port 53 of a gateway'],
+  );
 });

@@ -25,26 +25,29 @@ export const planStep: Named<PlanStep> = define<PlanStep>()(
   }),
 );
 const PLAN = Type.Optional(Type.Array(planStep.ref, { description: 'With `explain` or `dryRun`.' }));
+const WARNINGS = Type.Optional(
+  Type.Array(Type.String(), { description: 'What was done otherwise than whoever asked may think, a line each.' }),
+);
 
 export const networkOutcome: Named<Outcome<Network>> = define<Outcome<Network>>()(
   'NetworkOutcome',
-  Type.Object({ value: network.ref, plan: PLAN }),
+  Type.Object({ value: network.ref, plan: PLAN, warnings: WARNINGS }),
 );
 export const networksOutcome: Named<Outcome<readonly Network[]>> = define<Outcome<readonly Network[]>>()(
   'NetworksOutcome',
-  Type.Object({ value: Type.Array(network.ref), plan: PLAN }),
+  Type.Object({ value: Type.Array(network.ref), plan: PLAN, warnings: WARNINGS }),
 );
 export const endpointOutcome: Named<Outcome<Endpoint>> = define<Outcome<Endpoint>>()(
   'EndpointOutcome',
-  Type.Object({ value: endpoint.ref, plan: PLAN }),
+  Type.Object({ value: endpoint.ref, plan: PLAN, warnings: WARNINGS }),
 );
 export const containerOutcome: Named<Outcome<Container>> = define<Outcome<Container>>()(
   'ContainerOutcome',
-  Type.Object({ value: container.ref, plan: PLAN }),
+  Type.Object({ value: container.ref, plan: PLAN, warnings: WARNINGS }),
 );
 export const containerDetailOutcome: Named<Outcome<ContainerDetail>> = define<Outcome<ContainerDetail>>()(
   'ContainerDetailOutcome',
-  Type.Object({ value: containerDetail.ref, plan: PLAN }),
+  Type.Object({ value: containerDetail.ref, plan: PLAN, warnings: WARNINGS }),
 );
 
 const LINES = (description: string): Type.TArray<Type.TString> => Type.Array(Type.String(), { description });
@@ -59,7 +62,7 @@ export const gcReport: Named<GcReport> = define<GcReport>()(
 );
 export const gcOutcome: Named<Outcome<GcReport>> = define<Outcome<GcReport>>()(
   'GcOutcome',
-  Type.Object({ value: gcReport.ref, plan: PLAN }),
+  Type.Object({ value: gcReport.ref, plan: PLAN, warnings: WARNINGS }),
 );
 
 const REF = Type.String({ minLength: 1, description: 'Name, id, or unique beginning of an id.' });

@@ -5,6 +5,7 @@ import type {
   EndpointLease,
   EndpointSpec,
   EndpointUpdate,
+  FirewallWish,
   PortProtocol,
   PortSpec,
   PublishedPort,
@@ -14,6 +15,10 @@ import type {
 import { define, type Named, STRICT, text, words } from './define.ts';
 
 const PROTOCOL: Type.TUnsafe<PortProtocol> = words(['tcp', 'udp', 'sctp'], 'Transport protocol.');
+const FIREWALL: Type.TUnsafe<FirewallWish> = words(
+  ['obey', 'open'],
+  "Whether it is closed to the outside where the host's own firewall refuses it; missing: as the engine is told to.",
+);
 const PORT = Type.Integer({ minimum: 1, maximum: 65535 });
 const COUNT = Type.Integer({ minimum: 1, maximum: 65535, description: 'How many consecutive ports.' });
 
@@ -25,6 +30,10 @@ export const publishedPort: Named<PublishedPort> = define<PublishedPort>()(
     hostPort: Type.Integer({ description: 'First host port.' }),
     containerPort: Type.Integer({ description: 'First container port.' }),
     count: Type.Integer({ description: 'How many consecutive ports.' }),
+    firewall: Type.Optional(FIREWALL),
+    denied: Type.Optional(
+      Type.Literal(true, { description: "The host's firewall refuses it: it is closed to the outside." }),
+    ),
   }),
 );
 
@@ -40,6 +49,7 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
       ),
       containerPort: PORT,
       count: COUNT,
+      firewall: Type.Optional(FIREWALL),
     },
     STRICT,
   ),

@@ -51,6 +51,12 @@ export const networkOptions: Named<NetworkOptions> = define<NetworkOptions>()(
           description: 'Endpoints can only send as themselves: no other MAC, IP, ARP or ND. Default true.',
         }),
       ),
+      fairPorts: Type.Optional(
+        Type.Boolean({
+          description:
+            'An endpoint that holds thousands of connections to the outside leaves half of the ports that the host has for translated connections to others. Default true.',
+        }),
+      ),
       gatewayMode4: GATEWAY_MODE,
       gatewayMode6: GATEWAY_MODE,
       shards: Type.Optional(Type.Array(Type.String(), { description: 'Further bridges, joined to the first.' })),
@@ -82,6 +88,12 @@ const NETWORK = {
   internal: Type.Boolean({ description: 'No way outward or inward.' }),
   subnets: Type.Array(subnet.ref),
   ipam: Type.Optional(words(IPAM, 'Who gives an endpoint its addresses; missing: `pool`.')),
+  resolverPorts: Type.Optional(
+    Type.Record(Type.String(), Type.Integer(), {
+      description:
+        'Gateways of which another program holds port 53, and the port at which names are answered there instead.',
+    }),
+  ),
   options: networkOptions.ref,
   labels: stringMap('Words of the user.'),
   phase: PHASE,

@@ -4,7 +4,7 @@ import { hasCode } from '../../errors.ts';
 import { UsageError } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags, InspectFlags, ListFlags } from '../flags.ts';
 import { drained } from '../output/drained.ts';
-import { portLines } from '../output/ports.ts';
+import { portLine, portLines } from '../output/ports.ts';
 import { changeOptions, printInspect, printJson, printLine, printList } from '../output/print.ts';
 import { containerInspect, containerRow } from '../output/views.ts';
 import type { Look, View } from '../output/views.ts';
@@ -107,9 +107,7 @@ export async function port(this: CliContext, flags: GlobalFlags, ref: string, wa
       `netloom port ${container.name} shows what it publishes.`,
     );
   if (flags.json === true) printJson(this, wanted === undefined ? published : lines.map((line) => line.outside));
-  else
-    for (const line of lines)
-      printLine(this, wanted === undefined ? `${line.inside} -> ${line.outside}` : line.outside);
+  else for (const line of lines) printLine(this, wanted === undefined ? portLine(line) : line.outside);
 }
 
 export interface LogsFlags extends GlobalFlags {

@@ -4,7 +4,7 @@ import type { CliContext } from '../context.ts';
 import type { RateFlags } from '../endpoint-flags.ts';
 import { UsageError } from '../errors.ts';
 import type { ChangeFlags } from '../flags.ts';
-import { portLines } from '../output/ports.ts';
+import { portLine, portLines } from '../output/ports.ts';
 import { changeOptions, printOutcome } from '../output/print.ts';
 import { parsePublish } from '../parse/publish.ts';
 import { parseUnpublish } from '../parse/unpublish.ts';
@@ -20,12 +20,7 @@ export async function publish(this: CliContext, flags: PortFlags, ref: string, .
     api.containerUpdate(ref, { publish: specs, ...onNetwork(flags) }, changeOptions(flags)),
   );
   const lines = portLines(outcome.value.ports, (port, protocol) => specs.some((spec) => covers(spec, port, protocol)));
-  printOutcome(
-    this,
-    flags,
-    outcome,
-    lines.map(({ inside, outside }) => `${inside} -> ${outside}`),
-  );
+  printOutcome(this, flags, outcome, lines.map(portLine));
 }
 
 /** What is wrong with an argument is wrong with the command line. */

@@ -4,7 +4,7 @@ import { EXIT } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags } from '../flags.ts';
 import { hasCode } from '../../errors.ts';
 import { comment, renderPlan } from '../output/plan.ts';
-import { changeOptions, outcomeDocument, printJson, printLine, wantsPlan } from '../output/print.ts';
+import { changeOptions, outcomeDocument, printJson, printLine, printWarnings, wantsPlan } from '../output/print.ts';
 import { environment } from '../parse/env.ts';
 import { chooseNetworks, pairs } from '../parse/network.ts';
 import type { NetworkChoice } from '../parse/network.ts';
@@ -51,6 +51,7 @@ export async function run(this: CliContext, flags: RunFlags, ...command: string[
               async () => (await api.containerStart(id)).value,
               () => api.containerRemove(id, { force: true }),
             );
+      printWarnings(this, outcome);
       if (flags.json === true) printJson(this, outcomeDocument(flags, { ...outcome, value }));
       else {
         if (wantsPlan(flags)) this.io.stdout.write(renderPlan(outcome.plan));
@@ -63,6 +64,7 @@ export async function run(this: CliContext, flags: RunFlags, ...command: string[
   const { id, plan } = await change(this, flags, `creating ${name}`, async (api) => {
     const outcome = await api.containerCreate(spec, changeOptions(flags));
     if (wantsPlan(flags)) this.io.stderr.write(renderPlan(outcome.plan));
+    printWarnings(this, outcome);
     const { id } = outcome.value;
     return {
       id,

@@ -2,7 +2,7 @@ import type { Container, ContainerDetail, EngineApi, Outcome, PlanStep } from '.
 import type { CliContext } from '../context.ts';
 import { ManyErrors } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags } from '../flags.ts';
-import { printOutcome } from '../output/print.ts';
+import { printOutcome, printWarnings } from '../output/print.ts';
 import { withProgress } from '../output/progress.ts';
 
 /** Opens netloom for the length of `body`. */
@@ -38,6 +38,7 @@ export async function changeEach<T>(
   together = false,
 ): Promise<void> {
   const { results, errors } = await collect(context, flags, refs, verb, body, together);
+  printWarnings(context, ...results.map(({ value }) => value));
   const plan: PlanStep[] = results.flatMap(({ value }) => value.plan ?? []);
   const outcome = { value: results.map(({ value }) => value.value), plan };
   if (errors.length === 0 || flags.json !== true) {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import type { VersionInfo } from '../../model/index.ts';
 import { API_VERSION, VERSION } from '../../version.ts';
-import { directories, exitCommand, socketPath } from '../connect.ts';
+import { directories, exitCommand, publishedPorts, socketPath } from '../connect.ts';
 import type { CliContext } from '../context.ts';
 import type { GlobalFlags, InspectFlags } from '../flags.ts';
 import { printInspect, printJson, printLine } from '../output/print.ts';
@@ -53,9 +53,11 @@ export interface DaemonFlags extends GlobalFlags {
   readonly logLevel?: string;
   readonly group?: string;
   readonly metricsListen?: string;
+  readonly publishedPorts?: 'obey' | 'open';
 }
 
 export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void> {
+  const choice = publishedPorts(flags.publishedPorts, this.io.env); // before anything is opened
   const { runDaemon } = await import('../../daemon/daemon.ts');
   await runDaemon({
     socketPath: socketPath(flags, this.io.env),
@@ -67,6 +69,7 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
       const engine = await openEngine({
         ...directories(flags, this.io.env),
         exitCommand: exitCommand(flags, this.io.env),
+        ...choice,
         mode: 'daemon',
         resident: true,
       });

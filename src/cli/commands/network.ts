@@ -15,7 +15,7 @@ const create = define<CreateFlags, [string]>({
 
 --subnet may be given several times. --gateway, --ip-range and --aux-address go with the subnet that holds them.
 
-Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc (containers may talk to each other), masquerade, hairpin, gateway_mode (nat, nat-unprotected, routed or isolated; gateway_mode_ipv4 and gateway_mode_ipv6 for one family). Docker's long names, such as com.docker.network.bridge.name and com.docker.network.bridge.host_binding_ipv4, are taken too.
+Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc (containers may talk to each other), masquerade, hairpin, guard (containers can only send as themselves), fair_ports (who holds thousands of connections leaves ports to others), gateway_mode (nat, nat-unprotected, routed or isolated; gateway_mode_ipv4 and gateway_mode_ipv6 for one family). Docker's long names, such as com.docker.network.bridge.name and com.docker.network.bridge.host_binding_ipv4, are taken too.
 
 The driver macvlan gives each container a hardware address of its own on the segment of an interface of the host, beside the host's. Options: parent (that interface; eth0.50 is a VLAN of it, made and removed by netloom; without it, a segment that leads nowhere), vlan, mode (bridge, private, vepa, passthru or source), sources (addresses that mode source lets in), shim (an address for the host on the segment: without one, host and containers do not reach each other), mtu.
 

@@ -30,6 +30,14 @@ const daemon = define<DaemonFlags, []>({
       placeholder: 'LEVEL',
     },
     metricsListen: text('ADDRESS:PORT', 'Serve /metrics by TCP, too (default: on the socket only)'),
+    publishedPorts: {
+      kind: 'enum',
+      values: ['obey', 'open'],
+      optional: true,
+      brief:
+        "Published ports that the host's own firewall refuses: closed to the outside, or open all the same (default: obey; environment: NETLOOM_PUBLISHED_PORTS)",
+      placeholder: 'CHOICE',
+    },
     group: text('GROUP', 'Group that may use the socket (default: netloom, where it exists)'),
   },
   args: [],

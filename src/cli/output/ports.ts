@@ -6,7 +6,16 @@ export interface PortLine {
   readonly inside: string;
   /** `0.0.0.0:8888` */
   readonly outside: string;
+  /** The host's firewall keeps it from the outside. */
+  readonly denied: boolean;
 }
+
+/** `80/tcp -> 0.0.0.0:8888`, and what keeps it from the outside. */
+export function portLine({ inside, outside, denied }: PortLine): string {
+  return `${inside} -> ${outside}${denied ? DENIED : ''}`;
+}
+/** After a port that is closed to the outside. */
+export const DENIED = ' (denied)';
 
 /** Every single port of what is published; `wanted` picks by the container's port. */
 export function portLines(
@@ -19,6 +28,7 @@ export function portLines(
       .map((index) => ({
         inside: `${each.containerPort + index}/${each.protocol}`,
         outside: `${bracket(each.hostAddress)}:${each.hostPort + index}`,
+        denied: each.denied === true,
       })),
   );
 }

@@ -28,6 +28,12 @@ export function wantsPlan(flags: ChangeFlags): boolean {
   return flags.explain === true || flags.dryRun === true;
 }
 
+/** What was done otherwise than whoever asked may think: on stderr, so that it is seen beside whatever is printed. */
+export function printWarnings(context: CliContext, ...outcomes: readonly Pick<Outcome<unknown>, 'warnings'>[]): void {
+  for (const { warnings = [] } of outcomes)
+    for (const warning of warnings) context.io.stderr.write(`netloom: warning: ${warning}\n`);
+}
+
 /**
  * What a change has to say: with --json one document, with --explain or --dry-run the plan as a script (the result in
  * a comment of it, so that it stays one), else `lines`.
@@ -38,6 +44,7 @@ export function printOutcome(
   outcome: Outcome<unknown>,
   lines: readonly string[],
 ): void {
+  printWarnings(context, outcome);
   const document = outcomeDocument(flags, outcome);
   if (flags.json === true) printJson(context, document);
   else if (wantsPlan(flags)) {

@@ -107,9 +107,9 @@ function networksOf(container: ContainerDetail, names: ReadonlyMap<string, strin
   return container.networks.map((each) => names.get(each.network) ?? each.network);
 }
 
-/** `0.0.0.0:8888->80/tcp`, `[::]:8000-8009->80-89/udp`. */
+/** `0.0.0.0:8888->80/tcp`, `[::]:8000-8009->80-89/udp (denied)`: the host's firewall keeps it from the outside. */
 export function publishedText(port: PublishedPort): string {
-  return `${bracket(port.hostAddress)}:${range(port.hostPort, port.count)}->${range(port.containerPort, port.count)}/${port.protocol}`;
+  return `${bracket(port.hostAddress)}:${range(port.hostPort, port.count)}->${range(port.containerPort, port.count)}/${port.protocol}${port.denied === true ? ' (denied)' : ''}`;
 }
 
 export function bracket(address: string): string {
@@ -193,18 +193,22 @@ function endpointSettings(endpoint: Endpoint): View {
 }
 
 function publishedMap(endpoints: readonly Endpoint[]): View {
-  const out: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  const out: Record<string, { HostIp: string; HostPort: string; Denied?: true }[]> = {};
   for (const port of endpoints.flatMap((each) => each.ports)) {
     for (let index = 0; index < port.count; index++) {
       const key = `${port.containerPort + index}/${port.protocol}`;
-      (out[key] ??= []).push({ HostIp: port.hostAddress, HostPort: String(port.hostPort + index) });
+      (out[key] ??= []).push({
+        HostIp: port.hostAddress,
+        HostPort: String(port.hostPort + index),
+        ...(port.denied && { Denied: true }),
+      });
     }
   }
   return out;
 }
 
 function bindings(ports: readonly PortSpec[]): View {
-  const out: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  const out: Record<string, { HostIp: string; HostPort: string; Firewall?: string }[]> = {};
   for (const port of ports) {
     for (let index = 0; index < port.count; index++) {
       const host =
@@ -216,6 +220,7 @@ function bindings(ports: readonly PortSpec[]): View {
       (out[`${port.containerPort + index}/${port.protocol}`] ??= []).push({
         HostIp: port.hostAddress ?? '',
         HostPort: host,
+        ...(port.firewall !== undefined && { Firewall: port.firewall }),
       });
     }
   }

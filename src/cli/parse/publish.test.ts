@@ -22,6 +22,18 @@ const table: [string, unknown][] = [
       { ...tcp, hostPort: 0, containerPort: 81 },
     ],
   ],
+  [
+    'published=8080,target=80,protocol=UDP,host_ip=::1,mode=host,firewall=open',
+    [{ protocol: 'udp', hostAddress: '::1', hostPort: 8080, containerPort: 80, count: 1, firewall: 'open' }],
+  ],
+  ['target=80', [{ ...tcp, hostPort: 0, containerPort: 80 }]],
+  [
+    'target=80-81,firewall=obey',
+    [
+      { ...tcp, hostPort: 0, containerPort: 80, firewall: 'obey' },
+      { ...tcp, hostPort: 0, containerPort: 81, firewall: 'obey' },
+    ],
+  ],
   ['0:80', [{ ...tcp, hostPort: 0, containerPort: 80 }]],
 ];
 for (const [input, expected] of table) test(`-p ${input}`, () => assert.deepEqual(parsePublish(input), expected));
@@ -33,6 +45,11 @@ for (const bad of [
   '70000:80',
   '8000-8002:80-81',
   '8080:80:80:80',
+  'published=8080',
+  'target=80,firewall=no',
+  'target=80,target=81',
+  'target=80,mode=none',
+  'target=80,src=1',
   '1.2.3:80:80',
   '80-70',
   '[::1:80:80',

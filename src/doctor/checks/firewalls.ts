@@ -1,6 +1,7 @@
-import { parsePrefix } from '../../addr/index.ts';
+import { parseIp, parsePrefix } from '../../addr/index.ts';
 import { OUR_TABLES } from '../../facts/index.ts';
-import { type ForeignVerdict, judge, legacyTables, pathsOf, readForeign } from '../../firewall/index.ts';
+import { type ForeignVerdict, hostSays, judge, legacyTables, pathsOf, readForeign } from '../../firewall/index.ts';
+import { formatPort } from '../../model/index.ts';
 import type { Check, Result, View } from '../check.ts';
 import { sysctl } from '../read.ts';
 
@@ -14,7 +15,7 @@ export const firewalls: Check = {
   async run(view) {
     const conn = view.kernel.nft('');
     const foreign = await readForeign(conn, OUR_TABLES);
-    const results: Result[] = [];
+    const results: Result[] = [...denials(view, foreign)];
     for (const { object, verdict } of verdictsOf(view, foreign)) results.push(resultOf(object, verdict));
     for (const what of foreign.unread)
       results.push({
@@ -50,7 +51,7 @@ function verdictsOf(
         .find((a) => a.family === family);
       const published = endpoints
         .flatMap((e) => e.ports)
-        .flatMap(({ protocol, containerPort }) => (protocol === 'sctp' ? [] : [{ protocol, containerPort }]));
+        .flatMap(({ protocol, containerPort, denied }) => (denied === true ? [] : [{ protocol, containerPort }]));
       const ways = { object, bridge: network.options.bridge, uplink, outside: OUTSIDE[family], gateway, published };
       for (const path of pathsOf({ ...ways, endpoint: (own ?? address).text })) {
         const verdict = judge(foreign, path);
@@ -61,10 +62,48 @@ function verdictsOf(
   return found;
 }
 
+/** Published ports that are closed to the outside because the host's firewall refuses them, by what it says now. */
+function denials(view: View, foreign: Awaited<ReturnType<typeof readForeign>>): Result[] {
+  const results: Result[] = [];
+  for (const { ports, network, ifname } of view.endpoints) {
+    const object = `network ${view.networks.find(({ id }) => id === network)?.name ?? network}`;
+    for (const port of ports) {
+      if (port.denied !== true) continue;
+      const family = parseIp(port.hostAddress).family;
+      const uplink = uplinkOf(view, family) ?? '';
+      const own = view.addresses
+        .map(({ index, address }) => ({ index, address: parsePrefix(address).address }))
+        .find(({ index, address }) =>
+          parseIp(port.hostAddress).value === 0n
+            ? address.family === family && view.links.some((link) => link.index === index && link.name === uplink)
+            : address.text === port.hostAddress,
+        );
+      const says = hostSays(foreign, {
+        uplink: view.links.find(({ index }) => index === own?.index)?.name ?? uplink,
+        address: own?.address.text ?? OUTSIDE[family],
+        protocol: port.protocol,
+        port: port.hostPort,
+      });
+      results.push({
+        status: 'info',
+        object,
+        summary: `${formatPort(port)} of ${ifname} is closed to the outside: the host's firewall refuses it`,
+        evidence:
+          says.presumed === 'drop' ? [placeOf(says)] : ['what refused it is gone, or speaks of a part of the range'],
+        cure: [...says.remedy, 'or publish it with firewall=open'],
+      });
+    }
+  }
+  return results;
+}
+
+function placeOf({ table, chain, rule, handle }: ForeignVerdict): string {
+  return `table ${table}, chain ${chain}: ${rule === undefined ? 'its policy' : `rule ${handle ?? ''} (${rule})`}`;
+}
+
 function resultOf(object: string, verdict: ForeignVerdict): Result {
-  const { path, table, chain, rule, handle, owner, remedy } = verdict;
-  const by = rule === undefined ? 'its policy' : `rule ${handle ?? ''} (${rule})`;
-  const evidence = [`table ${table}, chain ${chain}: ${by}`];
+  const { path, owner, remedy } = verdict;
+  const evidence = [placeOf(verdict)];
   return verdict.verdict === 'drop'
     ? { status: 'failure', object, summary: `${owner} drops packets ${path}`, evidence, cure: remedy }
     : {

@@ -291,3 +291,12 @@ test('sameExprs leaves out what changes by itself, and nothing else', () => {
   const cmp = (...data: number[]): Expr => ({ name: 'cmp', sreg: 1, op: 'eq', data: Uint8Array.from(data) });
   assert.ok(!sameExprs([cmp(1, 2)], [cmp(1, 3)]));
 });
+
+test('a masquerade to ports tells the kernel that there are some', () => {
+  // nft 1.0.6, by strace: add rule inet t r meta l4proto udp masquerade to :1024-32767
+  const nft = '6d617371000000001c000280080001000000000208000200000000010800030000000002';
+  const writer = new NlWriter();
+  writer.message(0, 0, 0);
+  encodeExprs(writer, [{ name: 'masq', portMin: 1, portMax: 2, flags: [] }]);
+  assert.ok(Buffer.from(writer.finish()).toString('hex').includes(nft));
+});

@@ -11,11 +11,15 @@ export interface MasqExpr {
 
 /** linux/netfilter/nf_tables.h, enum nft_masq_attributes */
 const NFTA_MASQ = { FLAGS: 1, PROTO_MIN: 2, PROTO_MAX: 3 } as const;
+/** linux/netfilter/nf_nat.h */
+const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 
 export const masq: ExprCodec<MasqExpr> = {
   name: 'masq',
   encode(w, e) {
-    if (e.flags.length > 0) w.u32be(NFTA_MASQ.FLAGS, bitsOf(NAT_FLAGS, e.flags));
+    // unlike nat and redir, the kernel's masq takes no notice of ports where this bit does not say that there are some
+    const flags = bitsOf(NAT_FLAGS, e.flags) | (e.portMin === undefined ? 0 : NF_NAT_RANGE_PROTO_SPECIFIED);
+    if (flags !== 0) w.u32be(NFTA_MASQ.FLAGS, flags);
     if (e.portMin !== undefined) w.u32be(NFTA_MASQ.PROTO_MIN, e.portMin);
     if (e.portMax !== undefined) w.u32be(NFTA_MASQ.PROTO_MAX, e.portMax);
   },
