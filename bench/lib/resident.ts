@@ -33,8 +33,12 @@ export async function makeResident(count: number): Promise<Resident> {
   // what is published, which tools/bench.sh has built
   const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
   if (!existsSync(main)) throw new Error(`${main} is not built: run it by npm run bench`);
+  // as bin/netloom starts it
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(dirs.root, 'netloom/node') };
   const argv = [
     process.execPath,
+    '--max-semi-space-size=2',
+    '--disable-warning=ExperimentalWarning',
     main,
     'daemon',
     `--socket=${socket}`,
@@ -52,7 +56,7 @@ export async function makeResident(count: number): Promise<Resident> {
   };
   const start = async (): Promise<number> => {
     const begun = performance.now();
-    const running = (daemon = startIn(host.netns, argv));
+    const running = (daemon = startIn(host.netns, argv, { env }));
     client = await until(
       'the daemon answers',
       async () => {
