@@ -80,7 +80,7 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
         'ip link add br0 address 02:42:0a:00:00:01 mtu 1500 group 28268 type bridge && ' +
         "ip link set dev br0 alias 'netloom network web' addrgenmode none && ip link set dev br0 up",
       change:
-        'ip link set dev br0 address 02:42:0a:00:00:01 mtu 1500 nomaster ' +
+        'ip link set dev br0 address 02:42:0a:00:00:01 mtu 1500 nomaster group 28268 ' +
         "alias 'netloom network web' addrgenmode none && ip link set dev br0 up",
       delete: 'ip link delete br0',
     },

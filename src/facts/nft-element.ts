@@ -5,7 +5,7 @@ import {
   type NftElement,
   type NftSet,
   printCommand,
-  sameElement,
+  sameRest,
 } from '../nftables/index.ts';
 import { runIn } from './command.ts';
 import { setKey } from './nft-set.ts';
@@ -46,7 +46,7 @@ export const nftElementKind: FactKind<NftElementFact> = {
       return facts;
     });
   },
-  differences: (want, have) => (sameElement(want.set, want.element, have.element) ? [] : ['value']),
+  differences: (want, have) => (sameRest(want.set, want.element, have.element) ? [] : ['value']),
   describe(fact) {
     const { name } = fact.set;
     const [, text = ''] = printCommand({ set: fact.set, elements: [fact.element] }, 'add').split(`${name} `);

@@ -110,7 +110,12 @@ export function elementId(set: NftSet, element: Pick<NftElement, 'key'>): string
 
 /** Whether two elements of a set say the same: key, value, comment and timeout. */
 export function sameElement(set: NftSet, a: NftElement, b: NftElement): boolean {
-  if (elementId(set, a) !== elementId(set, b) || a.comment !== b.comment || a.timeout !== b.timeout) return false;
+  return elementId(set, a) === elementId(set, b) && sameRest(set, a, b);
+}
+
+/** As `sameElement`, for two elements of which one knows that their keys cover the same. */
+export function sameRest(set: NftSet, a: NftElement, b: NftElement): boolean {
+  if (a.comment !== b.comment || a.timeout !== b.timeout) return false;
   if (a.data === undefined || b.data === undefined) return a.data === b.data;
   const { values } = shapeOf(set);
   const [left, right] = [dataBytes(values, a.data), dataBytes(values, b.data)];
@@ -289,7 +294,7 @@ function assemble({ types, interval }: Shape, raw: readonly RawElement[]): NftEl
 }
 
 function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }
 
 function label(type: number, set: NftSetName): string {

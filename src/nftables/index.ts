@@ -11,7 +11,16 @@ export { NFPROTO, NFT_MSG } from './constants.ts';
 export type { NftFamily, NftHook } from './constants.ts';
 export { dataType } from './datatype.ts';
 export type { NftDataType, NftScalar, NftTypeName } from './datatype.ts';
-export { decodeElements, elementAdd, elementDelete, elementDump, elementId, sameElement, setFlush } from './element.ts';
+export {
+  decodeElements,
+  elementAdd,
+  elementDelete,
+  elementDump,
+  elementId,
+  sameElement,
+  sameRest,
+  setFlush,
+} from './element.ts';
 export type { NftData, NftElement } from './element.ts';
 export { concernsTable, decodeGeneration, NFNLGRP_NFTABLES, type NftGeneration, tableOf } from './events.ts';
 export { decodeExprs, encodeExprs, sameExprs } from './expr/index.ts';
