@@ -1,22 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dice, type Dice, fuzzCases } from '../../test/lib/dice.ts';
 
-/** A number below another, out of a seed: the same for ever (xorshift, Marsaglia 2003). */
-export type Dice = (below: number) => number;
-export function dice(seed: number): Dice {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-/** How many cases a fuzz test tries: `FUZZ_CASES=5000000` for a long run. */
-export function fuzzCases(usual: number): number {
-  return Number(process.env['FUZZ_CASES'] ?? usual);
-}
+export { dice, type Dice, fuzzCases };
 
 const STRINGS = [
   '',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { damaged, dice } from '../../test/lib/dice.ts';
 import { MalformedError } from './errors.ts';
 import { arpClaim, arpProbe, icmp6Frame, readIcmp6, readUdp4, readUdp6, udp4Frame, udp6Frame } from './frame.ts';
 import { leaseOf } from './lease.ts';
@@ -12,17 +13,6 @@ import { decodeAdvertisement, decodeSolicitation, encodeAdvertisement, encodeSol
 import { advertisement } from './router.ts';
 import { destinationOf, replyTo, sizeFor } from './server.ts';
 import { replyTo6 } from './server6.ts';
-
-/** Marsaglia's xorshift: fast-check is too slow for a million, and a seed is all that is needed to see a case again. */
-function dice(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const { OPTION } = option;
 const REPLY = encodeMessage(
@@ -169,10 +159,7 @@ test('a million damaged packets: typed errors only, and none takes long', { time
   try {
     for (let i = 0; i < 1_000_000; i++) {
       const [name, whole, read] = READERS[i % READERS.length]!;
-      const bytes = whole.slice();
-      for (let n = 1 + roll(4); n > 0; n--)
-        bytes[roll(bytes.length)] = roll(3) === 0 ? [0, 1, 52, 255][roll(4)]! : roll(256);
-      const cut = roll(4) === 0 ? bytes.subarray(0, roll(bytes.length + 1)) : bytes;
+      const cut = damaged(whole, roll);
       try {
         read(cut, Math.floor(i / READERS.length));
         counts.read++;

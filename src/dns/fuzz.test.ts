@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode, encode, type Packet } from 'dns-packet';
+import { dice } from '../../test/lib/dice.ts';
 import { age, readAnswer, writeAnswer } from './answer.ts';
 import { Askers } from './askers.ts';
 import { Cache } from './cache.ts';
@@ -11,17 +12,6 @@ import { Question, readQuestion } from './question.ts';
 import { Responder } from './responder.ts';
 import { ServerGroups } from './servers.ts';
 import { DEFAULT_LIMITS, type NameView } from './types.ts';
-
-/** xorshift32: the same cases every time, at a cost that leaves the time to what is tested. */
-function dice(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const QUERIES = 1_500_000;
 const ANSWERS = 600_000;

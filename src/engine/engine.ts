@@ -70,6 +70,11 @@ export interface EngineOptions extends Partial<Paths> {
    */
   readonly resident?: boolean;
   /**
+   * When a resident engine compares the kernel with the store for the first time: `first`, before `openEngine` resolves, or
+   * `behind`, half a second later and beside whatever is asked of it. Default: first.
+   */
+  readonly comparison?: 'first' | 'behind';
+  /**
    * Published ports that say nothing themselves: `obey` the host's own firewall, closed to the outside where it refuses
    * them, or `open` whatever it says. Default: obey.
    */
@@ -120,7 +125,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     services: undefined,
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };
-  if (options.resident || (await needsRecovery(core))) recovery = await recover(core);
+  if (options.resident || (await needsRecovery(core))) recovery = await recover(core, options.comparison);
   if (options.resident) stack.use(await Services.start(core));
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }

@@ -36,12 +36,18 @@ export interface Recovery {
  * finished (removals); what nobody wants is removed; what is wanted and missing is put back.
  *
  * Safe beside other engines on the same store: what a living one is working on is left alone.
+ *
+ * @param comparison `behind` leaves all but what a dead engine was in the middle of to the repair that follows
  */
-export async function recover(core: Core): Promise<Recovery> {
+export async function recover(core: Core, comparison: 'first' | 'behind' = 'first'): Promise<Recovery> {
   const finished = await finishPending(core);
   await core.reaper.sweep();
   const { reclaimed, failed } = await reapDead(core);
-  return { finished: [...finished, ...reclaimed], failed, repaired: await reconcile(core) };
+  return {
+    finished: [...finished, ...reclaimed],
+    failed,
+    repaired: comparison === 'first' ? await reconcile(core) : [],
+  };
 }
 
 /** True where an engine died without a goodbye: cheap, for callers that start often. */

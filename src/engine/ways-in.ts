@@ -1,5 +1,5 @@
 import { contains, parseIp, parsePrefix } from '../addr/index.ts';
-import { LINK_GROUP } from '../facts/index.ts';
+import { isOurGroup } from '../facts/index.ts';
 import type { NetlinkConn } from '../netlink/index.ts';
 import {
   addressDump,
@@ -54,7 +54,7 @@ export class WaysIn {
 
   static async read(conn: NetlinkConn): Promise<WaysIn> {
     const links = (await conn.execute(linkDump())).map(parseLink);
-    const ours = new Set(links.filter(({ group }) => group === LINK_GROUP).map(({ index }) => index));
+    const ours = new Set(links.filter(({ group }) => isOurGroup(group)).map(({ index }) => index));
     const names = new Map(links.map(({ index, name }) => [index, name]));
     const routes = ipMessages(await conn.execute(routeDump({ table: RT_TABLE.MAIN })))
       .map(parseRoute)

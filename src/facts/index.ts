@@ -4,7 +4,7 @@ export { type Fact, factKey, kindOf, KINDS } from './kinds.ts';
 export type { LinkFact } from './link.ts';
 export type { LinkOrigin, StackedOrigin } from './link-origin.ts';
 export type { NetnsFact } from './netns.ts';
-export type { NftChainFact } from './nft-chain.ts';
+export { type ChainPlan, type NftChainFact, plannedChain } from './nft-chain.ts';
 export type { NftElementFact } from './nft-element.ts';
 export type { NftSetFact } from './nft-set.ts';
 export { type NeighbourFact } from './neighbour.ts';

@@ -3,10 +3,13 @@ import {
   chainDelete,
   chainFlush,
   compileRule,
+  type NftBaseChain,
   type NftChain,
   type NftRule,
   type NftSet,
+  type NftStatement,
   type NftStatementRule,
+  type NftTable,
   printCommand,
   ruleAdd,
   sameExprs,
@@ -27,6 +30,26 @@ export interface NftChainFact extends FactBase {
   readonly compiled?: readonly NftRule[];
   /** What the rules look things up in: their keys' types decide the bytes. */
   readonly sets: readonly NftSet[];
+}
+
+/** A chain of a static rule set, in the statements of nft(8). */
+export interface ChainPlan {
+  readonly name: string;
+  readonly base?: NftBaseChain;
+  readonly rules: readonly (readonly NftStatement[])[];
+}
+
+/** The fact of a planned chain of one of our tables. */
+export function plannedChain(table: NftTable, sets: readonly NftSet[], { name, base, rules }: ChainPlan): NftChainFact {
+  const { family, name: of } = table;
+  return {
+    kind: 'nft-chain',
+    ns: '',
+    object: 'netloom',
+    chain: { family, table: of, name, ...(base && { base }) },
+    rules: rules.map((statements) => ({ family, table: of, chain: name, statements })),
+    sets,
+  };
 }
 
 export const nftChainKind: FactKind<NftChainFact> = {

@@ -41,8 +41,9 @@ async function readCounters(conn: NftConn): Promise<ReadonlyMap<string, DropCoun
 }
 
 /**
- * The counters of our chains, by the chain, as numbers that never go back: what a chain had counted when it was last looked at stays counted after somebody
- * has flushed it, or it went with the last network. What it counted between that look and its end nobody knows.
+ * The counters of our chains, by the chain, as numbers that never go back: what a chain had counted when it was last looked
+ * at stays counted after somebody has flushed it, or it went with the last network. What it counted between that look and
+ * its end nobody knows.
  */
 export class DropTotals {
   readonly #last = new Map<string, DropCounter>();

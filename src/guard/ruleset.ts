@@ -1,5 +1,5 @@
-import { BRIDGE_TABLE, type Fact, GUARDED_GROUP, type NftChainFact } from '../facts/index.ts';
-import type { NftBaseChain, NftExpression, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
+import { BRIDGE_TABLE, type ChainPlan, type Fact, GUARDED_GROUP, plannedChain } from '../facts/index.ts';
+import type { NftExpression, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
 
 /**
  * What frames of endpoints are judged by before their bridge sees them: an endpoint can say nothing but what it is. As
@@ -11,7 +11,11 @@ import type { NftBaseChain, NftExpression, NftMatch, NftSet, NftStatement, NftTy
 export function guardFacts(): readonly Fact[] {
   const object = 'netloom';
   const sets = Object.values(GUARD_SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set }));
-  return [{ kind: 'nft-table', ns: '', object, table: BRIDGE_TABLE }, ...sets, ...CHAINS.map(chainFact)];
+  return [
+    { kind: 'nft-table', ns: '', object, table: BRIDGE_TABLE },
+    ...sets,
+    ...CHAINS.map((plan) => plannedChain(BRIDGE_TABLE, Object.values(GUARD_SETS), plan)),
+  ];
 }
 
 /** What endpoints put their elements into. */
@@ -35,12 +39,6 @@ export const HASH: { readonly mod: number; readonly address: number; readonly ma
 
 function set(name: string, type: NftType): NftSet {
   return { family: BRIDGE_TABLE.family, table: BRIDGE_TABLE.name, name, type };
-}
-
-interface ChainPlan {
-  readonly name: string;
-  readonly base?: NftBaseChain;
-  readonly rules: readonly (readonly NftStatement[])[];
 }
 
 const field = (protocol: string, name: string): NftExpression => ({ payload: { protocol, field: name } });
@@ -176,15 +174,3 @@ const CHAINS: readonly ChainPlan[] = [
     ],
   },
 ];
-
-function chainFact({ name, base, rules }: ChainPlan): NftChainFact {
-  const { family, name: table } = BRIDGE_TABLE;
-  return {
-    kind: 'nft-chain',
-    ns: '',
-    object: 'netloom',
-    chain: { family, table, name, ...(base && { base }) },
-    rules: rules.map((statements) => ({ family, table, chain: name, statements })),
-    sets: Object.values(GUARD_SETS),
-  };
-}

@@ -1,10 +1,8 @@
-import { UnsupportedError } from '../errors.ts';
-import { ERRNO } from './errno.ts';
-import { Fd } from './fd.ts';
-import { native, syscall, SyscallError } from './native.ts';
+import type { Fd } from './fd.ts';
+import { native, syscall } from './native.ts';
 import type { Netns } from './netns.ts';
 import { POLL, Poll } from './poll.ts';
-import type { BindAddress } from './socket.ts';
+import { type BindAddress, openInet } from './socket.ts';
 
 /**
  * A socket for a service at an address that may come later, or go and come back: a bridge's, an IPv6 address that is
@@ -13,7 +11,7 @@ import type { BindAddress } from './socket.ts';
 export function serviceSocketIn(netns: Netns | undefined, protocol: 'udp' | 'tcp', at: BindAddress): Fd {
   const v6 = at.address.includes(':');
   const what = `${protocol} port ${at.port} of ${at.address}`;
-  const fd = socketOf(netns, v6, protocol, what);
+  const fd = openInet(netns, v6, protocol, what);
   try {
     syscall(what, () => {
       if (v6) native.socketOption(fd.number, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -33,7 +31,7 @@ export function serviceSocketIn(netns: Netns | undefined, protocol: 'udp' | 'tcp
 /** A UDP socket that knows one peer: the kernel drops what others send, and says when nobody listens there. */
 export function connectedUdpIn(netns: Netns | undefined, peer: BindAddress): Fd {
   const what = `UDP to ${peer.address} port ${peer.port}`;
-  const fd = socketOf(netns, peer.address.includes(':'), 'udp', what);
+  const fd = openInet(netns, peer.address.includes(':'), 'udp', what);
   try {
     syscall(what, () => native.connect(fd.number, peer.address, peer.port, peer.scope ?? 0));
     return fd;
@@ -89,29 +87,7 @@ export function wantRoom(fd: Fd, bytes: number): void {
   }
 }
 
-function socketOf(netns: Netns | undefined, v6: boolean, protocol: 'udp' | 'tcp', what: string): Fd {
-  const type = (protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
-  try {
-    return new Fd(
-      syscall(what, () => native.socketIn(netns?.fd ?? -1, v6 ? AF_INET6 : AF_INET, type, 0)),
-      what,
-    );
-  } catch (error) {
-    if (v6 && error instanceof SyscallError && error.errno === ERRNO.EAFNOSUPPORT) {
-      throw new UnsupportedError('IPv6', 'boot it without ipv6.disable=1, or leave out IPv6 addresses', {
-        cause: error,
-      });
-    }
-    throw error;
-  }
-}
-
 /** socket(2), asm-generic/socket.h, linux/in.h, linux/in6.h */
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVBUF = 8;

@@ -89,12 +89,12 @@ const IP_PMTUDISC_PROBE = 3;
  * address's family must be that of the socket, and names must not be used: they would be looked up elsewhere.
  */
 export function tcpSocketIn(netns: Netns | undefined, family: 4 | 6): Fd {
-  return open(netns, family === 6, 'tcp', `TCP socket for IPv${family}`);
+  return openInet(netns, family === 6, 'tcp', `TCP socket for IPv${family}`);
 }
 
 function bound(netns: Netns | undefined, protocol: PortProbe['protocol'], at: BindAddress, what: string): Fd {
   const v6 = isIPv6(at.address);
-  const fd = open(netns, v6, protocol, what);
+  const fd = openInet(netns, v6, protocol, what);
   try {
     if (v6) syscall(what, () => native.socketOption(fd.number, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     if (protocol !== 'udp') syscall(what, () => native.socketOption(fd.number, SOL_SOCKET, SO_REUSEADDR, 1));
@@ -106,7 +106,8 @@ function bound(netns: Netns | undefined, protocol: PortProbe['protocol'], at: Bi
   }
 }
 
-function open(netns: Netns | undefined, v6: boolean, protocol: PortProbe['protocol'], what: string): Fd {
+/** A socket that does not block, not bound yet. @throws UnsupportedError for IPv6 on a kernel without */
+export function openInet(netns: Netns | undefined, v6: boolean, protocol: PortProbe['protocol'], what: string): Fd {
   const type = protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
   try {
     const number = syscall(what, () =>

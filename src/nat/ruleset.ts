@@ -1,16 +1,8 @@
-import { type Fact, type NftChainFact, OUR_TABLE } from '../facts/index.ts';
+import { type ChainPlan, type Fact, OUR_TABLE, plannedChain } from '../facts/index.ts';
 import { isGuarded } from '../drivers/index.ts';
 import { guardFacts } from '../guard/index.ts';
 import type { Network } from '../model/index.ts';
-import type {
-  NftBaseChain,
-  NftExpression,
-  NftMapData,
-  NftMatch,
-  NftSet,
-  NftStatement,
-  NftType,
-} from '../nftables/index.ts';
+import type { NftExpression, NftMapData, NftMatch, NftSet, NftStatement, NftType } from '../nftables/index.ts';
 
 /**
  * The rule set that every network shares. It is static: whatever depends on a network, an endpoint or a port is an
@@ -27,7 +19,12 @@ export function rulesetFacts(networks?: readonly Network[]): readonly Fact[] {
   const object = 'netloom';
   const sets = Object.values(SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set }));
   const guard = !networks || networks.some(isGuarded) ? guardFacts() : [];
-  return [{ kind: 'nft-table', ns: '', object, table: OUR_TABLE }, ...sets, ...CHAINS.map(chainFact), ...guard];
+  return [
+    { kind: 'nft-table', ns: '', object, table: OUR_TABLE },
+    ...sets,
+    ...CHAINS.map((plan) => plannedChain(OUR_TABLE, Object.values(SETS), plan)),
+    ...guard,
+  ];
 }
 
 type SetName =
@@ -97,12 +94,6 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
 
 function set(name: string, type: NftType, more: Pick<NftSet, 'map' | 'flags' | 'timeout' | 'size'> = {}): NftSet {
   return { family: OUR_TABLE.family, table: OUR_TABLE.name, name, type, ...more };
-}
-
-interface ChainPlan {
-  readonly name: string;
-  readonly base?: NftBaseChain;
-  readonly rules: readonly (readonly NftStatement[])[];
 }
 
 const iifname: NftExpression = { meta: { key: 'iifname' } };
@@ -273,16 +264,4 @@ function dnat(family: 4 | 6, key: NftExpression, data: NftMapData): readonly Nft
   const translation: NftStatement = { dnat: { family: IP[family], addr: { map: { key, data } } } };
   // a key with an address in it says the family by itself
   return JSON.stringify(key).includes('daddr') ? [translation] : [nfproto, translation];
-}
-
-function chainFact({ name, base, rules }: ChainPlan): NftChainFact {
-  const { family, name: table } = OUR_TABLE;
-  return {
-    kind: 'nft-chain',
-    ns: '',
-    object: 'netloom',
-    chain: { family, table, name, ...(base && { base }) },
-    rules: rules.map((statements) => ({ family, table, chain: name, statements })),
-    sets: Object.values(SETS),
-  };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { fuzzCases } from '../../test/lib/dice.ts';
 import { MalformedError, type NlMessage, NlWriter, type Request } from '../netlink/index.ts';
 import * as rtnl from './index.ts';
 
@@ -53,7 +54,7 @@ test('random bytes in every parser', () => {
   for (const [type, , parse] of PARSERS) {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 256 }), (payload) => survives(parse, type, payload)),
-      { numRuns: 1500 },
+      { numRuns: fuzzCases(1500) },
     );
   }
 });
@@ -69,7 +70,7 @@ test('random attributes in every parser', () => {
       .map(([family, rest, attributes]) => Buffer.concat([Uint8Array.of(family), rest, ...attributes]));
     fc.assert(
       fc.property(payload, (bytes) => survives(parse, type, bytes)),
-      { numRuns: 1500 },
+      { numRuns: fuzzCases(1500) },
     );
   }
 });
@@ -123,7 +124,7 @@ test('whole messages, damaged', () => {
         survives(parse, request.type, bytes);
         survives(parse, request.type, bytes.subarray(0, length));
       }),
-      { numRuns: 1000 },
+      { numRuns: fuzzCases(1000) },
     );
   }
 });
@@ -146,6 +147,6 @@ test('random messages as events', () => {
     fc.property(fc.constantFrom(...TYPES), fc.uint8Array({ maxLength: 64 }), (type, payload) =>
       survives(rtnl.parseEvent, type, payload),
     ),
-    { numRuns: 3000 },
+    { numRuns: fuzzCases(3000) },
   );
 });
