@@ -67,10 +67,10 @@ class Dirt {
     let keys = this.objects.get(object);
     if (!keys) this.objects.set(object, (keys = new Set()));
     keys.add(key);
-    if (!this.#causes.has(object)) this.#causes.set(object, cause);
+    this.#causes.set(object, better(this.#causes.get(object), cause));
   }
   because(cause: Cause): void {
-    this.#any ??= cause;
+    this.#any = better(this.#any, cause);
   }
   causeOf(object: string): Cause {
     return this.#causes.get(object) ?? this.#any ?? { what: '', by: '' };
@@ -78,6 +78,11 @@ class Dirt {
   get empty(): boolean {
     return this.objects.size === 0 && !this.ruleset && !this.links;
   }
+}
+
+/** The first that says who it was; an audit that happens to come before knows nobody. */
+function better(known: Cause | undefined, cause: Cause): Cause {
+  return known === undefined || (known.by === '' && cause.by !== '') ? cause : known;
 }
 
 /** Keeps the kernel as the store wants it, for as long as a resident engine lives. */
