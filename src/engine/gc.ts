@@ -17,10 +17,10 @@ import type { Core } from './core.ts';
 import { looking, missing, surplus } from './diff.ts';
 import type { KernelScope } from './kernel.ts';
 import type { Claim } from './ports.ts';
-import { apply, commitRuleset, type Fault, isRuleset, noteBridges, rootsOf, textOf } from './put-right.ts';
+import { apply, commitRuleset, type Fault, noteBridges, rootsOf, textOf } from './put-right.ts';
 import { KEYS } from './records.ts';
 import { compareHost, finishPending, reapDead } from './recover.ts';
-import { deathOf, knownKeys, type WantedObject } from './wanted.ts';
+import { deathOf, isRuleset, knownKeys, type WantedObject } from './wanted.ts';
 
 /** How the files below /etc/netns begin that we made: they also tell whose namespace of that name it was. */
 const MARK = '# made by netloom';

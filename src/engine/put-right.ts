@@ -8,7 +8,7 @@ import type { Core } from './core.ts';
 import { missing, surplus } from './diff.ts';
 import type { KernelScope } from './kernel.ts';
 import { appliedKey } from './networks.ts';
-import { knownKeys, type WantedObject } from './wanted.ts';
+import { isRuleset, knownKeys, type WantedObject } from './wanted.ts';
 
 /** One thing to put right, and who wants it. */
 export interface Fault {
@@ -88,11 +88,6 @@ export async function noteBridges(core: Core, faults: readonly Fault[]): Promise
     for (const network of networks)
       if ((await tx.get(appliedKey(network))) !== undefined) await tx.put(appliedKey(network), 0);
   });
-}
-
-/** What begins so is compared as a whole: the kernel tells of it by generations. */
-export function isRuleset(kind: Fact['kind']): boolean {
-  return kind.startsWith('nft-');
 }
 
 /** In this order one transaction can do it: what nobody wants goes first where it may be in the way of what is wanted. */

@@ -15,11 +15,11 @@ import { factsOfEndpoint, forgetEndpoint, resettleGateways } from './endpoints.t
 import type { KernelScope } from './kernel.ts';
 import { forget, ownFactsOf } from './networks.ts';
 import { stateOf } from './process.ts';
-import { apply, commitRuleset, confirm, type Fault, isRuleset, noteBridges, ownerOf, textOf } from './put-right.ts';
+import { apply, commitRuleset, confirm, type Fault, noteBridges, ownerOf, textOf } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
 import { leftOfContainer } from './sandbox.ts';
-import { deathOf, knownKeys, loadAll, type WantedObject } from './wanted.ts';
+import { deathOf, isRuleset, knownKeys, loadAll, type WantedObject } from './wanted.ts';
 
 /** What a start found and did, for the log. */
 export interface Recovery {

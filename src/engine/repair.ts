@@ -14,7 +14,6 @@ import {
   commitRuleset,
   confirm,
   type Fault,
-  isRuleset,
   noteBridges,
   ownerOf,
   rootsOf,
@@ -22,7 +21,7 @@ import {
 } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
 import type { Service } from './services.ts';
-import { affected, deathOf, knownKeys, loadAll, loadSome, type WantedObject } from './wanted.ts';
+import { affected, deathOf, isRuleset, knownKeys, loadAll, loadSome, type WantedObject } from './wanted.ts';
 import { type Cause, KernelWatch, type WatchSink } from './watch.ts';
 
 /** How long dirt is collected before it is looked at, milliseconds: a flush is many messages. */
@@ -265,7 +264,7 @@ export class Repair implements Service, WatchSink {
       object: owners.get(change.fact) ?? ownerOf(change, owners),
     }));
     if (!dirt.ruleset && !dirt.links) return faults;
-    const known = knownKeys(all);
+    const known = knownKeys(all, dirt.links ? 'facts' : 'ruleset');
     const kinds = (kind: Fact['kind']): boolean => (isRuleset(kind) ? dirt.ruleset : dirt.links);
     const extra = removalOf(await surplus(view, '', known, kinds));
     return [...extra.map((change): Fault => ({ change, object: undefined })), ...faults];
@@ -273,7 +272,7 @@ export class Repair implements Service, WatchSink {
 
   #selected(dirt: Dirt, object: WantedObject): readonly Fact[] {
     const keys = dirt.objects.get(object.key);
-    const ruleset = dirt.ruleset ? object.facts.filter(({ kind }) => isRuleset(kind)) : [];
+    const ruleset = dirt.ruleset ? object.ruleset : [];
     if (!keys) return ruleset;
     const others = object.facts.filter(({ kind }) => !isRuleset(kind));
     return [...ruleset, ...(keys.has(ALL) ? others : affected(others, keys))];

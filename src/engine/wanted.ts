@@ -4,7 +4,7 @@ import { netnsId } from '../kernel/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
-import { factsOfEndpoint } from './endpoints.ts';
+import { factsOfEndpoint, rulesetOfEndpoint } from './endpoint-facts.ts';
 import { appliedKey, factsOfNetwork } from './networks.ts';
 import { KEYS, type Workload } from './records.ts';
 import { factsOfContainer, isUp } from './sandbox.ts';
@@ -18,7 +18,10 @@ export interface WantedObject {
   readonly name: string;
   /** True: the kernel should hold it now. False: it is being made or taken away, by whoever `owner` names. */
   readonly wanted: boolean;
+  /** Made when first asked for. */
   readonly facts: readonly Fact[];
+  /** Those of them that the rule set has. */
+  readonly ruleset: readonly Fact[];
   /** The endpoint that it is. */
   readonly endpoint?: Endpoint;
   readonly container?: Container;
@@ -91,11 +94,16 @@ export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<Want
   return [RULESET, 'network', 'container', 'endpoint'].flatMap((rank) => made.get(rank) ?? []);
 }
 
-/** Keys of everything that anybody in the store has to do with, whatever state it is in. */
-export function knownKeys(objects: readonly WantedObject[]): Set<string> {
+/** Keys of everything that anybody in the store has to do with, whatever state it is in; of the rule set's alone. */
+export function knownKeys(objects: readonly WantedObject[], which: 'facts' | 'ruleset' = 'facts'): Set<string> {
   const known = new Set<string>();
-  for (const { facts } of objects) for (const fact of facts) known.add(keyOf(fact));
+  for (const object of objects) for (const fact of object[which]) known.add(keyOf(fact));
   return known;
+}
+
+/** What begins so is compared as a whole: the kernel tells of it by generations. */
+export function isRuleset(kind: Fact['kind']): boolean {
+  return kind.startsWith('nft-');
 }
 
 /**
@@ -118,18 +126,21 @@ interface LoadedContainer {
 }
 
 function rulesetObject(wanted: boolean, networks: readonly Network[]): WantedObject {
-  return { key: RULESET, id: '', name: 'netloom', wanted, facts: rulesetFacts(networks) };
+  const facts = rulesetFacts(networks);
+  return { key: RULESET, id: '', name: 'netloom', wanted, facts, ruleset: facts };
 }
 
 /** One that was never applied since the machine started is applied by its first endpoint. */
 async function networkObject(tx: ReadTx, network: Network): Promise<WantedObject> {
   const wanted = network.phase === 'ready' && (await tx.get(appliedKey(network))) !== undefined;
+  const facts = factsOfNetwork(network);
   return {
     key: `network/${network.id}`,
     id: network.id,
     name: network.name,
     wanted,
-    facts: factsOfNetwork(network),
+    facts,
+    ruleset: facts.filter(({ kind }) => isRuleset(kind)),
     network,
   };
 }
@@ -141,6 +152,7 @@ function containerObject({ container, up }: LoadedContainer): WantedObject {
     name: container.name,
     wanted: container.phase === 'ready' && up,
     facts: factsOfContainer(container),
+    ruleset: [],
     container,
   };
 }
@@ -152,12 +164,19 @@ function endpointObject(network: Network, endpoint: Endpoint, of: LoadedContaine
     name: of?.container.name ?? endpoint.netns,
     netns: endpoint.netns,
   };
+  let facts: readonly Fact[] | undefined;
+  let ruleset: readonly Fact[] | undefined;
   return {
     key: `endpoint/${endpoint.id}`,
     id: endpoint.id,
     name: `${endpoint.ifname} of ${workload.name}`,
     wanted: endpoint.phase === 'ready' && settled && network.phase === 'ready',
-    facts: factsOfEndpoint(network, endpoint, workload),
+    get facts() {
+      return (facts ??= factsOfEndpoint(network, endpoint, workload));
+    },
+    get ruleset() {
+      return (ruleset ??= rulesetOfEndpoint(network, endpoint, workload));
+    },
     endpoint,
   };
 }
