@@ -158,6 +158,8 @@ function travelTogether(run: Run, change: Change, step: Step): boolean {
   if (!head || step.via === 'call' || head.via !== step.via || head.ns !== step.ns) return false;
   // what nftables is asked for side by side is done at once, whatever it is: no packet meets half of it
   if (step.via !== 'nftables' && run.changes[0]?.verb !== change.verb) return false;
+  // links of the host go together with those of everybody else, and with nothing beside them
+  if (run.changes.every(isHostLinkDeletion) !== isHostLinkDeletion(change)) return false;
   // an index that this very run is about to teach is not known when the run is encoded
   return !(step.via === 'rtnetlink' && step.needs.some((name) => run.steps.some((s) => teaches(s, name))));
 }

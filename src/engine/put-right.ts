@@ -8,7 +8,7 @@ import type { Core } from './core.ts';
 import { missing, surplus } from './diff.ts';
 import type { KernelScope } from './kernel.ts';
 import { appliedKey } from './networks.ts';
-import { isRuleset, knownKeys, type WantedObject } from './wanted.ts';
+import { knownKeys, type WantedObject } from './wanted.ts';
 
 /** One thing to put right, and who wants it. */
 export interface Fault {

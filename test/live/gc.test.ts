@@ -6,6 +6,7 @@ import { Netns } from '../../src/kernel/index.ts';
 import { openEmbeddedStore } from '../../src/store/index.ts';
 import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
+import { until } from '../lib/wait.ts';
 import { stateOf } from '../lib/kernel-state.ts';
 import { okIn } from '../lib/run.ts';
 import { namesIn } from '../lib/snapshot.ts';
@@ -21,7 +22,7 @@ test('gc on demand: says what it would do, does it, and then finds nothing', asy
   await bed.engine.networkCreate({ name: 'web', ipv6: true });
   const [alive, dead] = [await bed.workload('alive'), await bed.workload('dead')];
   const { value: kept } = await bed.engine.endpointAttach({ netns: alive.path, network: 'web' });
-  await bed.engine.endpointAttach({
+  const { value: gone } = await bed.engine.endpointAttach({
     netns: dead.path,
     network: 'web',
     ports: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 }],
@@ -56,6 +57,10 @@ test('gc on demand: says what it would do, does it, and then finds nothing', asy
   // and one dead
   Netns.unpin(dead.path);
   dead.netns.close();
+  await until(
+    'the kernel has taken its link away',
+    async () => !(await okIn(netns, ['ip', '-o', 'link'])).includes(` ${gone.hostIfname}`),
+  );
 
   const before = await stateOf([netns, alive.netns]);
   const dry = await bed.engine.gc({ dryRun: true });
