@@ -14,7 +14,7 @@ for source in bench/*.c; do
   mv "$program.$$" "$program"
 done
 # the daemon that is measured is the published one
-PATH=$root/node_modules/.bin:$PATH tsc -p tsconfig.build.json
+sh tools/compile.sh
 mode=user
 [ "$(id -u)" = 0 ] && mode=root
 exec sh test/lib/in-namespace.sh $mode "$node" bench/main.ts "$@"

@@ -7,9 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 sh tools/bootstrap.sh
 find_node
-rm -rf dist
-PATH=$root/node_modules/.bin:$PATH tsc -p tsconfig.build.json
-
+sh tools/compile.sh
 arch=$("$node" -p process.arch)
 mkdir -p "prebuilt/$arch"
 cp native/build/netloom.node native/build/netloom-shim "prebuilt/$arch/"

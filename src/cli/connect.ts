@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
 import type { EngineApi, FirewallWish } from '../model/index.ts';
 import { UsageError } from './errors.ts';
@@ -31,9 +30,10 @@ export function socketPath(flags: GlobalFlags, env: Env): string {
 
 /**
  * The daemon behind the socket, or the engine in this process where none answers: both may work on one store.
+ * @param program  what the end of a container's command calls, as `Io.program`
  * @throws NetloomError ENODAEMON when `--socket` names one that does not answer
  */
-export async function openApi(flags: GlobalFlags, env: Env): Promise<EngineApi> {
+export async function openApi(flags: GlobalFlags, env: Env, program: string): Promise<EngineApi> {
   const socket = socketPath(flags, env);
   // The client's module is not loaded where there is no socket at all.
   if (existsSync(socket)) {
@@ -48,7 +48,7 @@ export async function openApi(flags: GlobalFlags, env: Env): Promise<EngineApi> 
   }
   const choice = publishedPorts(undefined, env);
   const { openEngine } = await import('../engine/index.ts');
-  return await openEngine({ ...directories(flags, env), ...choice, exitCommand: exitCommand(flags, env) });
+  return await openEngine({ ...directories(flags, env), ...choice, exitCommand: exitCommand(flags, env, program) });
 }
 
 /** Whether published ports obey the host's firewall, as a flag or the environment says. @throws UsageError */
@@ -63,16 +63,14 @@ export function publishedPorts(flag: FirewallWish | undefined, env: Env): { publ
  * What the process shim runs when a command has ended, an id added. It runs in the command's environment, so that
  * everything it needs is said in words. By the daemon where one serves, as any other verb.
  */
-export function exitCommand(flags: GlobalFlags, env: Env): string[] {
+export function exitCommand(flags: GlobalFlags, env: Env, program: string): string[] {
   const cache = getCompileCacheDir();
-  // src/cli/main.ts in a checkout, dist/cli/main.js in the package.
-  const main = fileURLToPath(import.meta.url).replace(/connect(\.[jt]s)$/, 'main$1');
   const { stateDir, runDir } = directories(flags, env);
   return [
     ...(cache === undefined ? [] : ['/usr/bin/env', `NODE_COMPILE_CACHE=${dirname(cache)}`]),
     process.execPath,
     '--disable-warning=ExperimentalWarning',
-    main,
+    program,
     '_exited',
     `--socket=${socketPath(flags, env)}`,
     ...(stateDir === undefined ? [] : [`--state-dir=${stateDir}`]),

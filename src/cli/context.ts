@@ -18,6 +18,8 @@ export interface Io {
   readonly stderr: Sink;
   readonly stdinIsTTY: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The file that this program was started by, for starting it again. */
+  readonly program: string;
   /** Milliseconds since 1970. */
   now(): number;
   /** The daemon's client where one answers, else the engine in this process. */

@@ -404,6 +404,7 @@ export async function ran(
     stderr: { write: (chunk) => (stderr += String(chunk)) },
     stdinIsTTY: false,
     env: options?.env ?? {},
+    program: '/usr/lib/netloom/main.js',
     now: () => NOW,
     open: async () => {
       opened++;

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { runCli } from './app.ts';
 import type { Io, Sink } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -15,13 +16,16 @@ function quietPipe(stream: NodeJS.WriteStream): Sink {
 // The launcher's setting has done its work when this line runs; a command that we start must not inherit it.
 if (process.env['NODE_COMPILE_CACHE']?.endsWith('/netloom/node') === true) delete process.env['NODE_COMPILE_CACHE'];
 
+const program = fileURLToPath(import.meta.url);
 const io: Io = {
   stdout: quietPipe(process.stdout),
   stderr: quietPipe(process.stderr),
   stdinIsTTY: process.stdin.isTTY ?? false,
   env: process.env,
+  program,
   now: () => Date.now(),
-  open: async (flags: GlobalFlags): Promise<EngineApi> => (await import('./connect.ts')).openApi(flags, process.env),
+  open: async (flags: GlobalFlags): Promise<EngineApi> =>
+    (await import('./connect.ts')).openApi(flags, process.env, program),
 };
 
 process.exitCode = await runCli(process.argv.slice(2), io);

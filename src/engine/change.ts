@@ -38,6 +38,11 @@ export interface Decision<T> {
   readonly finish?: () => void | Promise<void>;
   /** The kernel is as wanted: what the store says from now on. */
   settle(tx: Tx, kernel: KernelScope): Promise<T>;
+  /**
+   * What `settle` will return, known before: then nobody waits for it. Only for what `recover` keeps when it finds it whole
+   * in the kernel, whoever made it, and for a `settle` that looks whether the record is still its own.
+   */
+  readonly settled?: T | undefined;
   /** The kernel refused and is as before: take back what the first transaction wrote. */
   revert(tx: Tx): Promise<void>;
 }
@@ -72,10 +77,13 @@ export async function change<T>(
     }
   }
   if (!core.stage) await decision.finish?.();
-  const value = await core.store.transact(async (tx) => {
+  const settle = async (tx: Tx): Promise<T> => {
     if (decision.key !== '') await tx.delete(pending);
     return decision.settle(tx, kernel);
-  });
+  };
+  const { settled } = decision;
+  if (settled !== undefined && !core.stage) core.store.transactSoon(async (tx) => void (await settle(tx)));
+  const value = settled === undefined || core.stage ? await core.store.transact(settle) : settled;
   if (!core.stage) for (const event of decision.tells ?? []) core.events.publish(event);
   const { warnings = [] } = decision;
   return { value, ...plan, ...(warnings.length > 0 && { warnings }) };

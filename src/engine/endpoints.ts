@@ -180,7 +180,7 @@ export async function planAttach(
     container: workload.container,
     type,
     netns: workload.netns,
-    netnsId: '',
+    netnsId: workload.netns === '' ? '' : netnsId(workload.netns),
     ifname: tap ?? spec.ifname ?? freeIfname(siblings),
     hostIfname: tap ?? driver.hostIfname(id),
     ...(berth.bridge !== undefined && { bridge: berth.bridge }),
@@ -277,16 +277,18 @@ export async function publishPorts(
 
 /** What the end of a successful attachment writes. @param acquired what servers gave to the endpoints made together */
 export async function settleAttach(tx: Tx, plan: AttachPlan, acquired?: Acquisition): Promise<Endpoint> {
-  const ready: Endpoint = {
-    ...(acquired?.endpoint(plan.endpoint) ?? plan.endpoint),
-    netnsId: plan.endpoint.netns === '' ? '' : netnsId(plan.endpoint.netns),
-    phase: 'ready',
-    owner: '',
-  };
+  const ready = readyEndpoint(acquired?.endpoint(plan.endpoint) ?? plan.endpoint);
   await tx.put(KEYS.endpoints + ready.id, ready);
   await acquired?.settle(tx);
   if (plan.applies) await tx.put(appliedKey(plan.network), 0);
   return ready;
+}
+
+/** As it is once the kernel has all of it. */
+export function readyEndpoint(endpoint: Endpoint): Endpoint {
+  // a container's namespace is made after its endpoints were planned
+  const id = endpoint.container === '' ? endpoint.netnsId : netnsId(endpoint.netns);
+  return { ...endpoint, netnsId: id, phase: 'ready', owner: '' };
 }
 
 /** Takes back what `planAttach` wrote. */
@@ -310,7 +312,10 @@ export async function forgetEndpoint(
 
 async function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Promise<Decision<Endpoint>> {
   const later = acquisitionFor(core, [plan], workload);
+  // the first one of a network also says that the network is there
+  const settled = later || plan.applies ? undefined : readyEndpoint(plan.endpoint);
   return {
+    settled,
     key: '',
     value: plan.endpoint,
     get tells() {
@@ -321,7 +326,13 @@ async function attachDecision(core: Core, plan: AttachPlan, workload: Workload):
     warnings: await core.firewall.warnings(core, plan.endpoint.ports),
     later,
     finish: () => forgetStale(core, plan.endpoint, plan.endpoint.ports),
-    settle: (tx) => settleAttach(tx, plan, later),
+    async settle(tx) {
+      if (settled === undefined) return await settleAttach(tx, plan, later);
+      const now = await tx.get<Endpoint>(KEYS.endpoints + settled.id);
+      // another process may be taking it away by now
+      if (now?.phase === 'creating') await tx.put(KEYS.endpoints + settled.id, settled);
+      return settled;
+    },
     revert: (tx) => revertAttach(tx, plan, workload),
   };
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fact } from '../facts/index.ts';
-import { FileLock } from '../kernel/index.ts';
+import { FileLock, netnsId } from '../kernel/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
@@ -10,8 +10,9 @@ import { carryOut } from './change.ts';
 import { forgetConnections } from './conntrack.ts';
 import { containerExited } from './containers.ts';
 import type { Core } from './core.ts';
-import { looking, missing, surplus } from './diff.ts';
-import { factsOfEndpoint, forgetEndpoint, resettleGateways } from './endpoints.ts';
+import { asksServer } from './dhcp-lease.ts';
+import { additions, looking, missing, surplus } from './diff.ts';
+import { factsOfEndpoint, forgetEndpoint, readyEndpoint, resettleGateways } from './endpoints.ts';
 import type { KernelScope } from './kernel.ts';
 import { forget, ownFactsOf } from './networks.ts';
 import { stateOf } from './process.ts';
@@ -73,6 +74,7 @@ export async function finishPending(core: Core, dry = false): Promise<string[]> 
   // endpoints before the containers and networks that they are part of
   for (const noun of ['endpoint', 'container', 'network']) {
     for (const { key, id } of left.filter((each) => each.noun === noun && !isAlive(core, each.owner))) {
+      if (noun === 'endpoint' && (await keepWhole(core, id, dry))) continue;
       const what = await core.store.read((tx) => leftBy(core, tx, noun, id));
       if (dry) {
         if (what) finished.push(what.label);
@@ -93,6 +95,25 @@ export async function finishPending(core: Core, dry = false): Promise<string[]> 
   }
   if (!dry) for (const path of locksOfTheDead(core)) rmSync(path, { force: true });
   return finished;
+}
+
+/**
+ * An attachment that the kernel has all of is done, though the store was not told any more: whoever asked may have been
+ * told. @returns false where it is none
+ */
+async function keepWhole(core: Core, id: string, dry: boolean): Promise<boolean> {
+  const left = await core.store.read(async (tx) => {
+    const endpoint = await tx.get<Endpoint>(KEYS.endpoints + id);
+    const network = endpoint && (await tx.get<Network>(KEYS.networks + endpoint.network));
+    if (!network || endpoint.phase !== 'creating' || endpoint.container !== '') return undefined;
+    // what its server gave it was only known to the dead
+    if (asksServer(network, endpoint)) return undefined;
+    return { endpoint, facts: factsOfEndpoint(network, endpoint, await workloadOf(tx, endpoint)) };
+  });
+  if (!left || (left.endpoint.netns !== '' && netnsId(left.endpoint.netns) !== left.endpoint.netnsId)) return false;
+  if ((await additions(core, left.facts)).length > 0) return false;
+  if (!dry) await core.store.transact((tx) => tx.put(KEYS.endpoints + id, readyEndpoint(left.endpoint)));
+  return true;
 }
 
 /** Every engine has a file that it locks and, when it ends in order, removes. */

@@ -106,6 +106,9 @@ class OneTransaction implements Store {
   async transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
     return await body(this.#tx);
   }
+  transactSoon(): never {
+    throw new TypeError('a rehearsal ends with its transaction');
+  }
   watch(): never {
     throw new TypeError('a rehearsal has nothing to watch');
   }

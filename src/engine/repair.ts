@@ -71,6 +71,11 @@ class Dirt {
   because(cause: Cause): void {
     this.#any = better(this.#any, cause);
   }
+  /** Learns what else is known by now of the same. */
+  hear(later: Dirt): void {
+    for (const [object, cause] of later.#causes) this.#causes.set(object, better(this.#causes.get(object), cause));
+    if (later.#any) this.because(later.#any);
+  }
   causeOf(object: string): Cause {
     return this.#causes.get(object) ?? this.#any ?? { what: '', by: '' };
   }
@@ -224,6 +229,9 @@ export class Repair implements Service, WatchSink {
     using kernel = this.#core.kernel.scope();
     let faults = await this.#faults(kernel, dirt, alive, objects);
     if (faults.length === 0) return;
+    // done while an audit looked: the kernel has said who it was
+    this.#watch?.drain();
+    dirt.hear(this.#dirt);
     // somebody may have begun to take it away between the two looks, which is no damage
     if ((await store.revision()) !== revision) faults = await confirm(kernel, faults, await load());
     const due = this.#due(faults, dirt);
@@ -317,7 +325,11 @@ export class Repair implements Service, WatchSink {
     if (ruleset.length > 0) {
       const error = await commitRuleset(kernel, ruleset);
       if (error === undefined) this.#tell(ruleset, dirt);
-      else this.#refused(ruleset, error);
+      else {
+        // read while somebody changed it, one half before and one half after: the next look, which is due, sees it whole
+        this.#watch?.drain();
+        if (!this.#dirt.ruleset) this.#refused(ruleset, error);
+      }
     }
     if (others.length === 0) return;
     try {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import type { StatementSync } from 'node:sqlite';
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { NetloomError } from '../errors.ts';
 import { FileTx, isStateKey, keyTables } from './file-tx.ts';
 import type { KeyTables, Op } from './file-tx.ts';
@@ -59,6 +59,8 @@ class EmbeddedStore implements Store {
   readonly #feed: ChangeFeed;
   readonly #inside = new AsyncLocalStorage<FileTx>();
   readonly #waiting: (() => void)[] = [];
+  /** Bodies of transactions that nobody waits for. */
+  readonly #soon: ((tx: Tx) => void | Promise<void>)[] = [];
   readonly #sql: Record<
     'beginWrite' | 'begin' | 'commit' | 'rollback',
     { readonly state: StatementSync; readonly runtime: StatementSync }
@@ -103,19 +105,49 @@ class EmbeddedStore implements Store {
 
   read<T>(body: (tx: ReadTx) => T | Promise<T>): Promise<T> {
     return this.#exclusively(async () => {
+      await this.#catchUp();
       await this.#patiently(() => this.#beginRead());
       return await this.#run(new FileTx(this.#tables, false), body, () => this.#rollback());
     });
   }
 
   transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
-    return this.#exclusively(async () => {
-      await this.#patiently(() => this.#beginWrite());
-      const tx = new FileTx(this.#tables, true);
-      const result = await this.#run(tx, body, () => this.#commit(tx));
-      if (this.#feed.watched) this.#feed.drain();
-      return result;
-    });
+    return this.#exclusively(() => this.#write(body));
+  }
+
+  transactSoon(body: (tx: Tx) => void | Promise<void>): void {
+    if (this.#closed) throw closed();
+    this.#soon.push(body);
+    if (this.#soon.length === 1) setImmediate(() => void this.#whenIdle());
+  }
+
+  /** What nobody waits for, where no other transaction took it along. */
+  async #whenIdle(): Promise<void> {
+    if (this.#soon.length === 0 || this.#closed) return;
+    await this.#exclusively(() => this.#catchUp());
+    // a disk that is full is not asked all the time
+    if (this.#soon.length > 0) setTimeout(() => void this.#whenIdle(), 1000).unref();
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#soon.length === 0) return;
+    // the store's refusal is nobody's who reads: the bodies stay
+    await this.#write(() => undefined).catch(() => undefined);
+  }
+
+  /** One transaction, and before it what nobody waits for. */
+  async #write<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
+    await this.#patiently(() => this.#beginWrite());
+    const tx = new FileTx(this.#tables, true);
+    const along = this.#soon.length;
+    const work = async (tx: Tx): Promise<T> => {
+      for (const one of this.#soon.slice(0, along)) await one(tx);
+      return await body(tx);
+    };
+    const result = await this.#run(tx, along === 0 ? body : work, () => this.#commit(tx));
+    this.#soon.splice(0, along);
+    if (this.#feed.watched) this.#feed.drain();
+    return result;
   }
 
   watch(prefix: string, signal: AbortSignal): AsyncIterable<Change> {
@@ -128,12 +160,16 @@ class EmbeddedStore implements Store {
   }
 
   revision(): Promise<number> {
-    return this.#exclusively(async () => await this.#patiently(() => this.#revision()));
+    return this.#exclusively(async () => {
+      await this.#catchUp();
+      return await this.#patiently(() => this.#revision());
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     await this.#exclusively(async () => {
+      await this.#catchUp();
       this.#closed = true;
       this.#feed.close();
       this.#files[Symbol.dispose]();
@@ -298,7 +334,7 @@ async function patiently<T>(deadline: number, file: string, attempt: () => T): P
       if (!isBusy(error)) throw error;
       if (performance.now() > end) throw busy(file, error);
       // Most locks are held for microseconds; the random part keeps two processes from meeting again and again.
-      if (tries < 20) await setImmediate();
+      if (tries < 20) await turn();
       else await sleep(1 + Math.random() * 4);
     }
   }

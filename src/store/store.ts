@@ -16,6 +16,12 @@ export interface Store extends AsyncDisposable {
    */
   transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T>;
   /**
+   * A transaction that nobody waits for: it is part of the next one that this process begins, or a moment later one of its
+   * own. Whoever asks this store from now on sees what it did; other processes see it then. Killed before, it was never
+   * there; where the store refuses it, it is tried again. The body may run several times and must not throw.
+   */
+  transactSoon(body: (tx: Tx) => void | Promise<void>): void;
+  /**
    * Changes under `prefix` made by anyone, in order, from now on; ends when `signal` aborts. The next step throws
    * ESTOREBEHIND when changes were lost (read everything and watch again), ESTORECLOSED when the store was closed.
    */

@@ -20,6 +20,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   stdinIsTTY: false,
   env: process.env,
+  program: process.argv[1]!,
   now: () => Date.now(),
   open: async () => engine,
 });

@@ -11,7 +11,8 @@ import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { tcpConnect, tcpServer, udpConnect, udpEcho } from '../lib/peer.ts';
-import { okIn, runIn } from '../lib/run.ts';
+import { okIn, runIn, startIn } from '../lib/run.ts';
+import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
@@ -307,8 +308,8 @@ test('pain 34 (kubernetes#71305): tables of the old interface beside those of th
   // its files in /proc belong to the machine's root
   const seen = await okIn(netns, ['sh', '-c', 'cat /proc/self/net/ip_tables_names 2>/dev/null || true']);
   t.diagnostic(`iptables-legacy: status ${status}, ${seen.trim()}`);
-  const holder = await import('../lib/run.ts').then(({ startIn }) => startIn(netns, ['sleep', '60']));
-  await using _ = holder;
+  await using holder = startIn(netns, ['sleep', '60']);
+  await until('it is in its namespace', () => readFileSync(`/proc/${holder.child.pid}/comm`, 'utf8') === 'sleep\n');
   const found = legacyTables(`/proc/${holder.child.pid}/net`);
   if (found.readable) assert.deepEqual(found.tables, status === 0 ? ['ip filter'] : []);
   else assert.deepEqual(found.tables, []);

@@ -16,7 +16,7 @@ test('pain 2 (moby#12294): nft flush ruleset: complete again, and it is told who
   const told = bed.events.filter((e) => e.type === 'repair');
   assert.ok(told.length >= 1);
   for (const { attributes } of told) {
-    assert.match(attributes['by'] ?? '', /^nft \(pid \d+\)$/);
+    assert.match(attributes['by'] ?? '', /^nft \(pid \d+\)$/, JSON.stringify(told));
     assert.equal(attributes['kind'], 'nft-table', 'what follows from it is not told of by itself');
   }
   assert.ok(await ping(bed.a.netns, bed.gateway));

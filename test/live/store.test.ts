@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, test } from 'node:test';
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { openEmbeddedStore } from '../../src/store/embedded.ts';
 import type { EmbeddedStoreOptions } from '../../src/store/embedded.ts';
 import type { Change, ReadTx, Store } from '../../src/store/store.ts';
@@ -98,7 +98,7 @@ test('all or nothing', async () => {
       await tx.put('networks/a', 2);
       await tx.delete('leases/a');
       await tx.put('leases/b', 2);
-      await setImmediate();
+      await turn();
       assert.equal(await tx.get('networks/a'), 2, 'sees its own changes');
       throw new Error('no');
     }),
@@ -127,7 +127,7 @@ test('bodies that wait never interleave, in one handle or in two', async () => {
       (i % 2 === 0 ? one : two).transact(async (tx) => {
         const key = i % 3 === 0 ? 'networks/n' : 'endpoints/n';
         const seen = (await tx.get<number>(key)) ?? 0;
-        await setImmediate();
+        await turn();
         await tx.put(key, seen + 1);
       }),
     ),
@@ -471,4 +471,52 @@ test('no descriptor stays open', async () => {
     await assert.rejects(openEmbeddedStore({ ...where, stateDir: join(where.stateDir, '..', 'x') }));
   }
   assert.equal(open(), before);
+});
+
+test('what nobody waits for comes with the next transaction, or by itself, and is seen by whoever asks', async () => {
+  const where = place();
+  await using store = await openEmbeddedStore(where);
+  await using other = await openEmbeddedStore(where);
+  let runs = 0;
+  const later = (key: string): void =>
+    store.transactSoon((tx) => {
+      runs++;
+      return tx.put(key, 1);
+    });
+  later('a');
+  assert.equal(await other.read((tx) => tx.get('a')), undefined, 'not begun in the same breath');
+  assert.equal(await store.read((tx) => tx.get('a')), 1);
+  later('b');
+  const before = await other.revision();
+  await store.transact((tx) => tx.put('c', 1));
+  assert.equal((await other.revision()) - before, 2, 'both at once');
+  assert.equal(runs, 2);
+
+  later('d');
+  await assert.rejects(
+    store.transact(() => {
+      throw new Error('no');
+    }),
+  );
+  await turn();
+  await turn();
+  assert.equal(await other.read((tx) => tx.get('d')), 1, 'another one’s failure is not its own');
+  assert.equal(runs, 4);
+
+  later('e');
+  later('f');
+  await store[Symbol.asyncDispose]();
+  assert.equal(await other.read((tx) => tx.count('')), 6, 'nothing is left behind at the end');
+  assert.throws(() => later('g'), { code: 'ESTORECLOSED' });
+});
+
+test('what nobody waits for stays until the store can take it', async () => {
+  const where = place();
+  await using store = await openEmbeddedStore({ ...where, deadline: 20 });
+  using blocker = new DatabaseSync(where.runtime);
+  blocker.exec('BEGIN IMMEDIATE');
+  store.transactSoon((tx) => tx.put('a', 1));
+  assert.equal(await store.read((tx) => tx.get('a')), undefined, 'a reader is answered all the same');
+  blocker.exec('ROLLBACK');
+  assert.equal(await store.read((tx) => tx.get('a')), 1);
 });

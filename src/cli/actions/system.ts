@@ -68,7 +68,7 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
       const { openEngine } = await import('../../engine/index.ts');
       const engine = await openEngine({
         ...directories(flags, this.io.env),
-        exitCommand: exitCommand(flags, this.io.env),
+        exitCommand: exitCommand(flags, this.io.env, this.io.program),
         ...choice,
         mode: 'daemon',
         resident: true,

@@ -1,0 +1,73 @@
+/** What `npm pack` makes, as its users have it: no sources, the program in few files, modules for those who import it. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Client } from '../../src/api/client.ts';
+import { makeDirs } from '../lib/dirs.ts';
+import { makeHost } from '../lib/host.ts';
+import { run, runIn, startIn } from '../lib/run.ts';
+import { until } from '../lib/wait.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), 'netloom-package-'));
+const unpacked = join(dir, 'package');
+const launcher = join(unpacked, 'bin/netloom');
+after(() => rmSync(dir, { recursive: true }));
+before(async () => {
+  const packed = await run(['npm', 'pack', '--json', '--pack-destination', dir], { cwd: root });
+  assert.equal(packed.status, 0, packed.stderr);
+  const [file] = readdirSync(dir);
+  assert.equal((await run(['tar', 'xzf', join(dir, file!), '-C', dir])).status, 0);
+  // what npm would install beside it, for those who import it: the Node that is brought along too
+  symlinkSync(join(root, 'node_modules'), join(unpacked, 'node_modules'));
+});
+
+test('the program runs a container with a published port, by a daemon and without', async () => {
+  await using host = await makeHost();
+  using dirs = makeDirs();
+  const env = {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: dir,
+    NETLOOM_STATE_DIR: dirs.stateDir,
+    NETLOOM_RUN_DIR: dirs.runDir,
+  };
+  const ok = async (line: string): Promise<string> => {
+    const { status, stdout, stderr } = await runIn(host.netns, [launcher, ...line.split(' ')], { env });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' }, line);
+    return stdout;
+  };
+  assert.match(await ok('version'), /in this process/);
+  await ok('network create web');
+  await ok('run -d --name one --network web -p 8080:80 sleep 1000');
+
+  const socket = join(dirs.runDir, 'netloom.sock');
+  await using daemon = startIn(host.netns, [launcher, 'daemon'], { env });
+  await using client = await until('the daemon answers', async () => {
+    if (daemon.child.exitCode !== null) throw new Error(daemon.output());
+    return await Client.connect(socket);
+  });
+  assert.equal((await client.version()).mode, 'daemon');
+  assert.match(await ok('port one'), /^80\/tcp -> 0\.0\.0\.0:8080$/m);
+  // the end of its command is told by the program to itself
+  await ok('kill one');
+  await until('the container has ended', async () => /Exited/.test(await ok('ps -a')));
+  await ok('rm one');
+  await ok('network rm web');
+});
+
+test('its modules are imported under the names that it says', async () => {
+  const file = join(unpacked, 'probe.mjs');
+  const names = ['', '/addr', '/kernel', '/netlink', '/rtnetlink', '/nftables', '/conntrack', '/client'];
+  writeFileSync(file, names.map((name) => `await import('netloom${name}');`).join('\n'));
+  const { status, stderr } = await run([process.execPath, file]);
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+});
+
+test('it carries the notices of what became part of it, and no source or test', () => {
+  assert.ok(existsSync(join(unpacked, 'dist/NOTICES')));
+  assert.ok(!existsSync(join(unpacked, 'src')) && !existsSync(join(unpacked, 'test')));
+  assert.ok(readdirSync(join(unpacked, 'dist/cli')).length < 100);
+});
