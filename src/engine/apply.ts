@@ -3,6 +3,7 @@ import { type Fact, factKey, kindOf, type KernelView, type LinkFact, type Step, 
 import { explainRefusal } from './refusal.ts';
 import { NetlinkError, type Reply, type Request } from '../netlink/index.ts';
 import { linkGet, parseLinkIndex } from '../rtnetlink/index.ts';
+import type { Doomed } from './reaper.ts';
 
 /** One thing to do to one fact. */
 export interface Change {
@@ -20,8 +21,8 @@ export interface ApplyOptions {
   readonly onFact?: ((change: Change) => void) | undefined;
   /** Run netlink exchanges on a thread, because the kernel is known to make others wait just now. */
   readonly mayWait?: boolean | undefined;
-  /** Deletes a link of the host together with others that are asked for at the same time. */
-  readonly deleteLink?: ((ifname: string) => Promise<void>) | undefined;
+  /** Deletes links of the host, and what goes before them, together with those that others ask for at the same time. */
+  readonly reap?: ((doomed: readonly Doomed[]) => Promise<readonly Reply[]>) | undefined;
 }
 
 /**
@@ -158,8 +159,6 @@ function travelTogether(run: Run, change: Change, step: Step): boolean {
   if (!head || step.via === 'call' || head.via !== step.via || head.ns !== step.ns) return false;
   // what nftables is asked for side by side is done at once, whatever it is: no packet meets half of it
   if (step.via !== 'nftables' && run.changes[0]?.verb !== change.verb) return false;
-  // links of the host go together with those of everybody else, and with nothing beside them
-  if (run.changes.every(isHostLinkDeletion) !== isHostLinkDeletion(change)) return false;
   // an index that this very run is about to teach is not known when the run is encoded
   return !(step.via === 'rtnetlink' && step.needs.some((name) => run.steps.some((s) => teaches(s, name))));
 }
@@ -171,11 +170,6 @@ function teaches(step: Step, ifname: string): boolean {
 async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Promise<void> {
   const [head] = run.steps;
   if (!head) return;
-  const { deleteLink } = options;
-  if (deleteLink && run.changes.every(isHostLinkDeletion)) {
-    await Promise.all(run.changes.map(({ fact }) => deleteLink((fact as LinkFact).name)));
-    return;
-  }
   switch (head.via) {
     case 'call':
       try {
@@ -195,7 +189,8 @@ async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Pro
   }
 }
 
-function isHostLinkDeletion({ verb, fact }: Change): boolean {
+function isHostLinkDeletion(change: Change): change is Change & { readonly fact: LinkFact } {
+  const { verb, fact } = change;
   return verb === 'delete' && fact.kind === 'link' && fact.ns === '' && fact.origin.type !== 'there';
 }
 
@@ -209,6 +204,7 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     throw error;
   }
   const requests: Request[] = [];
+  const links = new Map<Request, string>();
   const spans: { change: Change; step: Step & { via: 'rtnetlink' }; from: number; to: number }[] = [];
   for (const [i, step] of run.steps.entries()) {
     const change = run.changes[i];
@@ -227,9 +223,13 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
     }
     const from = requests.length;
     requests.push(...step.requests((name) => kernel.indices.get(ns, name) ?? 0, kernel));
+    if (isHostLinkDeletion(change)) for (const request of requests.slice(from)) links.set(request, change.fact.name);
     spans.push({ change, step, from, to: requests.length });
   }
-  const replies = await conn.batch(requests, { lane: laneOf(run, options) });
+  const replies =
+    options.reap && links.size > 0
+      ? await options.reap(requests.map((request) => ({ request, link: links.get(request) })))
+      : await conn.batch(requests, { lane: laneOf(run, options) });
   let refused: unknown;
   for (const { change, step, from, to } of spans) {
     const own = replies.slice(from, to);

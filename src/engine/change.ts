@@ -39,8 +39,8 @@ export interface Decision<T> {
   /** The kernel is as wanted: what the store says from now on. */
   settle(tx: Tx, kernel: KernelScope): Promise<T>;
   /**
-   * What `settle` will return, known before: then nobody waits for it. Only for what `recover` keeps when it finds it whole
-   * in the kernel, whoever made it, and for a `settle` that looks whether the record is still its own.
+   * What `settle` will return, known before: then nobody waits for it. Only where `recover` would come to the same (it keeps
+   * what is whole in the kernel, and ends what was going), and for a `settle` that looks whether the record is still its own.
    */
   readonly settled?: T | undefined;
   /** The kernel refused and is as before: take back what the first transaction wrote. */
@@ -111,7 +111,7 @@ async function carryOutIn(core: Core, kernel: KernelScope, changes: readonly Cha
   const options = {
     onFact: core.onFact,
     mayWait: core.reaper.busy,
-    deleteLink: (ifname: string) => core.reaper.delete(ifname),
+    reap: core.reaper.reap,
   };
   const split = changes.findLastIndex((c) => c.verb !== 'delete') + 1;
   await apply(kernel, changes.slice(0, split), options);

@@ -102,7 +102,7 @@ export async function networkDisconnect(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   return await exclusively(core, ref, async (id) => {
-    const outcome = await change(core, options, async (tx): Promise<Decision<Endpoint>> => {
+    const outcome = await change(core, options, async (tx, kernel): Promise<Decision<Endpoint>> => {
       const container = connectable(await findContainer(tx, id));
       const network = await findNetwork(tx, networkRef);
       const workload = workloadOfContainer(container);
@@ -128,7 +128,7 @@ export async function networkDisconnect(
           revert: () => Promise.resolve(),
         };
       }
-      const decision = await planDetach(core, tx, endpoint, workload);
+      const decision = await planDetach(core, tx, kernel, endpoint, workload);
       return {
         ...decision,
         async revert(tx: Tx) {

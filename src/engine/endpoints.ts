@@ -36,6 +36,7 @@ import {
   DEFAULT_NETWORK,
   ensureDefaultNetwork,
   forgetApplied,
+  knowBridge,
   requireReady,
   withPlan,
 } from './networks.ts';
@@ -65,13 +66,14 @@ export async function endpointAttach(
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const id = newId(core.random);
   const tap = parts.tap === true ? (parts.ifname ?? `tap${id.slice(0, 11)}`) : undefined;
-  const workload: Workload =
+  let workload: Workload =
     tap === undefined ? { container: '', name: spec.netns, netns: spec.netns } : workloadOfTap(tap);
   const wanted = tap === undefined ? parts : { ...parts, ifname: tap };
   let plan: AttachPlan | undefined;
   const attempt = (): Promise<Outcome<Endpoint>> =>
     change(core, options, async (tx, kernel) => {
-      if (tap === undefined) kernel.netns(spec.netns); // one clear error for a namespace that is none, before anything is written
+      // one clear error for a namespace that is none, before anything is written
+      if (tap === undefined) workload = { ...workload, netnsId: kernel.netns(spec.netns).id };
       else await requireNoLink(kernel, tap);
       plan = await planAttach(core, tx, workload, wanted, parts.ports ?? [], id);
       const { options: made } = plan.network;
@@ -101,14 +103,16 @@ async function requireNoLink(kernel: KernelScope, name: string): Promise<void> {
 }
 
 export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-  return await change(core, options, async (tx) => {
+  return await change(core, options, async (tx, kernel) => {
     const endpoint = await findEndpoint(tx, ref);
     if (endpoint.container !== '') {
       throw new NetloomError('EENDPOINTINUSE', `endpoint ${endpoint.id.slice(0, 12)} belongs to a container`, {
         hint: 'use network disconnect, or remove the container',
       });
     }
-    return await planDetach(core, tx, endpoint, await workloadOf(tx, endpoint));
+    const decision = await planDetach(core, tx, kernel, endpoint, await workloadOf(tx, endpoint));
+    // what is left is to give back what it had, which nobody else can have meanwhile
+    return { ...decision, settled: decision.value };
   });
 }
 
@@ -180,7 +184,7 @@ export async function planAttach(
     container: workload.container,
     type,
     netns: workload.netns,
-    netnsId: workload.netns === '' ? '' : netnsId(workload.netns),
+    netnsId: workload.netnsId ?? '',
     ifname: tap ?? spec.ifname ?? freeIfname(siblings),
     hostIfname: tap ?? driver.hostIfname(id),
     ...(berth.bridge !== undefined && { bridge: berth.bridge }),
@@ -361,10 +365,12 @@ export function endpointEvent(
 export async function planDetach(
   core: Core,
   tx: Tx,
+  kernel: KernelScope,
   endpoint: Endpoint,
   workload: Workload,
 ): Promise<Decision<Endpoint>> {
   const network = await tx.get<Network>(KEYS.networks + endpoint.network);
+  await knowBridge(tx, kernel, network);
   const removing: Endpoint = { ...endpoint, phase: 'removing', owner: core.id };
   await putEndpoint(tx, removing, workload);
   const siblings = (await endpointsOf(tx, workload)).filter((e) => e.id !== endpoint.id);

@@ -25,7 +25,7 @@ const SHORT_BATCH = 64;
 /** Does everything but the rule set's, whatever of it fails. @throws the failure, or an AggregateError of them */
 export async function apply(core: Core, kernel: KernelScope, faults: readonly Fault[]): Promise<void> {
   const { reaper } = core;
-  const options = { mayWait: reaper.busy, deleteLink: (ifname: string) => reaper.delete(ifname) };
+  const options = { mayWait: reaper.busy, reap: reaper.reap };
   await remove(
     kernel,
     faults.map(({ change }) => change),

@@ -1,16 +1,22 @@
 import { DYING_GROUP } from '../facts/index.ts';
 import type { Netns } from '../kernel/index.ts';
-import { NETLINK, NetlinkConn } from '../netlink/index.ts';
+import { NETLINK, NetlinkConn, type NetlinkError, type Reply, type Request } from '../netlink/index.ts';
 import { linkDelete, linkDump, linkSet, parseLink } from '../rtnetlink/index.ts';
 
+/** One deletion on the host: what is asked of the kernel, and the link's name where it is a link that goes. */
+export interface Doomed {
+  readonly request: Request;
+  readonly link: string | undefined;
+}
+
 /**
- * Deletes links together. Deleting one makes the kernel wait for an RCU grace period (some 30 ms, with the RTNL lock
- * held); deleting a thousand in one message waits once. So whatever is asked for while a deletion is under way is
- * collected, moved to a link group of the dying, and goes with the next message.
+ * Deletes links together, with what goes before them. Deleting one makes the kernel wait for an RCU grace period (some
+ * 30 ms, with the RTNL lock held); deleting a thousand in one message waits once. So whatever is asked for while a deletion
+ * is under way is collected, its links are moved to a link group of the dying, and it goes with the next message.
  */
 export class Reaper implements Disposable {
   readonly #conn: NetlinkConn;
-  #waiting = new Map<string, { resolve: () => void; reject: (error: unknown) => void }[]>();
+  #waiting: Order[] = [];
   #running: Promise<void> | undefined;
 
   constructor(host: Netns) {
@@ -20,7 +26,7 @@ export class Reaper implements Disposable {
 
   /** Links that wait for the next deletion. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.reduce((sum, { doomed }) => sum + doomed.filter(({ link }) => link !== undefined).length, 0);
   }
 
   /** True while the kernel is deleting and holds the RTNL lock: others do better to wait on a thread. */
@@ -28,17 +34,14 @@ export class Reaper implements Disposable {
     return this.#running !== undefined;
   }
 
-  /** Resolves when the link of that name is gone; one that was not there is no error. */
-  delete(ifname: string): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
-      const asked = this.#waiting.get(ifname) ?? [];
-      asked.push({ resolve, reject });
-      this.#waiting.set(ifname, asked);
-    });
+  /** Deletions that belong together; what came of each, in their order, once all of them were tried. */
+  readonly reap = (doomed: readonly Doomed[]): Promise<readonly Reply[]> => {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Reply[]>();
+    this.#waiting.push({ doomed, resolve, reject });
     // one turn of the loop, so that requests that came together go together
     this.#running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#run());
-    return done;
-  }
+    return promise;
+  };
 
   /** Resolves when nothing is being deleted. */
   async idle(): Promise<void> {
@@ -49,9 +52,8 @@ export class Reaper implements Disposable {
   async sweep(): Promise<void> {
     const links = (await this.#conn.execute(linkDump())).map(parseLink);
     if (!links.some((link) => link.group === DYING_GROUP)) return;
-    for (const { error } of await this.#conn.batch([linkDelete({ group: DYING_GROUP })], { lane: 'thread' })) {
-      if (error && error.code !== 'ENODEV') throw error;
-    }
+    const error = await this.#deleteDying();
+    if (error) throw error;
   }
 
   [Symbol.dispose](): void {
@@ -59,27 +61,44 @@ export class Reaper implements Disposable {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const batch = this.#waiting;
-      this.#waiting = new Map();
+    while (this.#waiting.length > 0) {
+      const orders = this.#waiting;
+      this.#waiting = [];
       try {
-        await this.#delete([...batch.keys()]);
-        for (const { resolve } of [...batch.values()].flat()) resolve();
+        const replies = await this.#delete(orders.flatMap(({ doomed }) => doomed));
+        let at = 0;
+        for (const { doomed, resolve } of orders) resolve(replies.slice(at, (at += doomed.length)));
       } catch (error) {
-        for (const { reject } of [...batch.values()].flat()) reject(error);
+        for (const { reject } of orders) reject(error);
       }
     }
     this.#running = undefined;
   }
 
-  async #delete(names: readonly string[]): Promise<void> {
-    const [only] = names;
-    const requests =
-      names.length === 1 && only !== undefined
-        ? [linkDelete({ name: only })]
-        : [...names.map((name) => linkSet({ name }, { group: DYING_GROUP })), linkDelete({ group: DYING_GROUP })];
-    for (const { error } of await this.#conn.batch(requests, { lane: 'thread' })) {
-      if (error && error.code !== 'ENODEV') throw error;
+  async #delete(doomed: readonly Doomed[]): Promise<readonly Reply[]> {
+    const links = doomed.filter(({ link }) => link !== undefined).length;
+    if (links <= 1) {
+      const requests = doomed.map(({ request }) => request);
+      return await this.#conn.batch(requests, { lane: 'thread' });
     }
+    const moved = doomed.map(({ request, link }) =>
+      link === undefined ? request : linkSet({ name: link }, { group: DYING_GROUP }),
+    );
+    const replies = await this.#conn.batch(moved, { lane: 'thread' });
+    const error = await this.#deleteDying();
+    if (error === undefined) return replies;
+    return replies.map((reply, i) => (doomed[i]?.link === undefined || reply.error ? reply : { ...reply, error }));
   }
+
+  async #deleteDying(): Promise<NetlinkError | undefined> {
+    const [reply] = await this.#conn.batch([linkDelete({ group: DYING_GROUP })], { lane: 'thread' });
+    // another engine was quicker
+    return reply?.error?.code === 'ENODEV' ? undefined : reply?.error;
+  }
+}
+
+interface Order {
+  readonly doomed: readonly Doomed[];
+  resolve(replies: readonly Reply[]): void;
+  reject(error: unknown): void;
 }

@@ -74,6 +74,8 @@ export interface Workload {
   /** For people: the container's name, or the namespace's path. */
   readonly name: string;
   readonly netns: string;
+  /** Which one that is now, where it was opened: as `Netns.id`. */
+  readonly netnsId?: string;
   /** The tap's name, where the workload is the virtual machine behind it. */
   readonly tap?: string;
 }

@@ -81,6 +81,7 @@ export class KernelWatch implements AsyncDisposable {
   readonly #nft: NetlinkMonitor;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  #learning: Promise<void> | undefined;
   /** Our links on the host, by index. */
   readonly #names = new Map<number, string>();
   /** Workloads' namespaces by the number that the host's gives them, and the other way round. */
@@ -130,7 +131,7 @@ export class KernelWatch implements AsyncDisposable {
     this.#nft.close();
     for (const watcher of this.#directories.values()) watcher.close();
     this.#directories.clear();
-    await Promise.all(this.#loops);
+    await Promise.all([...this.#loops, this.#learning]);
   }
 
   /** The store and the host's links, as they are now. */
@@ -153,6 +154,12 @@ export class KernelWatch implements AsyncDisposable {
     if (event.kind === 'overrun') {
       this.#settings.clear();
       this.#core.firewall.forget();
+      // links that came unheard would be nobody's when they are renamed or go
+      this.#learning ??= this.#learn()
+        .catch((error: unknown) => {
+          if (!this.#stop.signal.aborted && !hasCode(error, 'ESTORECLOSED')) this.#sink.failed(error);
+        })
+        .finally(() => (this.#learning = undefined));
       this.#sink.missed();
     } else if (monitor === this.#nft) {
       for (const message of event.messages) this.#onRuleset(message);

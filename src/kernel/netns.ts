@@ -13,8 +13,12 @@ export const NETNS_DIR = '/run/netns';
  * live at the same time have the same.
  */
 export function netnsId(path: string): string {
-  const found = path === '' ? undefined : statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found?.dev === BigInt(nsfsDevice()) ? `${found.dev}:${found.ino}` : '';
+  const found = path === '' ? undefined : statSync(path, { throwIfNoEntry: false });
+  return found?.dev === nsfsDevice() ? idOf(found) : '';
+}
+/** Numbers of nsfs are of 32 bits: a `number` holds them. */
+function idOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
+  return `${dev}:${ino}`;
 }
 
 /** A network namespace, held open by a descriptor. @see network_namespaces(7) */
@@ -22,10 +26,12 @@ export class Netns implements Disposable {
   readonly #fd: Fd;
   /** How it was found, for messages: a path, or `pid 42`. */
   readonly label: string;
+  #id: string | undefined;
 
-  private constructor(fd: Fd, label: string) {
+  private constructor(fd: Fd, label: string, id?: string) {
     this.#fd = fd;
     this.label = label;
+    this.#id = id;
   }
 
   /** The namespace that this process runs in. */
@@ -39,10 +45,11 @@ export class Netns implements Disposable {
       `netns ${path}`,
     );
     try {
-      if (fstatSync(fd.number).dev !== nsfsDevice()) {
+      const found = fstatSync(fd.number);
+      if (found.dev !== nsfsDevice()) {
         throw new SyscallError(ERRNO.EINVAL, 'open', `${path} is not a network namespace`);
       }
-      return new Netns(fd, path);
+      return new Netns(fd, path, idOf(found));
     } catch (error) {
       fd.close();
       throw error;
@@ -63,6 +70,10 @@ export class Netns implements Disposable {
 
   get fd(): number {
     return this.#fd.number;
+  }
+  /** As `netnsId`. */
+  get id(): string {
+    return (this.#id ??= idOf(fstatSync(this.fd)));
   }
   /** A number that no other living namespace of this boot has. */
   get inode(): bigint {

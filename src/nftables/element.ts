@@ -53,6 +53,9 @@ const NFT_SET_ELEM_INTERVAL_END = 0x1;
 const NFT_SET_ELEM_CATCHALL = 0x2;
 const NFTA_LIST_ELEM = 1;
 
+/** Where one element is written, to be copied: nothing else is done in between. */
+const ONE = new NlWriter(256);
+
 /** A list of elements is one attribute, whose length has sixteen bits. */
 const LIST_MAX = 0xffff - 4;
 
@@ -131,9 +134,9 @@ function requests(
   setId: number | undefined,
 ): Request[] {
   const out: Request[] = [];
-  let list = new NlWriter(Math.min(LIST_MAX, elements.length * 96 + 64));
+  let list: NlWriter | undefined;
   let count = 0;
-  const flush = (): void => {
+  const flush = (list: NlWriter): void => {
     const [bytes, name] = [list.finish(), `${label(type, set)} (${count} element${count === 1 ? '' : 's'})`];
     out.push(
       nftRequest(type, flags, set.family, name, (w) => {
@@ -142,19 +145,21 @@ function requests(
         w.bytes(NLA_F_NESTED | NFTA_SET_ELEM_LIST.ELEMENTS, bytes);
       }),
     );
-    list = new NlWriter(4096);
     count = 0;
   };
   const shape = shapeOf(set);
-  const one = new NlWriter(256);
-  for (const element of elements) {
-    writeElement(one.reset(), shape, element);
-    const bytes = one.finish();
-    if (list.length + bytes.length > LIST_MAX) flush();
+  for (const [i, element] of elements.entries()) {
+    writeElement(ONE.reset(), shape, element);
+    const bytes = ONE.finish();
+    if (list && list.length + bytes.length > LIST_MAX) {
+      flush(list);
+      list = undefined;
+    }
+    list ??= new NlWriter(Math.min(LIST_MAX, (elements.length - i) * 96 + 64));
     list.rawBytes(bytes);
     count++;
   }
-  if (count > 0) flush();
+  if (list) flush(list);
   return out;
 }
 

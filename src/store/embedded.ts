@@ -51,6 +51,9 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   }
 }
 
+/** So long a queue of transactions may keep everything else in this process waiting, milliseconds. */
+const LOOP_MS = 5;
+
 class EmbeddedStore implements Store {
   readonly #files: StoreFiles;
   readonly #paths: StorePaths;
@@ -73,6 +76,8 @@ class EmbeddedStore implements Store {
   readonly #addChanges: StatementSync;
   readonly #trim: StatementSync;
   #held = false;
+  /** When a queue of waiters last let the event loop go round. */
+  #loopSeen = 0;
   #closed = false;
 
   constructor(files: StoreFiles, deadline: number) {
@@ -193,8 +198,14 @@ class EmbeddedStore implements Store {
     } finally {
       const next = this.#waiting.shift();
       // Stays held when handed on, so that a newcomer cannot get in between.
-      if (next) next();
-      else this.#held = false;
+      if (!next) this.#held = false;
+      else if (performance.now() - this.#loopSeen < LOOP_MS) next();
+      else {
+        setImmediate(() => {
+          this.#loopSeen = performance.now();
+          next();
+        });
+      }
     }
   }
 

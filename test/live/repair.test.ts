@@ -10,6 +10,8 @@ import { makeRepairBed } from './repair-bed.ts';
 
 checkDescriptors();
 
+const AT_ONCE = 5;
+
 test('pain 2 (moby#12294): nft flush ruleset: complete again, and it is told who did it', async () => {
   await using bed = await makeRepairBed();
   await bed.heals('flush', () => okIn(bed.host.netns, ['nft', 'flush', 'ruleset']));
@@ -23,22 +25,27 @@ test('pain 2 (moby#12294): nft flush ruleset: complete again, and it is told who
 });
 
 for (const kind of [...new Set(DAMAGES.map((damage) => damage.kind))]) {
-  test(`damage to every ${kind}: right again`, { timeout: 120_000 }, async () => {
-    await using bed = await makeRepairBed();
-    for (const damage of DAMAGES.filter((d) => d.kind === kind)) {
-      bed.events.length = 0;
-      await bed.heals(damage.what, async () => {
-        await inflict(bed.victim, damage);
-        if (damage.silent) await bed.engine.gc();
-      });
-      if (!damage.silent) await bed.told(damage.what, (e) => e.type === 'repair' && e.attributes['kind'] !== undefined);
-      for (const address of bed.a.endpoint.addresses)
-        // a queue that is made anew loses what was in it
-        await until(`ping after: ${damage.what}`, () =>
-          ping(bed.a.netns, address.includes(':') ? bed.gateway6 : bed.gateway),
-        );
-    }
-  });
+  const damages = DAMAGES.filter((d) => d.kind === kind);
+  // ten times in ten seconds at the same fact is a quarrel, in which repair waits: see the back-off's own test
+  for (let at = 0; at < damages.length; at += AT_ONCE) {
+    test(`damage to every ${kind}, part ${at / AT_ONCE + 1}: right again`, { timeout: 120_000 }, async () => {
+      await using bed = await makeRepairBed();
+      for (const damage of damages.slice(at, at + AT_ONCE)) {
+        bed.events.length = 0;
+        await bed.heals(damage.what, async () => {
+          await inflict(bed.victim, damage);
+          if (damage.silent) await bed.engine.gc();
+        });
+        if (!damage.silent)
+          await bed.told(damage.what, (e) => e.type === 'repair' && e.attributes['kind'] !== undefined);
+        for (const address of bed.a.endpoint.addresses)
+          // a queue that is made anew loses what was in it
+          await until(`ping after: ${damage.what}`, () =>
+            ping(bed.a.netns, address.includes(':') ? bed.gateway6 : bed.gateway),
+          );
+      }
+    });
+  }
 }
 
 test('every kind of fact has damage done to it', () => {
