@@ -5,7 +5,7 @@ import { makeSite } from '../lib/site.ts';
 const CYCLES = 5000;
 const AT_ONCE = 50;
 /** Cycles before memory and descriptors are looked at first: caches and compiled code have their size by then. */
-const SETTLED = 1500;
+const SETTLED = 2500;
 
 /** Endpoints that come and go, fifty at a time, through the daemon: how long the slowest wait, and what is left behind. */
 export async function churn(): Promise<Result[]> {
