@@ -168,7 +168,8 @@ const CHAINS: readonly ChainPlan[] = [
     // bridges route to the host's loopback, for ports published there; nobody else may use that way
     name: 'raw_prerouting',
     base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
-    rules: [[is(iifname, '@bridges'), is(daddr(4), LOOPBACK), drop('loopback')]],
+    // every packet of the host comes by: a comparison costs less than a lookup
+    rules: [[is(daddr(4), LOOPBACK), is(iifname, '@bridges'), drop('loopback')]],
   },
   {
     name: 'nat_prerouting',
