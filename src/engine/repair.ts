@@ -26,7 +26,7 @@ import { type Cause, KernelWatch, type WatchSink } from './watch.ts';
 
 /** How long dirt is collected before it is looked at, milliseconds: a flush is many messages. */
 const COLLECT_MS = 1;
-/** How often everything is compared, for what the kernel tells nobody of: most sysctls. */
+/** How often everything but the rule set is compared, for what the kernel tells nobody of: most sysctls. */
 const AUDIT_MS = 60_000;
 const FIRST_AUDIT_MS = 500;
 /** Objects of one step of an audit, and the pause behind it, so that requests get their turn. */
@@ -101,6 +101,8 @@ export class Repair implements Service, WatchSink {
   #running: Promise<void> | undefined;
   #audit: Promise<void> | undefined;
   #auditAsked = false;
+  /** The rule set was looked at as a whole once; from then on the kernel's messages are enough. */
+  #compared = false;
 
   private constructor(core: Core) {
     this.#core = core;
@@ -181,7 +183,9 @@ export class Repair implements Service, WatchSink {
     // one that is asked for while another is under way begins when that has ended
     while (this.#auditAsked && !this.#stop.signal.aborted) {
       this.#auditAsked = false;
-      this.rulesetTouched(cause);
+      // of the rule set nothing changes unheard
+      if (!this.#compared || !(await this.#watch?.hasHeardRuleset())) this.rulesetTouched(cause);
+      this.#compared = true;
       this.strangeLink(cause);
       const objects = this.#watch?.index.objects ?? [];
       for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += AUDIT_STEP) {

@@ -92,6 +92,8 @@ export class KernelWatch implements AsyncDisposable {
   readonly #directories = new Map<string, FSWatcher>();
   /** The transaction that is being told of has touched our table. */
   #ours = false;
+  /** The last of the rule set's generations that was told of; undefined where none was, or some were lost. */
+  #generation: number | undefined;
 
   private constructor(core: Core, sink: WatchSink, rtnl: NetlinkMonitor, nft: NetlinkMonitor) {
     this.#core = core;
@@ -115,6 +117,16 @@ export class KernelWatch implements AsyncDisposable {
     watch.#loops.push(watch.#followStore(changes), watch.#follow(rtnl), watch.#follow(nft));
     stack.move();
     return watch;
+  }
+
+  /** Whether every change to the rule set has been told of. */
+  async hasHeardRuleset(): Promise<boolean> {
+    if (this.#generation === undefined) return false;
+    using kernel = this.#core.kernel.scope();
+    const now = await kernel.nft('').generation();
+    this.drain();
+    // one that came after the question was told of all the same
+    return this.#generation !== undefined && this.#generation >= now;
   }
 
   /** Takes in what the kernel has told until now. */
@@ -153,6 +165,7 @@ export class KernelWatch implements AsyncDisposable {
   #handle(monitor: NetlinkMonitor, event: MonitorEvent): void {
     if (event.kind === 'overrun') {
       this.#settings.clear();
+      this.#generation = undefined;
       this.#core.firewall.forget();
       // links that came unheard would be nobody's when they are renamed or go
       this.#learning ??= this.#learn()
@@ -252,6 +265,7 @@ export class KernelWatch implements AsyncDisposable {
     }
     const touched = this.#ours;
     this.#ours = false;
+    this.#generation = end.generation;
     if (!touched || isThread(end.pid, end.name)) return;
     const by = end.name === '' ? '' : `${end.name} (pid ${end.pid})`;
     this.#sink.rulesetTouched({ what: `nftables generation ${end.generation}`, by });
