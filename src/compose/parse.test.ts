@@ -244,6 +244,21 @@ test('rates: faults with their places', async () => {
   assert.match((await faults(file('10mbit'))).join(), /expected a map of keys and values, found "10mbit"/);
 });
 
+test('a port says whether it obeys the host’s firewall', async () => {
+  const file = (own: string): string =>
+    `services:\n  a:\n    command: x\n    ports:\n      - target: 80\n        published: 8080\n        x-netloom: ${own}\n      - 81:81\n`;
+  const { services } = await parse(file('{ firewall: open }'));
+  assert.deepEqual(
+    services[0]?.ports.map(({ spec }) => spec.firewall),
+    ['open', undefined],
+  );
+  const path = 'services.a.ports[0].x-netloom';
+  assert.deepEqual(await faults(file('{ firewall: closed }')), [
+    `compose.yaml:7:32: ${path}.firewall: "closed" is no choice; write obey or open`,
+  ]);
+  assert.match((await faults(file('{ firewal: open }'))).join(), /unknown key; did you mean firewall\?/);
+});
+
 test('x-netloom-ignore: by name or all, for the file or for one service', async () => {
   const services = (extra: string): string =>
     `services:\n  a: { command: x, image: i, build: ., restart: always${extra} }\n  b: { command: y }\n`;

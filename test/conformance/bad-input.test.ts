@@ -208,3 +208,17 @@ async function inUserNamespace(): Promise<boolean> {
   using own = Netns.current();
   return !(await okIn(own, ['cat', '/proc/self/uid_map'])).trim().endsWith('4294967295');
 }
+
+test('a choice about published ports that is none is refused, by flag and by environment, before anything is opened', async () => {
+  await using bed = await makeEngineBed();
+  const { stateDir, runDir } = bed.paths;
+  const env = { NETLOOM_STATE_DIR: stateDir, NETLOOM_RUN_DIR: runDir };
+  const daemon = (...args: string[]): Promise<RunResult> =>
+    runIn(bed.host.netns, [NETLOOM, 'daemon', ...args], { env: { ...env, NETLOOM_PUBLISHED_PORTS: 'maybe' } });
+  const byEnvironment = await daemon();
+  assert.equal(byEnvironment.status, 2, byEnvironment.stderr);
+  assert.match(byEnvironment.stderr, /^netloom: NETLOOM_PUBLISHED_PORTS is "maybe"\n.*obey or open/);
+  const byFlag = await daemon('--published-ports', 'perhaps');
+  assert.equal(byFlag.status, 2, byFlag.stderr);
+  assert.match(byFlag.stderr, /^netloom: .*perhaps/);
+});
