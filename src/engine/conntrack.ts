@@ -8,6 +8,8 @@ import type { Core } from './core.ts';
 
 /** Where connections are forgotten one after another: who comes meanwhile goes with the next. */
 const TURN = 'connections';
+/** The same for those to ports that were published. */
+const STALE = 'connections-before';
 /** So many entries are read as a whole sooner than the kernel is asked twice. */
 const SMALL = 512;
 /** The kernel walks its whole table for each question, however few entries answer it. */
@@ -77,6 +79,9 @@ export async function forgetDenied(
  * Forgets what was sent to the host's ports before they were published, and still goes where it went then: to nobody, or
  * to an endpoint of before. A client that keeps sending from one port would otherwise keep the entry alive for ever.
  * To be called when the ports are there, since until then each packet makes the entry anew.
+ *
+ * The kernel's table is long, however little is in it: calls that come while one is under way go together, in one look,
+ * and nobody waits for that of TCP, whose clients begin anew.
  */
 export async function forgetStale(
   core: Core,
@@ -84,12 +89,29 @@ export async function forgetStale(
   ports: readonly PublishedPort[],
 ): Promise<void> {
   if (ports.length === 0 || tracked(core) === 0) return;
-  const own = await localAddresses(core);
-  await forgetByPort(
-    core,
-    ports,
-    (entry, port) => own(entry.orig.dst) && !(entry.status.includes('dnat') && leadsTo(endpoint, entry, port)),
-  );
+  const { addresses } = endpoint;
+  const patient = ports.filter(({ protocol }) => protocol === 'tcp');
+  const urgent = ports.filter(({ protocol }) => protocol !== 'tcp');
+  if (patient.length > 0)
+    core.behind.run('connections of before', () => forgetOpened(core, { addresses, ports: patient }));
+  if (urgent.length > 0) await forgetOpened(core, { addresses, ports: urgent });
+}
+
+async function forgetOpened(core: Core, item: Opened): Promise<void> {
+  await core.turns.runShared(STALE, JSON.stringify(item), async (items) => {
+    const own = await localAddresses(core);
+    const owners = new Map<PublishedPort, Opened>();
+    for (const opened of [...items].map((text) => JSON.parse(text) as Opened))
+      for (const port of opened.ports) owners.set(port, opened);
+    await forgetByPort(core, [...owners.keys()], (entry, port) => {
+      const owner = owners.get(port);
+      return own(entry.orig.dst) && !(owner && entry.status.includes('dnat') && leadsTo(owner, entry, port));
+    });
+  });
+}
+interface Opened {
+  readonly addresses: readonly string[];
+  readonly ports: readonly PublishedPort[];
 }
 
 async function forgetByPort(

@@ -4,6 +4,7 @@ import type { Meter } from '../metrics/index.ts';
 import type { RandomSource } from '../model/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Change } from './apply.ts';
+import type { Behind } from './behind.ts';
 import type { EventHub } from './events.ts';
 import type { HostFirewall } from './host-firewall.ts';
 import type { Kernel } from './kernel.ts';
@@ -40,6 +41,8 @@ export interface Core {
   readonly stage?: Stage;
   /** What this engine did and saw, for whoever listens. */
   readonly events: EventHub;
+  /** What nobody waits for. */
+  readonly behind: Behind;
   /** Counts what it does, where somebody wants to know. */
   readonly meter: Meter;
   /** What our rules dropped since it was opened, and what they had counted by then. */

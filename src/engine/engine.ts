@@ -41,6 +41,7 @@ import * as containers from './containers.ts';
 import type { Core } from './core.ts';
 import { examine } from './doctor.ts';
 import * as endpoints from './endpoints.ts';
+import { Behind } from './behind.ts';
 import { EventHub } from './events.ts';
 import { collect } from './gc.ts';
 import { HostFirewall } from './host-firewall.ts';
@@ -105,6 +106,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const lockPath = join(paths.runDir, 'engines', `${id}.lock`);
   const lock = stack.use(requireLock(lockPath));
   stack.defer(() => rmSync(lock.path, { force: true }));
+  const events = stack.use(new EventHub());
   const core: Core = {
     id,
     store,
@@ -118,7 +120,8 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     random: pooled(randomBytes),
     exitCommand: options.exitCommand ?? [],
     onFact: options.onFact,
-    events: stack.use(new EventHub()),
+    events,
+    behind: new Behind(events),
     meter,
     firewall: new HostFirewall(options.publishedPorts ?? 'obey'),
     drops: new DropTotals(),
@@ -294,6 +297,7 @@ export class Engine implements EngineApi {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#core.reaper.idle();
+    await this.#core.behind.idle();
     await this.#stack.disposeAsync();
   }
 }
