@@ -1,13 +1,14 @@
 /**
- * The program `dist/cli/main.js` with everything that it needs, packages included, in a few files: one for what every
- * command loads and one for each part that is imported when it is wanted. Loading three hundred modules one by one is
- * half of the time in which a daemon starts.
+ * `bundle.ts DIST`: the program `DIST/cli/main.js` with everything that it needs, packages included, in a few files:
+ * one for what every command loads and one for each part that is imported when it is wanted. Loading three hundred modules
+ * one by one is half of the time in which a daemon starts.
  */
 import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
-const outdir = 'dist/cli';
+const [dist = 'dist'] = process.argv.slice(2);
+const outdir = join(dist, 'cli');
 rmSync(outdir, { recursive: true });
 const { metafile } = await build({
   entryPoints: ['src/cli/main.ts'],
@@ -30,7 +31,7 @@ for (const input of Object.keys(metafile.inputs)) {
   if (path !== undefined) packages.add(path);
 }
 writeFileSync(
-  'dist/NOTICES',
+  join(dist, 'NOTICES'),
   [...packages]
     .sort()
     .map(notice)

@@ -17,6 +17,8 @@ export interface Io {
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly stdinIsTTY: boolean;
+  /** All of it. */
+  stdin(): Promise<string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The file that this program was started by, for starting it again. */
   readonly program: string;

@@ -403,6 +403,7 @@ export async function ran(
     },
     stderr: { write: (chunk) => (stderr += String(chunk)) },
     stdinIsTTY: false,
+    stdin: () => Promise.resolve(''),
     env: options?.env ?? {},
     program: '/usr/lib/netloom/main.js',
     now: () => NOW,

@@ -21,6 +21,7 @@ const io: Io = {
   stdout: quietPipe(process.stdout),
   stderr: quietPipe(process.stderr),
   stdinIsTTY: process.stdin.isTTY ?? false,
+  stdin: async () => await (await import('node:stream/consumers')).text(process.stdin),
   env: process.env,
   program,
   now: () => Date.now(),
@@ -28,4 +29,8 @@ const io: Io = {
     (await import('./connect.ts')).openApi(flags, process.env, program),
 };
 
-process.exitCode = await runCli(process.argv.slice(2), io);
+const words = process.argv.slice(2);
+process.exitCode =
+  words.length === 0 && process.env['CNI_COMMAND'] !== undefined
+    ? await (await import('./plugin.ts')).runAsPlugin(io)
+    : await runCli(words, io);

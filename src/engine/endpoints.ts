@@ -42,6 +42,7 @@ import {
 } from './networks.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
+  claimEndpointName,
   deleteEndpoint,
   endpointsOf,
   findEndpoint,
@@ -142,7 +143,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -180,6 +181,7 @@ export async function planAttach(
   });
   const draft: Endpoint = {
     id,
+    ...(spec.name !== undefined && { name: spec.name }),
     network: network.id,
     container: workload.container,
     type,
@@ -205,6 +207,7 @@ export async function planAttach(
   }
   const { endpoints, moves } = await settleGateways(tx, [...siblings, draft], workload, network);
   const endpoint = endpoints.find((e) => e.id === id) ?? draft;
+  await claimEndpointName(tx, endpoint);
   await putEndpoint(tx, endpoint, workload);
   await takeBerth(tx, endpoint);
   const moved = siblings.flatMap((before) => {

@@ -12,6 +12,7 @@ export const KEYS = {
   containers: 'containers/by-id/',
   containerNames: 'containers/by-name/',
   endpoints: 'endpoints/by-id/',
+  endpointNames: 'endpoints/by-name/',
   /** `endpoints/of-network/<network>/<endpoint>` and `endpoints/of-workload/<workload>/<endpoint>`: to find without a scan. */
   ofNetwork: 'endpoints/of-network/',
   ofWorkload: 'endpoints/of-workload/',
@@ -39,7 +40,7 @@ export async function findContainer(tx: ReadTx, ref: string): Promise<Container>
 }
 
 export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
-  const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, undefined, 'endpoint');
+  const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, KEYS.endpointNames, 'endpoint');
   if (!endpoint)
     throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
       hint: 'netloom endpoint ls shows those there are',
@@ -48,15 +49,9 @@ export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
 }
 
 /** By exact name, exact id, or a beginning of an id that only one object has. */
-async function find<T>(
-  tx: ReadTx,
-  ref: string,
-  byId: string,
-  byName: string | undefined,
-  noun: string,
-): Promise<T | undefined> {
+async function find<T>(tx: ReadTx, ref: string, byId: string, byName: string, noun: string): Promise<T | undefined> {
   if (ref === '') return undefined;
-  const id = byName === undefined ? undefined : await tx.get<string>(byName + ref);
+  const id = await tx.get<string>(byName + ref);
   const exact = await tx.get<T>(byId + (id ?? ref));
   if (exact !== undefined || !/^[0-9a-f]{1,64}$/.test(ref)) return exact;
   const [first, second] = await tx.list<T>(byId + ref, { limit: 2 });
@@ -80,6 +75,16 @@ export interface Workload {
   readonly tap?: string;
 }
 
+/** Makes sure that no other endpoint has that name. @throws NetloomError ENAMETAKEN */
+export async function claimEndpointName(tx: Tx, { id, name }: Pick<Endpoint, 'id' | 'name'>): Promise<void> {
+  if (name === undefined) return;
+  if ((await tx.get(KEYS.endpointNames + name)) !== undefined)
+    throw new NetloomError('ENAMETAKEN', `endpoint "${name}" exists already`, {
+      hint: `netloom endpoint detach ${name} takes it away`,
+    });
+  await tx.create(KEYS.endpointNames + name, id);
+}
+
 /** Stores an endpoint with the keys that find it from its network and its workload. */
 export async function putEndpoint(tx: Tx, endpoint: Endpoint, workload: Workload): Promise<void> {
   await tx.put(KEYS.endpoints + endpoint.id, endpoint);
@@ -88,6 +93,7 @@ export async function putEndpoint(tx: Tx, endpoint: Endpoint, workload: Workload
 }
 export async function deleteEndpoint(tx: Tx, endpoint: Endpoint, workload: Workload): Promise<void> {
   await tx.delete(KEYS.endpoints + endpoint.id);
+  if (endpoint.name !== undefined) await tx.delete(KEYS.endpointNames + endpoint.name);
   await tx.delete(`${KEYS.ofNetwork}${endpoint.network}/${endpoint.id}`);
   await tx.delete(`${underWorkload(workload)}${endpoint.id}`);
 }

@@ -66,6 +66,8 @@ export interface EndpointLease {
 /** One interface of a workload on one network. */
 export interface Endpoint {
   readonly id: string;
+  /** What whoever attached it calls it, to find it again; missing where nobody said. */
+  readonly name?: string;
   /** Network id. */
   readonly network: string;
   /** Container id; empty for an endpoint attached to a bare namespace. */
@@ -137,6 +139,8 @@ export interface UnpublishSpec {
 }
 /** An endpoint in a namespace that somebody else made (the library, a sandbox service, later CNI). */
 export interface AttachSpec extends EndpointSpec {
+  /** What it is found by besides its id: no two on a host have the same. `cni:web:3f1c:eth0` */
+  readonly name?: string;
   /** Path of the namespace; empty for a tap in the host's. */
   readonly netns: string;
   /** A tap device for a virtual machine instead of an interface in a namespace; `ifname` is its name. */

@@ -72,6 +72,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
     why: 'the engine composes all that is below, and knows no door',
   },
+  cni: {
+    may: ['errors', 'addr', 'model'],
+    pure: true,
+    why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -84,7 +89,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the daemon puts an engine behind the API',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },

@@ -19,6 +19,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   stdinIsTTY: false,
+  stdin: () => Promise.resolve(''),
   env: process.env,
   program: process.argv[1]!,
   now: () => Date.now(),

@@ -1,6 +1,15 @@
-/** What `npm pack` makes, as its users have it: no sources, the program in few files, modules for those who import it. */
+/** What is published, as its users have it: no sources, the program in few files, modules for those who import it. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -17,10 +26,15 @@ const unpacked = join(dir, 'package');
 const launcher = join(unpacked, 'bin/netloom');
 after(() => rmSync(dir, { recursive: true }));
 before(async () => {
-  const packed = await run(['npm', 'pack', '--json', '--pack-destination', dir], { cwd: root });
-  assert.equal(packed.status, 0, packed.stderr);
-  const [file] = readdirSync(dir);
-  assert.equal((await run(['tar', 'xzf', join(dir, file!), '-C', dir])).status, 0);
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+  // what is built goes beside what is copied: the checkout itself may belong to somebody else
+  for (const file of ['package.json', ...files.filter((each) => !/^(dist|prebuilt|native)\b/.test(each))])
+    cpSync(join(root, file), join(unpacked, file), { recursive: true });
+  const compiled = await run(['sh', 'tools/compile.sh', join(unpacked, 'dist')], { cwd: root, timeout: 60_000 });
+  assert.equal(compiled.status, 0, compiled.stderr);
+  const prebuilt = join(unpacked, 'prebuilt', process.arch);
+  for (const file of ['netloom.node', 'netloom-shim'])
+    cpSync(join(root, 'native/build', file), join(prebuilt, file), { recursive: true });
   // what npm would install beside it, for those who import it: the Node that is brought along too
   symlinkSync(join(root, 'node_modules'), join(unpacked, 'node_modules'));
 });

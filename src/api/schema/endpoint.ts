@@ -81,6 +81,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
   'Endpoint',
   Type.Object({
     id: text('Unique.'),
+    name: Type.Optional(text('What whoever attached it calls it.')),
     network: text('Network id.'),
     container: text('Container id; empty for a bare namespace.'),
     type: words(['veth', 'tap', 'macvlan', 'ipvlan'], 'What it is inside its workload.'),
@@ -132,6 +133,7 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
   Type.Object(
     {
       ...ENDPOINT_SPEC,
+      name: Type.Optional(text('What it is found by besides its id; no two on a host have the same.')),
       netns: text("Path of the namespace; empty for a tap in the host's."),
       tap: Type.Optional(
         Type.Boolean({

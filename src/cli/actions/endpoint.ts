@@ -40,6 +40,7 @@ export async function ls(this: CliContext, flags: ListFlags): Promise<void> {
 }
 
 export interface AttachFlags extends ChangeFlags, EndpointFlags {
+  readonly name?: string;
   readonly tap?: string;
   readonly tapUid?: number;
   readonly publish?: readonly (readonly PortSpec[])[];
@@ -63,6 +64,7 @@ export async function attach(
   const spec: AttachSpec = {
     ...endpointSpec(network, endpointWords({ ...flags, ...(tap === undefined ? {} : { ifname: tap }) })),
     netns: netns === '' && tap !== undefined ? '' : netnsPath(netns),
+    ...(flags.name === undefined ? {} : { name: flags.name }),
     ...(tap === undefined ? {} : { tap: true }),
     ...(flags.tapUid === undefined ? {} : { tapUid: flags.tapUid }),
     ...(flags.publish === undefined ? {} : { ports: flags.publish.flat() }),

@@ -44,6 +44,7 @@ RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is b
   ],
   flags: {
     ...ENDPOINT_FLAGS,
+    name: text('NAME', 'A name of your own to find it by, besides its id'),
     tap: text('NAME', 'Make a tap device of that name for a virtual machine, instead of an interface'),
     tapUid: parsed('UID', parseUid, 'The user who may open the tap device (default: root)'),
     publish: list('PORT', 'Publish a port, as in netloom run', publish),
@@ -71,7 +72,7 @@ const detach = define<ChangeFlags, string[]>({
   args: {
     kind: 'array',
     minimum: 1,
-    parameter: { brief: 'Id or beginning of an id', parse: String, placeholder: 'ENDPOINT' },
+    parameter: { brief: 'Name, id or beginning of an id', parse: String, placeholder: 'ENDPOINT' },
   },
   completeArgs: ['endpoint'],
   load: async () => (await actions()).detach,
@@ -97,7 +98,7 @@ const update = define<UpdateFlags, string[]>({
   args: {
     kind: 'array',
     minimum: 1,
-    parameter: { brief: 'Id or beginning of an id', parse: String, placeholder: 'ENDPOINT' },
+    parameter: { brief: 'Name, id or beginning of an id', parse: String, placeholder: 'ENDPOINT' },
   },
   completeArgs: ['endpoint'],
   load: async () => (await actions()).update,

@@ -1,0 +1,106 @@
+import { CNI_CODES, CniError } from './errors.ts';
+import { asArray, asObject, asString, Place } from './json.ts';
+import { NAME } from './parameters.ts';
+import { parseResult } from './result.ts';
+import {
+  type Attachment,
+  isSpecVersion,
+  type Result,
+  since,
+  SPEC_VERSIONS,
+  type SpecVersion,
+  type Verb,
+  VERBS,
+} from './spec.ts';
+
+/** What every configuration has; what is a plugin's own is in `own`, unread. */
+export interface Configuration {
+  readonly cniVersion: SpecVersion;
+  /** Of the network. */
+  readonly name: string;
+  /** Of the plugin. */
+  readonly type: string;
+  /** What the runtime filled in for the capabilities that the configuration declares. */
+  readonly runtimeConfig: Readonly<Record<string, unknown>>;
+  /** `args.cni`: names and values for this workload. */
+  readonly args: Readonly<Record<string, unknown>>;
+  /** What the plugin before this one came to, or ADD itself where this is CHECK or DEL. */
+  readonly prevResult: Result | undefined;
+  /** Of GC: what the runtime still knows of. */
+  readonly validAttachments: readonly Attachment[] | undefined;
+  readonly own: Readonly<Record<string, unknown>>;
+}
+
+/** Characters of a configuration at most. */
+export const CONFIGURATION_MAX: number = 1024 * 1024;
+
+/** Reads what a runtime hands to a plugin. @throws CniError 1, 6, 7 */
+export function parseConfiguration(text: string, verb: Verb): Configuration {
+  if (text.length > CONFIGURATION_MAX) {
+    throw new CniError(CNI_CODES.UNDECODABLE, `the configuration has more than ${CONFIGURATION_MAX} characters`);
+  }
+  const place = new Place();
+  const top = asObject(decode(text), place);
+  const { cniVersion: said, name, type, runtimeConfig, args, prevResult, ...own } = top;
+  const version = versionOf(said);
+  if (!since(version, VERBS[verb])) {
+    throw new CniError(CNI_CODES.INCOMPATIBLE_VERSION, `cniVersion ${version} has no ${verb}`, {
+      hint: `${verb} came with ${VERBS[verb]}.`,
+    });
+  }
+  const network = asString(name, place.in('name'));
+  if (!NAME.test(network)) {
+    throw place
+      .in('name')
+      .fail(`${JSON.stringify(network)} is no name`, 'Letters, digits, "_", "." and "-", a letter or digit first.');
+  }
+  const valid = own['cni.dev/valid-attachments'];
+  const cni = args === undefined || args === null ? {} : asObject(args, place.in('args'))['cni'];
+  return {
+    cniVersion: version,
+    name: network,
+    type: asString(type, place.in('type')),
+    runtimeConfig: object(runtimeConfig, place.in('runtimeConfig')),
+    args: object(cni, place.in('args').in('cni')),
+    prevResult:
+      prevResult === undefined || prevResult === null ? undefined : parseResult(prevResult, place.in('prevResult')),
+    validAttachments: valid === undefined ? undefined : attachments(valid, place.in('cni.dev/valid-attachments')),
+    own,
+  };
+}
+
+/** The version that a configuration asks for, however wrong the rest of it is: that of an answer. */
+export function versionIn(text: string): SpecVersion | undefined {
+  const [, version] = /"cniVersion"\s*:\s*"([0-9.]{1,12})"/.exec(text) ?? [];
+  return isSpecVersion(version) ? version : undefined;
+}
+
+function decode(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CniError(CNI_CODES.UNDECODABLE, `the configuration is no JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function versionOf(said: unknown): SpecVersion {
+  if (isSpecVersion(said)) return said;
+  const what = said === undefined ? 'is missing, which means 0.1.0' : `is ${JSON.stringify(said)}`;
+  throw new CniError(CNI_CODES.INCOMPATIBLE_VERSION, `cniVersion ${what}`, {
+    hint: `Spoken are ${SPEC_VERSIONS.join(', ')}.`,
+  });
+}
+
+function object(value: unknown, place: Place): Readonly<Record<string, unknown>> {
+  return value === undefined || value === null ? {} : asObject(value, place);
+}
+
+function attachments(value: unknown, place: Place): Attachment[] {
+  return asArray(value, place).map((entry, i) => {
+    const at = place.in(i);
+    const { containerID, ifname } = asObject(entry, at);
+    return { containerID: asString(containerID, at.in('containerID')), ifname: asString(ifname, at.in('ifname')) };
+  });
+}

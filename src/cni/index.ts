@@ -1,0 +1,21 @@
+export { type PluginAnswer, type PluginCall, runPlugin } from './plugin.ts';
+export { type Configuration, CONFIGURATION_MAX, parseConfiguration, versionIn } from './configuration.ts';
+export { CNI_CODES, type CniCode, CniError, errorAnswer, type ErrorAnswer } from './errors.ts';
+export { type Parameters, parseParameters } from './parameters.ts';
+export { parseResult, printResult } from './result.ts';
+export { Place } from './json.ts';
+export {
+  type Attachment,
+  isSpecVersion,
+  LATEST,
+  type Result,
+  type ResultDns,
+  type ResultInterface,
+  type ResultIp,
+  type ResultRoute,
+  since,
+  SPEC_VERSIONS,
+  type SpecVersion,
+  type Verb,
+  VERBS,
+} from './spec.ts';

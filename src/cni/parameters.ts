@@ -1,0 +1,75 @@
+import { isIfName } from '../addr/index.ts';
+import { CNI_CODES, CniError } from './errors.ts';
+import { type Attachment, type Verb, VERBS } from './spec.ts';
+
+/** What a runtime says by its environment. */
+export interface Parameters extends Attachment {
+  readonly verb: Verb;
+  /** Path of the namespace; empty where the runtime has none any more. */
+  readonly netns: string;
+  /** `CNI_ARGS`, in its order. */
+  readonly args: ReadonlyMap<string, string>;
+  /** Where other plugins are looked for. */
+  readonly path: readonly string[];
+}
+
+/** Which parameters a verb cannot do without. */
+const REQUIRED: Readonly<Record<Verb, readonly string[]>> = {
+  ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
+  CHECK: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
+  // the namespace may be gone
+  DEL: ['CNI_CONTAINERID', 'CNI_IFNAME'],
+  VERSION: [],
+  STATUS: [],
+  GC: [],
+};
+/** Names of containers and networks. */
+export const NAME: RegExp = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/** Reads the environment of a plugin. @throws CniError 4, with the variable's name */
+export function parseParameters(env: Readonly<Record<string, string | undefined>>): Parameters {
+  const value = (name: string): string => env[name] ?? '';
+  const verb = value('CNI_COMMAND');
+  if (!isVerb(verb)) {
+    throw bad('CNI_COMMAND', verb === '' ? 'is not set' : `is "${verb}"`, `It is ${Object.keys(VERBS).join(', ')}.`);
+  }
+  for (const name of REQUIRED[verb]) if (value(name) === '') throw bad(name, `is not set, and ${verb} needs it`);
+  const [containerID, ifname] = [value('CNI_CONTAINERID'), value('CNI_IFNAME')];
+  if (containerID !== '' && !NAME.test(containerID)) {
+    throw bad(
+      'CNI_CONTAINERID',
+      `is ${JSON.stringify(containerID)}`,
+      'Letters, digits, "_", "." and "-", a letter or digit first.',
+    );
+  }
+  if (ifname !== '' && (!isIfName(ifname) || ifname.includes(':'))) {
+    throw bad('CNI_IFNAME', `is ${JSON.stringify(ifname)}`, '15 bytes at most, no "/", no ":", no space.');
+  }
+  return {
+    verb,
+    containerID,
+    ifname,
+    netns: value('CNI_NETNS'),
+    args: parseArgs(value('CNI_ARGS')),
+    path: value('CNI_PATH').split(':').filter(Boolean),
+  };
+}
+
+function parseArgs(text: string): Map<string, string> {
+  const args = new Map<string, string>();
+  for (const pair of text.split(';')) {
+    if (pair === '') continue;
+    const at = pair.indexOf('=');
+    if (at < 1) throw bad('CNI_ARGS', `has ${JSON.stringify(pair)}`, 'Pairs of KEY=VALUE, with ";" between them.');
+    args.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+  return args;
+}
+
+function isVerb(text: string): text is Verb {
+  return Object.hasOwn(VERBS, text);
+}
+
+function bad(name: string, what: string, hint?: string): CniError {
+  return new CniError(CNI_CODES.BAD_ENVIRONMENT, `${name} ${what}`, hint === undefined ? {} : { hint });
+}
