@@ -42,7 +42,8 @@ for (const [mode, siblings, reflected] of [
       ];
       await table(rows(siblings));
       await okIn(segment.switch, ['bridge', 'link', 'set', 'dev', 'port0', 'hairpin', 'on']);
-      const [toB, toA] = [await reaches(a.netns, b.addresses), await reaches(b.netns, a.addresses)];
+      const wait = reflected ? 5 : 1;
+      const [toB, toA] = [await reaches(a.netns, b.addresses, wait), await reaches(b.netns, a.addresses, wait)];
       assert.deepEqual([toB, toA], [reflected, reflected], 'with a switch that sends back (IEEE 802.1Qbg)');
     });
   });
