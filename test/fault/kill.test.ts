@@ -48,6 +48,14 @@ for (const [name, operation] of Object.entries(operations)) {
       died++;
       // the next start puts it right
       await using next = await bed.open();
+      const whole = (await next.endpointList()).find((e) => e.id !== survivor.id);
+      if (whole) {
+        assert.ok(operation.keeps, `killed after fact ${at}: ${whole.ifname} stays`);
+        assert.equal(whole.phase, 'ready');
+        const { value: found } = await next.gc({ dryRun: true });
+        assert.deepEqual([...found.reclaimed, ...found.removed, ...found.repaired], [], `after fact ${at} it is whole`);
+        await next.endpointDetach(whole.id);
+      }
       assert.deepEqual(await everything(bed), empty, `killed after fact ${at}: ${next.recovery.finished.join(', ')}`);
       assert.ok(await ping(kept.netns, gateway), `the survivor still reaches its gateway after fact ${at}`);
       assert.deepEqual(

@@ -9,6 +9,8 @@ export interface Operation {
   readonly run: (engine: EngineApi, netnsDir: string) => Promise<void>;
   /** `before`: a creation is taken back. `after`: a removal is finished. */
   readonly ends: 'before' | 'after';
+  /** Once the kernel has all of it, it stays: whoever asked may have been told. */
+  readonly keeps?: true;
 }
 
 const PORTS = ['8080:80', '9000-9009:9000-9009', '5353:53/udp'].map(parsePublish);
@@ -35,7 +37,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     run: async (engine) => void (await engine.networkRemove('victim')),
     ends: 'after',
   },
-  attach: { prepare: nothing, run: attach, ends: 'before' },
+  attach: { prepare: nothing, run: attach, ends: 'before', keeps: true },
   detach: {
     prepare: attach,
     async run(engine, netnsDir) {
@@ -82,6 +84,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     run: async (engine, netnsDir) =>
       void (await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'lan', ifname: 'm0' })),
     ends: 'before',
+    keeps: true,
   },
   'macvlan detach': {
     setup: async (engine) => void (await engine.networkCreate(SEGMENT)),
@@ -98,6 +101,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     run: async (engine) =>
       void (await engine.endpointAttach({ netns: '', tap: true, ifname: 'vm0', network: 'kept', ports: PORTS })),
     ends: 'before',
+    keeps: true,
   },
   'tap detach': {
     prepare: async (engine) =>
