@@ -53,8 +53,10 @@ test('what an endpoint has to say in its own name, it says, and nothing is count
   socket.send(icmp6({ from: ea.mac, to: '33:33:00:00:00:16', src: '::', dst: 'ff02::16' }, 143, new Uint8Array(4)));
   // duplicate address detection, and a neighbour that nobody knows: both ask by ND
   await ipBatch(a.netns, [`addr del ${ea.ip6}/64 dev eth0`, `addr add ${ea.ip6}/64 dev eth0`, 'neigh flush dev eth0']);
-  // as often as it takes: an address is not used before it is known to be free
-  await until('an answer', () => ping(a.netns, eb.ip6), { timeout: 10_000 });
+  // until then the kernel has no address to speak with but ::1, which is nobody's
+  const tentative = ['ip', '-6', 'addr', 'show', 'dev', 'eth0', 'tentative'];
+  await until('every address is known to be free', async () => (await okIn(a.netns, tentative)) === '');
+  assert.ok(await ping(a.netns, eb.ip6, { timeout: 8 }));
   assert.deepEqual(await dropped(bed.host.netns), {});
 });
 
