@@ -10,6 +10,7 @@ import type { Endpoint, Network, SubnetSpec } from '../../src/model/index.ts';
 import { type EngineBed, makeEngineBed } from './engine.ts';
 import { keepPeer, ping } from './peer.ts';
 import { ipBatch } from './run.ts';
+import { until } from './wait.ts';
 import { linksOf, snapshot } from './snapshot.ts';
 
 /** Addresses of a segment that the host and its endpoints share (RFC 2544's test space, RFC 3849). */
@@ -68,6 +69,11 @@ export async function reaches(from: Netns, addresses: readonly string[], timeout
   const answers = await Promise.all(addresses.map((address) => ping(from, address, { timeout })));
   if (answers.every((answer) => answer === answers[0])) return answers[0] ?? false;
   throw new Error(`reached: ${addresses.map((address, i) => `${address} ${answers[i]}`).join(', ')}`);
+}
+
+/** As `reaches`, for what has only just become so: a question that was on its way before may fail yet. */
+export async function comesToReach(from: Netns, addresses: readonly string[]): Promise<boolean> {
+  return await until('an answer', () => reaches(from, addresses, 5), { timeout: 20_000 }).catch(() => false);
 }
 
 export function bare(addresses: readonly string[]): string[] {
