@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { fuzzCases } from '../../test/lib/dice.ts';
 import { NetloomError } from '../errors.ts';
 import {
   CniError,
@@ -211,6 +212,6 @@ test('whatever a runtime says, the answer is a result or an error with a number'
         }
       },
     ),
-    { numRuns: Number(process.env['FUZZ_CASES'] ?? 5000) },
+    { numRuns: fuzzCases(5000) },
   );
 });

@@ -1,4 +1,4 @@
-import { parsePrefix } from '../addr/index.ts';
+import { parseIp } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
 import type { Endpoint, EngineApi, Network } from '../model/index.ts';
 import { type Configuration, parseConfiguration, versionIn } from './configuration.ts';
@@ -104,14 +104,13 @@ function resultOf(endpoint: Endpoint, network: Network, conf: Configuration): Re
     sandbox: endpoint.netns,
   };
   const host = endpoint.hostIfname === '' ? [] : [{ name: endpoint.hostIfname, ...(mtu > 0 && { mtu }) }];
-  const family = (text: string): number => parsePrefix(text.includes('/') ? text : `${text}/0`).address.family;
   return {
     interfaces: [...host, inside],
     ips: endpoint.addresses.map((address) => {
       const gateway = endpoint.gateways.find((each) => each.includes(':') === address.includes(':'));
       return { address, ...(gateway !== undefined && { gateway }), interface: host.length };
     }),
-    routes: endpoint.gateways.map((gw) => ({ dst: family(gw) === 4 ? '0.0.0.0/0' : '::/0', gw })),
+    routes: endpoint.gateways.map((gw) => ({ dst: parseIp(gw).family === 4 ? '0.0.0.0/0' : '::/0', gw })),
     dns: (conf.own['dns'] as ResultDns | undefined) ?? { nameservers: endpoint.gateways },
   };
 }

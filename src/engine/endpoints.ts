@@ -77,8 +77,7 @@ export async function endpointAttach(
       if (tap === undefined) workload = { ...workload, netnsId: kernel.netns(spec.netns).id };
       else await requireNoLink(kernel, tap);
       plan = await planAttach(core, tx, workload, wanted, parts.ports ?? [], id);
-      const { options: made } = plan.network;
-      if (plan.bridgeIndex !== 0 && made.driver === 'bridge') kernel.indices.set('', made.bridge, plan.bridgeIndex);
+      knowBridge(kernel, plan.network, plan.bridgeIndex);
       return await attachDecision(core, plan, workload);
     });
   try {
@@ -373,7 +372,7 @@ export async function planDetach(
   workload: Workload,
 ): Promise<Decision<Endpoint>> {
   const network = await tx.get<Network>(KEYS.networks + endpoint.network);
-  await knowBridge(tx, kernel, network);
+  if (network) knowBridge(kernel, network, (await tx.get<number>(appliedKey(network))) ?? 0);
   const removing: Endpoint = { ...endpoint, phase: 'removing', owner: core.id };
   await putEndpoint(tx, removing, workload);
   const siblings = (await endpointsOf(tx, workload)).filter((e) => e.id !== endpoint.id);

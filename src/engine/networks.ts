@@ -175,10 +175,8 @@ export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Pr
 }
 
 /** Tells `kernel` the index of a network's bridge, where the store has it: asking takes the lock that deletions hold long. */
-export async function knowBridge(tx: ReadTx, kernel: KernelScope, network: Network | undefined): Promise<void> {
-  if (network?.options.driver !== 'bridge') return;
-  const index = (await tx.get<number>(appliedKey(network))) ?? 0;
-  if (index !== 0) kernel.indices.set('', network.options.bridge, index);
+export function knowBridge(kernel: KernelScope, { options }: Network, index: number): void {
+  if (index !== 0 && options.driver === 'bridge') kernel.indices.set('', options.bridge, index);
 }
 
 /** Its bridge is not what it was: the next endpoint looks at all of the network and adds what is missing. */

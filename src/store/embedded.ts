@@ -75,6 +75,8 @@ class EmbeddedStore implements Store {
   readonly #lastRevision: StatementSync;
   readonly #addChanges: StatementSync;
   readonly #trim: StatementSync;
+  /** Somebody sees to it that they are carried out. */
+  #settling = false;
   #held = false;
   /** When a queue of waiters last let the event loop go round. */
   #loopSeen = 0;
@@ -123,21 +125,26 @@ class EmbeddedStore implements Store {
   transactSoon(body: (tx: Tx) => void | Promise<void>): void {
     if (this.#closed) throw closed();
     this.#soon.push(body);
-    if (this.#soon.length === 1) setImmediate(() => void this.#whenIdle());
+    if (this.#settling) return;
+    this.#settling = true;
+    setImmediate(() => void this.#settle());
   }
 
-  /** What nobody waits for, where no other transaction took it along. */
-  async #whenIdle(): Promise<void> {
-    if (this.#soon.length === 0 || this.#closed) return;
-    await this.#exclusively(() => this.#catchUp());
-    // a disk that is full is not asked all the time
-    if (this.#soon.length > 0) setTimeout(() => void this.#whenIdle(), 1000).unref();
+  /** What nobody waits for, where no other transaction takes it along: until nothing of it is left. */
+  async #settle(): Promise<void> {
+    while (this.#soon.length > 0 && !this.#closed) {
+      // who closes the store takes it along
+      const done = await this.#exclusively(() => this.#catchUp()).catch(() => this.#closed);
+      // a disk that is full is not asked all the time
+      if (!done) await sleep(1000, undefined, { ref: false });
+    }
+    this.#settling = false;
   }
 
-  async #catchUp(): Promise<void> {
-    if (this.#soon.length === 0) return;
-    // the store's refusal is nobody's who reads: the bodies stay
-    await this.#write(() => undefined).catch(() => undefined);
+  /** False where the store refuses, which is nobody's fault who reads: the bodies stay. */
+  async #catchUp(): Promise<boolean> {
+    if (this.#soon.length === 0) return true;
+    return await this.#write(() => true).catch(() => false);
   }
 
   /** One transaction, and before it what nobody waits for. */

@@ -520,3 +520,25 @@ test('what nobody waits for stays until the store can take it', async () => {
   blocker.exec('ROLLBACK');
   assert.equal(await store.read((tx) => tx.get('a')), 1);
 });
+
+test('what is added while a transaction is under way is not left lying; closing meets one that waits', async () => {
+  const where = place();
+  const store = await openEmbeddedStore(where);
+  await using other = await openEmbeddedStore(where);
+  store.transactSoon((tx) => tx.put('a', 1));
+  await store.transact(async (tx) => {
+    await tx.put('b', 1);
+    store.transactSoon((late) => late.put('c', 1));
+    store.transactSoon((late) => late.put('d', 1));
+  });
+  await turn();
+  await turn();
+  assert.equal(await other.read((tx) => tx.count('')), 4);
+  const held = store.transact(async () => {
+    store.transactSoon((late) => late.put('e', 1));
+    await turn();
+    await turn();
+  });
+  await Promise.all([held, store[Symbol.asyncDispose]()]);
+  assert.equal(await other.read((tx) => tx.count('')), 5);
+});
