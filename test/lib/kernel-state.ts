@@ -1,6 +1,7 @@
 import type { Netns } from '../../src/kernel/index.ts';
 import { jsonIn, okIn } from './run.ts';
 import { linksOf, type LinkJson } from './snapshot.ts';
+import { until } from './wait.ts';
 
 /**
  * What namespaces hold, by `ip`, `nft` and `tc`, in no order but that of the alphabet: made anew, a set or a route comes
@@ -84,4 +85,18 @@ function rulesetText(objects: readonly unknown[]): string[] {
     else lines.push(`${kind} ${text}`);
   }
   return [...lines, ...rules.values()].sort();
+}
+
+/**
+ * Waits until the kernel has said all that follows from a change by itself: carriers are told of some time later, and an
+ * address is tentative until nobody has claimed it.
+ */
+export async function kernelSettles(namespaces: readonly Netns[]): Promise<void> {
+  for (const netns of namespaces) {
+    await until('links have said their carrier, and no address is tentative', async () => {
+      const links = await jsonIn<{ operstate: string; flags: string[] }[]>(netns, ['ip', '-j', 'link']);
+      const waiting = links.some(({ operstate, flags }) => flags.includes('LOWER_UP') && /DOWN/.test(operstate));
+      return !waiting && (await okIn(netns, ['ip', '-6', 'addr', 'show', 'tentative'])) === '';
+    });
+  }
 }

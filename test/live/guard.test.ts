@@ -11,9 +11,9 @@ import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { BROADCAST, ETHER, icmp6, rawSocket, sniff, type Sniffer, udp } from '../lib/frames.ts';
 import { ADDRESS } from '../lib/host.ts';
+import { kernelSettles } from '../lib/kernel-state.ts';
 import { ping, udpConnect, udpEcho } from '../lib/peer.ts';
 import { ipBatch, okIn } from '../lib/run.ts';
-import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
@@ -54,8 +54,7 @@ test('what an endpoint has to say in its own name, it says, and nothing is count
   // duplicate address detection, and a neighbour that nobody knows: both ask by ND
   await ipBatch(a.netns, [`addr del ${ea.ip6}/64 dev eth0`, `addr add ${ea.ip6}/64 dev eth0`, 'neigh flush dev eth0']);
   // until then the kernel has no address to speak with but ::1, which is nobody's
-  const tentative = ['ip', '-6', 'addr', 'show', 'dev', 'eth0', 'tentative'];
-  await until('every address is known to be free', async () => (await okIn(a.netns, tentative)) === '');
+  await kernelSettles([a.netns]);
   assert.ok(await ping(a.netns, eb.ip6, { timeout: 8 }));
   assert.deepEqual(await dropped(bed.host.netns), {});
 });
