@@ -152,6 +152,9 @@ export class Client implements EngineApi {
   endpointList(): Promise<readonly Endpoint[]> {
     return this.#get('/v1/endpoints');
   }
+  endpointInspect(ref: string): Promise<Endpoint> {
+    return this.#get(`/v1/endpoints/${segment(ref)}`);
+  }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('PATCH', `/v1/endpoints/${segment(id)}`, options, update);
   }

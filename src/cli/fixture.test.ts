@@ -343,6 +343,9 @@ export class FixtureEngine implements EngineApi {
   async endpointList(): Promise<readonly Endpoint[]> {
     return [ENDPOINT];
   }
+  async endpointInspect(): Promise<Endpoint> {
+    return ENDPOINT;
+  }
   async endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     this.#note('endpointUpdate', id, update, options);
     return this.#outcome(ENDPOINT, options);

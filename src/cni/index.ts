@@ -1,4 +1,4 @@
-export { type PluginAnswer, type PluginCall, runPlugin } from './plugin.ts';
+export { runPlugin } from './plugin.ts';
 export { type Configuration, CONFIGURATION_MAX, parseConfiguration, versionIn } from './configuration.ts';
 export { CNI_CODES, type CniCode, CniError, errorAnswer, type ErrorAnswer } from './errors.ts';
 export { type Parameters, parseParameters } from './parameters.ts';

@@ -1,6 +1,6 @@
 import { parseIp } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
-import type { Endpoint, EngineApi, Network } from '../model/index.ts';
+import type { Endpoint, EngineApi, Network, ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { type Configuration, parseConfiguration, versionIn } from './configuration.ts';
 import { CNI_CODES, CniError, errorAnswer } from './errors.ts';
 import { type Parameters, parseParameters } from './parameters.ts';
@@ -8,22 +8,8 @@ import { printResult } from './result.ts';
 import { attachOf, endpointName, endpointPrefix, networkOf, type NetworkWish } from './settings.ts';
 import { LATEST, type Result, type ResultDns, SPEC_VERSIONS } from './spec.ts';
 
-/** One call of a plugin by a runtime. */
-export interface PluginCall {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The configuration. */
-  readonly stdin: string;
-  /** The engine, where the verb needs one. */
-  open(): Promise<EngineApi>;
-}
-/** What the runtime gets: a document, or nothing, and 0 where all went well. */
-export interface PluginAnswer {
-  readonly stdout: string;
-  readonly status: number;
-}
-
 /** Does what a runtime asks for by its environment. Throws nothing: what goes wrong is the specification's error. */
-export async function runPlugin(call: PluginCall): Promise<PluginAnswer> {
+export async function runPlugin(call: ProgramCall): Promise<ProgramAnswer> {
   const version = versionIn(call.stdin) ?? LATEST;
   try {
     const parameters = parseParameters(call.env);
@@ -38,11 +24,11 @@ export async function runPlugin(call: PluginCall): Promise<PluginAnswer> {
   }
 }
 
-function print(document: object): PluginAnswer {
+function print(document: object): ProgramAnswer {
   return { stdout: `${JSON.stringify(document, undefined, 2)}\n`, status: 0 };
 }
 
-async function opened(call: PluginCall, { verb }: Parameters): Promise<EngineApi> {
+async function opened(call: ProgramCall, { verb }: Parameters): Promise<EngineApi> {
   try {
     return await call.open();
   } catch (error) {
@@ -127,13 +113,13 @@ async function detach(api: EngineApi, name: string): Promise<void> {
 /** Whether the endpoint is what ADD said. */
 async function check(api: EngineApi, parameters: Parameters, conf: Configuration): Promise<void> {
   const name = endpointName(conf.name, parameters);
-  const endpoint = (await api.endpointList()).find((each) => each.name === name);
-  if (!endpoint) {
+  const endpoint = await api.endpointInspect(name).catch((error: unknown) => {
+    if (!hasCode(error, 'EENDPOINTNOTFOUND')) throw error;
     throw new CniError(
       CNI_CODES.UNKNOWN_CONTAINER,
       `container ${parameters.containerID} is not on network "${conf.name}"`,
     );
-  }
+  });
   if (!conf.prevResult) throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'prevResult: is missing, and CHECK needs it');
   const own = conf.prevResult.ips.filter(({ interface: at }) => {
     const owner = at === undefined ? undefined : conf.prevResult?.interfaces[at];

@@ -224,6 +224,11 @@ export class MemoryEngine implements EngineApi {
   async endpointList(): Promise<readonly Endpoint[]> {
     return this.containers.flatMap((container) => container.endpoints);
   }
+  async endpointInspect(ref: string): Promise<Endpoint> {
+    const found = (await this.endpointList()).find(({ id, name }) => id === ref || name === ref);
+    if (!found) throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`);
+    return found;
+  }
   async [Symbol.asyncDispose](): Promise<void> {}
 
   /** The command of a container ends by itself. */

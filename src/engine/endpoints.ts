@@ -120,6 +120,10 @@ export async function endpointList(core: Core): Promise<readonly Endpoint[]> {
   return (await core.store.read((tx) => tx.list<Endpoint>(KEYS.endpoints))).map((entry) => entry.value);
 }
 
+export async function endpointInspect(core: Core, ref: string): Promise<Endpoint> {
+  return await core.store.read((tx) => findEndpoint(tx, ref));
+}
+
 /** An attachment decided: the endpoint as it will be, what else of the workload changes, and what the kernel must do. */
 export interface AttachPlan {
   readonly endpoint: Endpoint;

@@ -250,6 +250,9 @@ export class Engine implements EngineApi {
   endpointList(): Promise<readonly Endpoint[]> {
     return endpoints.endpointList(this.#core);
   }
+  endpointInspect(ref: string): Promise<Endpoint> {
+    return endpoints.endpointInspect(this.#core, ref);
+  }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
   }

@@ -148,6 +148,8 @@ export interface EngineApi extends AsyncDisposable {
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
   endpointList(): Promise<readonly Endpoint[]>;
+  /** By its name, its id or a unique beginning of it. @throws NetloomError EENDPOINTNOTFOUND */
+  endpointInspect(ref: string): Promise<Endpoint>;
   /** The same for an endpoint of a bare namespace. */
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
 

@@ -1,3 +1,4 @@
+export type * from './call.ts';
 export type * from './container.ts';
 export type * from './contract.ts';
 export type * from './doctor.ts';

@@ -206,6 +206,10 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('endpointList');
     return [...this.endpoints.values()];
   }
+  async endpointInspect(ref: string): Promise<model.Endpoint> {
+    this.#note('endpointInspect', ref);
+    return this.#find(this.endpoints, ref, 'ENOENT');
+  }
   async endpointUpdate(
     id: string,
     update: model.EndpointUpdate,

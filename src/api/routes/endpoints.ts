@@ -25,6 +25,15 @@ export const endpointRoutes: readonly Operation[] = [
     run: ({ engine }) => engine.endpointList(),
   }),
   operation({
+    id: 'endpointInspect',
+    method: 'GET',
+    path: '/v1/endpoints/:id',
+    summary: 'One endpoint',
+    tag: 'endpoints',
+    answer: endpoint.endpoint.ref,
+    run: ({ engine, params }) => engine.endpointInspect(params['id'] as string),
+  }),
+  operation({
     id: 'endpointUpdate',
     method: 'PATCH',
     path: '/v1/endpoints/:id',

@@ -1,0 +1,34 @@
+import type { EngineApi } from './contract.ts';
+
+/**
+ * One call of a program that a runtime starts for each thing it wants, and that says all by its environment and its
+ * standard input: a CNI plugin, an IPAM plugin, netavark. It comes from a process of its own, or through the daemon's
+ * socket from the shim that stands in for one (native/call.c).
+ */
+export interface ProgramCall {
+  /** The last part of what it was started as: `netloom`, `netloom-ipam`, `netavark`. */
+  readonly program: string;
+  /** The words after it. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** All of it. */
+  readonly stdin: string;
+  /**
+   * Path by which this process reaches the namespace that the call is about, where the caller handed it over: the caller's
+   * own path may lead elsewhere here. Missing: what the call says.
+   */
+  readonly netns?: string;
+  /** Says which call this is: one that is made again because its answer was lost has the same. */
+  readonly request?: string;
+  /** Whoever waited has gone: what was made for it is to be taken back. */
+  readonly signal?: AbortSignal;
+  /** The engine, where the call needs one. The caller of this disposes of it. */
+  open(): Promise<EngineApi>;
+}
+
+/** What the program's process leaves behind. */
+export interface ProgramAnswer {
+  readonly stdout: string;
+  readonly stderr?: string;
+  readonly status: number;
+}
