@@ -12,5 +12,7 @@ export { checkRate, parseAttachSpec, parseEndpointSpec, parseEndpointSpecs } fro
 export { parseTuning, sysctlName } from './validate-tuning.ts';
 export { parseEndpointUpdate, parseNetworkUpdate } from './validate-update.ts';
 export { splitVlan } from './lan-options.ts';
+export { parseAllocateSpec, parsePoolSpec, parseReleaseSpec } from './validate-pool.ts';
+export type { PoolParts } from './validate-pool.ts';
 export { parseNetworkSpec, settleSubnet, subnetOf } from './validate-network.ts';
 export type { NetworkContext, NetworkParts } from './validate-network.ts';
