@@ -98,6 +98,9 @@ export interface EndpointTuning {
   readonly sourceRoutes?: true;
   /** It never has the default route. */
   readonly defaultRoute?: false;
+  /** Bits that may go at once, where there is a rate; missing: what 10 ms of the rate are. */
+  readonly ingressBurst?: number;
+  readonly egressBurst?: number;
 }
 
 /** One interface of a workload on one network. */

@@ -6,10 +6,13 @@ import { within } from './names.ts';
 /** Routes and parameters of one endpoint at most. */
 const MOST = 256;
 const U32 = 0xffff_ffff;
+/** Bits: what the kernel's bucket holds, 4 GB less one half. @see tc-tbf(8) */
+const BURST_MAX = 8 * 0x7fff_ffff;
 
 /** Checks what is to be set of an endpoint, and makes its texts canonical. @throws NetloomError EBADOPTION, EBADADDRESS, EBADSUBNET */
 export function parseTuning(tuning: EndpointTuning): EndpointTuning {
   const { sysctls = {}, routes = [], promisc, allmulti, mtu, txQueueLength, sourceRoutes, defaultRoute } = tuning;
+  const { ingressBurst, egressBurst } = tuning;
   for (const [what, count] of [
     ['parameters', Object.keys(sysctls).length],
     ['routes', routes.length],
@@ -34,6 +37,8 @@ export function parseTuning(tuning: EndpointTuning): EndpointTuning {
     ...(parsed.length > 0 && { routes: parsed }),
     ...(sourceRoutes && { sourceRoutes }),
     ...(defaultRoute === false && { defaultRoute }),
+    ...(ingressBurst !== undefined && { ingressBurst: whole('ingress burst', ingressBurst, 1, BURST_MAX) }),
+    ...(egressBurst !== undefined && { egressBurst: whole('egress burst', egressBurst, 1, BURST_MAX) }),
   };
 }
 

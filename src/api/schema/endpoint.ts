@@ -115,6 +115,8 @@ export const endpointTuning: Named<EndpointTuning> = define<EndpointTuning>()(
         Type.Literal(true, { description: 'Whatever has one of its addresses as source leaves by it.' }),
       ),
       defaultRoute: Type.Optional(Type.Literal(false, { description: 'It never has the default route.' })),
+      ingressBurst: Type.Optional(Type.Integer({ description: 'Bits that may go at once, where there is a rate.' })),
+      egressBurst: Type.Optional(Type.Integer({ description: 'As above, from the workload.' })),
     },
     STRICT,
   ),
