@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,16 +36,35 @@ export function findPlugin(type: string, path: readonly string[]): string {
     if (!statSync(file, { throwIfNoEntry: false })?.isFile()) continue;
     try {
       accessSync(file, constants.X_OK);
-      return file;
     } catch {
       refused ??= file;
+      continue;
     }
+    return wantProgram(file);
   }
   if (refused !== undefined)
     throw new NetloomError('ECNINOPLUGIN', `${refused} may not be run`, { hint: `chmod +x ${refused}` });
   const where = path.length === 0 ? 'an empty path' : path.join(', ');
   throw new NetloomError('ECNINOPLUGIN', `there is no plugin "${type}" in ${where}`, {
     hint: 'Give the directory of the plugins (CNI_PATH, --plugin-dir), or install it there.',
+  });
+}
+
+/** execvp(3) has a shell try whatever the kernel takes for no program. */
+function wantProgram(file: string): string {
+  const head = Buffer.alloc(4);
+  let fd;
+  try {
+    fd = openSync(file, 'r');
+    readSync(fd, head);
+  } catch {
+    return file; // one that may be run and not read
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+  if (head.toString('latin1') === '\x7fELF' || head.toString('latin1', 0, 2) === '#!') return file;
+  throw new NetloomError('ECNINOPLUGIN', `${file} cannot be run: it is no program`, {
+    hint: 'A plugin is an executable of this machine (ELF), or a script whose first line names its interpreter (#!).',
   });
 }
 
