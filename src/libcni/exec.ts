@@ -206,8 +206,10 @@ function collect(
 /** The plugin's own error where it printed one, as the specification wants; else what can be said of it. */
 function failure(plugin: string, command: string, stdout: string, stderr: string, ended: string): PluginError {
   if (stdout.trim() === '') {
-    const msg = stderr === '' ? `${ended} and said nothing` : `${ended}: ${stderr}`;
-    return new PluginError({ plugin, command, code: 0, msg, details: '' });
+    const [line = '', ...more] = stderr.split('\n');
+    const msg = line === '' ? `${ended} and said nothing` : `${ended}: ${line}`;
+    const hint = more.length === 0 ? '' : `Standard error has ${more.length} more lines: NETLOOM_DEBUG=1 shows them.`;
+    return new PluginError({ plugin, command, code: 0, msg, details: more.length === 0 ? '' : stderr }, { hint });
   }
   let said: unknown;
   try {
