@@ -1,5 +1,5 @@
 import { hasCode, NetloomError } from '../errors.ts';
-import type { AttachSpec, Endpoint, EngineApi } from '../model/index.ts';
+import type { AttachSpec, Endpoint, EndpointTuning, EngineApi } from '../model/index.ts';
 import { attachOf } from './attach.ts';
 import type { Configuration } from './configuration.ts';
 import { CniError } from './errors.ts';
@@ -42,9 +42,14 @@ export function siblingsOf(
       ...spec,
       place,
       name: siblingName(attachment, i),
-      ...(defaultRoute ? { gatewayPriority: 1 } : { tuning: { ...spec.tuning, defaultRoute: false } }),
+      ...(defaultRoute ? { gatewayPriority: 1 } : { tuning: { ...spec.tuning, ...aside(spec) } }),
     };
   });
+}
+
+/** Not by the default route: what comes in by a published port goes out where it came from. */
+function aside({ ports = [] }: AttachSpec): EndpointTuning {
+  return { defaultRoute: false, ...(ports.length > 0 && { sourceRoutes: true }) };
 }
 
 /** Attaches all of them, or none: what was attached before one that cannot be is taken away. */
