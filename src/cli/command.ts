@@ -13,6 +13,7 @@ import { GLOBAL_FLAGS } from './flags.ts';
 /** Headings of the overview, in this order. */
 export const TOPICS = [
   'Containers',
+  'Pods',
   'Networks',
   'Endpoints',
   'Compose',
@@ -27,6 +28,7 @@ export type WordKind =
   | 'network'
   | 'container'
   | 'running'
+  | 'pod'
   | 'endpoint'
   /** A published port of the container that stands before it. */
   | 'published'
