@@ -77,7 +77,8 @@ async function add(
     });
     ({ value: endpoint } = await api.endpointAttach(spec));
   }
-  const network = await api.networkInspect(wish.name);
+  // not by networkInspect, which reads all that is attached
+  const network = (await api.networkList()).find(({ id }) => id === endpoint.network)!;
   return {
     ...print(printResult(resultOf(endpoint, network, conf, parameters.netns), conf.cniVersion)),
     // by its id: the name may be another's by then
