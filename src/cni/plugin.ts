@@ -66,6 +66,9 @@ async function add(
     ...attachOf(conf, { ...parameters, netns: call.netns ?? parameters.netns }, wish.name),
     ...(call.request !== undefined && { request: call.request }),
   };
+  // read meanwhile: behind the attachment it would wait for the store; and not by networkInspect, which reads all that is attached
+  const known = api.networkList();
+  known.catch(() => undefined); // asked again below
   let endpoint: Endpoint;
   try {
     ({ value: endpoint } = await api.endpointAttach(spec));
@@ -77,8 +80,8 @@ async function add(
     });
     ({ value: endpoint } = await api.endpointAttach(spec));
   }
-  // not by networkInspect, which reads all that is attached
-  const network = (await api.networkList()).find(({ id }) => id === endpoint.network)!;
+  const its = ({ id }: Network): boolean => id === endpoint.network;
+  const network = (await known.catch(() => [])).find(its) ?? (await api.networkList()).find(its)!;
   return {
     ...print(printResult(resultOf(endpoint, network, conf, parameters.netns), conf.cniVersion)),
     // by its id: the name may be another's by then
