@@ -116,7 +116,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ETOOLARGE: 'The request is larger than the daemon reads.',
   }),
   ...rows(501, {
-    ENOSHIM: 'The process shim is missing from this installation.',
+    ENOSHIM: 'A shim, of processes or of calls, is missing from this installation.',
     EUNSUPPORTED: 'The running kernel lacks a feature; the hint says since which version it exists.',
     ENOSYS: 'The running kernel lacks a system call.',
     EOPNOTSUPP: 'The kernel object does not support this.',

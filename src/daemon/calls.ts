@@ -60,10 +60,9 @@ export class CallServer {
     const timer = new AbortController();
     await Promise.race([this.#idle(), delay(deadline, undefined, { signal: timer.signal }).catch(() => undefined)]);
     timer.abort();
-    const cut = this.#open.size;
-    for (const each of this.#open) each.close();
-    await Promise.all(this.#served);
-    return cut;
+    // whoever is cut asks the next daemon, and gets what was made
+    for (const each of this.#open) each.cut();
+    return this.#open.size;
   }
 
   async #idle(): Promise<void> {
@@ -117,8 +116,7 @@ export class CallServer {
       over = await this.#turn(question);
       const answer = await this.#answer(question, connection);
       if (await connection.answer(answer)) return;
-      // cut by our own end: the caller asks the next daemon, and gets what was made
-      if (this.#stopping || !answer.undo) return;
+      if (connection.wasCut || !answer.undo) return;
       log.warn({ pid, request: question.request }, 'the caller is gone: what it asked for is taken back');
       await answer.undo();
     } catch (error) {
@@ -171,6 +169,7 @@ export class CallServer {
   }
 
   async #sweep(): Promise<void> {
+    if (this.#stopping) return;
     await this.#pins.sweep().catch((error: unknown) => {
       this.#options.log.error({ err: error }, 'paths of namespaces could not be taken away');
     });
@@ -205,6 +204,7 @@ class Connection {
   #socket: Socket | undefined;
   readonly #reader = new QuestionReader();
   readonly #asked = Promise.withResolvers<Question | undefined>();
+  #whole = false;
   #told = false;
   #answered: (() => void) | undefined;
 
@@ -235,6 +235,13 @@ class Connection {
     });
   }
 
+  /** Closed by us, before it has its answer. */
+  wasCut = false;
+  cut(): void {
+    this.wasCut = true;
+    this.close();
+  }
+
   close(): void {
     clearTimeout(this.#late);
     this.#poll?.stop();
@@ -263,7 +270,7 @@ class Connection {
       if (first.bytes.length > 0) this.#take(first.bytes);
       else this.#socket.destroy();
     } catch (error) {
-      this.#asked.reject(error as Error);
+      this.#asked.reject(error);
       this.close();
     }
     return true;
@@ -274,14 +281,17 @@ class Connection {
       this.#told = true;
       return void this.#socket!.destroy();
     }
-    if (this.#gone.signal.aborted) return;
+    // what is said while it is answered is nothing, and is not kept
+    if (this.#whole || this.#gone.signal.aborted) return;
     try {
       const question = this.#reader.push(part);
       if (!question) return;
+      this.#whole = true;
       clearTimeout(this.#late);
       this.#asked.resolve(question);
     } catch (error) {
-      this.#asked.reject(error as Error);
+      this.#whole = true;
+      this.#asked.reject(error);
     }
   }
 

@@ -81,7 +81,8 @@ export function listenOnPath(server: Server, path: string): Promise<void> {
 export function boundPath(descriptor: number): string {
   const address = Buffer.from(syscall('socket name', () => native.socketName(descriptor)));
   // struct sockaddr_un: two bytes of family, then the path
-  const path = address[0]! + address[1]! === AF_UNIX ? address.toString('utf8', 2) : '';
+  const family = address.length < 2 ? 0 : Math.max(address.readUInt8(0), address.readUInt8(1));
+  const path = family === AF_UNIX ? address.toString('utf8', 2) : '';
   return path.split('\0', 1)[0] ?? '';
 }
 /** bits/socket.h */

@@ -16,6 +16,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../../src/api/client.ts';
+import { Netns } from '../../src/kernel/index.ts';
+import { writeShim } from '../../src/cli/shim-file.ts';
 import { makeDirs } from '../lib/dirs.ts';
 import { makeHost } from '../lib/host.ts';
 import { run, runIn, startIn } from '../lib/run.ts';
@@ -34,7 +36,7 @@ before(async () => {
   const compiled = await run(['sh', 'tools/compile.sh', join(unpacked, 'dist')], { cwd: root, timeout: 60_000 });
   assert.equal(compiled.status, 0, compiled.stderr);
   const prebuilt = join(unpacked, 'prebuilt', process.arch);
-  for (const file of ['netloom.node', 'netloom-shim'])
+  for (const file of ['netloom.node', 'netloom-shim', 'netloom-call'])
     cpSync(join(root, 'native/build', file), join(prebuilt, file), { recursive: true });
   // what npm would install beside it, for those who import it: the Node that is brought along too
   symlinkSync(join(root, 'node_modules'), join(unpacked, 'node_modules'));
@@ -85,4 +87,27 @@ test('it carries the notices of what became part of it, and no source or test', 
   assert.ok(existsSync(join(unpacked, 'dist/NOTICES')));
   assert.ok(!existsSync(join(unpacked, 'src')) && !existsSync(join(unpacked, 'test')));
   assert.ok(readdirSync(join(unpacked, 'dist/cli')).length < 100);
+});
+
+test('the shim of calls becomes the program where no daemon is, and its namespace has an interface', async () => {
+  await using host = await makeHost();
+  using dirs = makeDirs();
+  const shim = join(dirs.root, 'netloom');
+  writeShim(shim, { program: launcher, socket: join(dirs.runDir, 'call.sock') });
+  using pod = Netns.create();
+  const netns = join(dirs.root, 'pod');
+  pod.pin(netns);
+  using undo = new DisposableStack();
+  undo.defer(() => Netns.unpin(netns));
+  const { status, stdout } = await runIn(host.netns, [shim], {
+    env: {
+      NETLOOM_STATE_DIR: dirs.stateDir,
+      NETLOOM_RUN_DIR: dirs.runDir,
+      ...{ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'pod', CNI_NETNS: netns, CNI_IFNAME: 'eth0', CNI_PATH: '/x' },
+    },
+    input: JSON.stringify({ cniVersion: '1.1.0', name: 'pods', type: 'netloom' }),
+  });
+  assert.equal(status, 0, stdout);
+  const { stdout: links } = await runIn(pod, ['ip', '-o', 'link', 'show', 'eth0']);
+  assert.match(links, /eth0/);
 });
