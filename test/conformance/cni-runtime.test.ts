@@ -319,3 +319,27 @@ test('the environment says what it says to cnitool', async () => {
   assert.equal((await cni(['del', '-i', 'net7', 'n', path])).status, 0);
   assert.deepEqual(await bed.engine.endpointList(), []);
 });
+
+test('examples/cni-runtime, as its page says', async () => {
+  await using bed = await makeEngineBed();
+  const { confDir, binDir, cacheDir, cni } = runtime(bed);
+  const installed = await cni(['install', '--bin-dir', binDir, '--conf-dir', confDir]);
+  assert.equal(installed.status, 0, installed.stderr);
+  const { path } = await bed.workload('blue');
+  const example = fileURLToPath(new URL('../../examples/cni-runtime/attach.ts', import.meta.url));
+  const { status, stdout, stderr } = await runIn(
+    bed.host.netns,
+    [process.execPath, example, confDir, 'netloom', path],
+    {
+      env: {
+        CNI_PATH: binDir,
+        CACHE_DIR: cacheDir,
+        NETLOOM_STATE_DIR: bed.paths.stateDir,
+        NETLOOM_RUN_DIR: bed.paths.runDir,
+      },
+    },
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^capabilities: .*portMappings.*\nadded: \d+\.\d+\.\d+\.\d+\/\d+\nkept: eth0\n$/);
+  assert.deepEqual(await bed.engine.endpointList(), []);
+});
