@@ -137,6 +137,8 @@ async function attach(api: EngineApi, spec: AttachSpec, wish: NetworkWish): Prom
   try {
     return (await api.endpointAttach(spec)).value;
   } catch (error) {
+    if (hasCode(error, 'EINVAL') && error.message.startsWith(`${spec.netns} is not a network namespace`))
+      throw new CniError(CNI_CODES.BAD_ENVIRONMENT, `CNI_NETNS: ${error.message}`, { cause: error });
     if (!hasCode(error, 'ENETWORKNOTFOUND', 'ENETWORKBUSY') || !wish.spec) throw error;
   }
   await api.networkCreate(wish.spec).catch((refusal: unknown) => {
