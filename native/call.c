@@ -79,6 +79,12 @@ static void too_late(int signal) {
   _exit(1);
 }
 
+/* Seconds that a test or an installation asks for instead. */
+static unsigned seconds(const char *variable, unsigned usual) {
+  const char *given = secure_getenv(variable);
+  return given && atoi(given) > 0 ? (unsigned)atoi(given) : usual;
+}
+
 static const char *setting(const char *variable, const volatile char *slot, char *out, size_t size) {
   const char *given = secure_getenv(variable);
   for (size_t i = 0; i < size; i++) out[i] = slot[i];
@@ -175,10 +181,9 @@ static void ask(int fd, int netns) {
 
 int main(int argc, char **argv) {
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc > 0 ? argv[0] : "netloom";
-  const char *seconds = secure_getenv("NETLOOM_CALL_SECONDS");
   describe(late, sizeof late, 11, "netloom did not answer in time: try again later", "");
   signal(SIGALRM, too_late);
-  alarm(seconds && atoi(seconds) > 0 ? atoi(seconds) : DEADLINE);
+  alarm(seconds("NETLOOM_CALL_SECONDS", DEADLINE));
   for (ssize_t got; (got = read(0, input + question.input, INPUT_MAX - 1 - question.input)) > 0;) question.input += got;
   describe(late, sizeof late, 11, "netloom did not answer in time: try again later", "");
 
@@ -212,7 +217,7 @@ int main(int argc, char **argv) {
     }
     close(fd);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - broken.tv_sec >= PATIENCE) in_process(name, argv);
+    if (now.tv_sec - broken.tv_sec >= seconds("NETLOOM_CALL_PATIENCE", PATIENCE)) in_process(name, argv);
     nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
   }
 }

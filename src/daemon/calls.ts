@@ -21,8 +21,8 @@ export interface CallOptions {
   readonly crowd?: number;
 }
 
-/** Milliseconds in which a caller prints what it was told; the shim has less for all that it does. */
-const PRINTING = 120_000;
+/** Milliseconds in which a caller prints what it was told: into a pipe that somebody reads. */
+const PRINTING = 30_000;
 
 /**
  * Answers calls of programs that runtimes start, which the shim (native/call.c) hands over: root's and this user's own,
@@ -38,6 +38,8 @@ export class CallServer {
   /** Being answered. */
   readonly #served = new Set<Promise<void>>();
   readonly #open = new Set<Connection>();
+  /** The last call for each attachment that has one under way. */
+  readonly #turns = new Map<string, Promise<void>>();
   #stopping = false;
 
   constructor(options: CallOptions) {
@@ -107,10 +109,12 @@ export class CallServer {
   async #serve(connection: Connection): Promise<void> {
     const { log } = this.#options;
     const { pid } = connection;
+    let over = (): void => undefined;
     try {
       const question = await connection.question();
       this.#speaking.delete(connection);
       if (!question) return;
+      over = await this.#turn(question);
       const answer = await this.#answer(question, connection);
       if (await connection.answer(answer)) return;
       // cut by our own end: the caller asks the next daemon, and gets what was made
@@ -122,11 +126,30 @@ export class CallServer {
       log[expected ? 'warn' : 'error']({ pid, err: error }, 'a call failed');
       if (expected) await connection.answer(failure(4, `netloom cannot read the call: ${error.message}`));
     } finally {
+      over();
       this.#speaking.delete(connection);
       this.#open.delete(connection);
       connection.close();
       void this.#sweep();
     }
+  }
+
+  /**
+   * Calls for one attachment go one after another, what one takes back included: a runtime that has killed an ADD asks for
+   * DEL at once, which must not come before what ADD is still about to make. @returns what says that this one is over
+   */
+  async #turn({ program, env }: Question): Promise<() => void> {
+    const { CNI_CONTAINERID: container = '', CNI_IFNAME: ifname = '' } = env;
+    if (container === '') return () => undefined;
+    const key = `${program} ${container} ${ifname}`;
+    const before = this.#turns.get(key);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.set(key, promise);
+    await before;
+    return () => {
+      if (this.#turns.get(key) === promise) this.#turns.delete(key);
+      resolve();
+    };
   }
 
   async #answer(question: Question, { passed, gone }: Connection): Promise<ProgramAnswer> {
