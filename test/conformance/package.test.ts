@@ -75,9 +75,15 @@ test('the program runs a container with a published port, by a daemon and withou
   await ok('network rm web');
 });
 
+test('the template of a CNI configuration is found', async () => {
+  const { status, stdout, stderr } = await run([launcher, 'cni', 'install', '--print', '--network', 'pods']);
+  assert.equal(status, 0, stderr);
+  assert.equal((JSON.parse(stdout) as { name: string }).name, 'pods');
+});
+
 test('its modules are imported under the names that it says', async () => {
   const file = join(unpacked, 'probe.mjs');
-  const names = ['', '/addr', '/kernel', '/netlink', '/rtnetlink', '/nftables', '/conntrack', '/client'];
+  const names = ['', '/addr', '/kernel', '/netlink', '/rtnetlink', '/nftables', '/conntrack', '/client', '/cni'];
   writeFileSync(file, names.map((name) => `await import('netloom${name}');`).join('\n'));
   const { status, stderr } = await run([process.execPath, file]);
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
