@@ -1,5 +1,6 @@
 import { CNI_CODES, CniError } from './errors.ts';
 import { asArray, asObject, asString, Place } from './json.ts';
+import { inOurLetters } from './letters.ts';
 import { NAME } from './parameters.ts';
 import { parseResult } from './result.ts';
 import {
@@ -60,7 +61,7 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
     cniVersion: version,
     name: network,
     type: asString(type, place.in('type')),
-    runtimeConfig: object(runtimeConfig, place.in('runtimeConfig')),
+    runtimeConfig: inOurLetters(object(runtimeConfig, place.in('runtimeConfig'))),
     args: object(cni, place.in('args').in('cni')),
     prevResult:
       prevResult === undefined || prevResult === null ? undefined : parseResult(prevResult, place.in('prevResult')),
