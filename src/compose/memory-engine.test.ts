@@ -85,6 +85,12 @@ export class MemoryEngine implements EngineApi {
   networkUpdate: () => Promise<never> = absent;
   containerUpdate: () => Promise<never> = absent;
   endpointUpdate: () => Promise<never> = absent;
+  poolCreate: () => Promise<never> = absent;
+  poolList: () => Promise<never> = absent;
+  poolInspect: () => Promise<never> = absent;
+  poolRemove: () => Promise<never> = absent;
+  addressAllocate: () => Promise<never> = absent;
+  addressRelease: () => Promise<never> = absent;
   gc: () => Promise<never> = absent;
   doctor: () => Promise<never> = absent;
   metrics: () => Promise<never> = absent;

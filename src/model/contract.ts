@@ -10,6 +10,7 @@ import type {
 import type { DoctorReport } from './doctor.ts';
 import type { EngineEvent, EventFilter } from './events.ts';
 import type { Network, NetworkSpec, NetworkUpdate } from './network.ts';
+import type { AddressPool, AddressPoolDetail, AllocateSpec, Allocation, PoolSpec, ReleaseSpec } from './pool.ts';
 
 /** Asked of every verb that changes something. */
 export interface ChangeOptions {
@@ -152,6 +153,18 @@ export interface EngineApi extends AsyncDisposable {
   endpointInspect(ref: string): Promise<Endpoint>;
   /** The same for an endpoint of a bare namespace. */
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+
+  /** Makes a pool of addresses, or finds the one of that name. @throws NetloomError ENAMETAKEN where that is another */
+  poolCreate(spec: PoolSpec): Promise<AddressPool>;
+  /** By name. */
+  poolList(): Promise<readonly AddressPool[]>;
+  poolInspect(ref: string): Promise<AddressPoolDetail>;
+  /** @throws NetloomError EPOOLINUSE where addresses are given out, unless `force` */
+  poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<AddressPool>;
+  /** An address for an owner, who has the same one until it is released. */
+  addressAllocate(spec: AllocateSpec): Promise<Allocation>;
+  /** What nobody has is given back already. */
+  addressRelease(spec: ReleaseSpec): Promise<void>;
 
   /**
    * Plans several steps, one upon the other, and does nothing: the plan of each, in order. The first that cannot be done

@@ -2,7 +2,7 @@ import { formatMac, ifName, parseIp, parseMac } from '../addr/index.ts';
 import type { Ip } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
 import type { AttachSpec, EndpointSpec } from './container.ts';
-import { within } from './names.ts';
+import { checkLabel, within } from './names.ts';
 import { checkPorts } from './publish.ts';
 
 /**
@@ -59,19 +59,11 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
   return {
     ...parseEndpointSpec(spec),
     netns: spec.netns,
-    ...(spec.name !== undefined && { name: checkLabel(spec.name) }),
+    ...(spec.name !== undefined && { name: checkLabel('an endpoint', spec.name) }),
     ...(tap && { tap }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
   };
-}
-
-/** A name of an endpoint, which others make of names of their own: longer than a person's, and with colons. */
-function checkLabel(name: string): string {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.:@-]{0,511}$/.test(name)) return name;
-  throw new NetloomError('EBADNAME', `${JSON.stringify(name.slice(0, 80))} cannot be the name of an endpoint`, {
-    hint: 'letters, digits and _.:@- only, a letter or digit first, 512 at most',
-  });
 }
 
 /** uid_t; its last value means "nobody in particular". */

@@ -11,5 +11,7 @@ export type { ContainerContext, ContainerParts } from './validate-container.ts';
 export { checkRate, parseAttachSpec, parseEndpointSpec, parseEndpointSpecs } from './validate-endpoint.ts';
 export { parseEndpointUpdate, parseNetworkUpdate } from './validate-update.ts';
 export { splitVlan } from './lan-options.ts';
+export { parseAllocateSpec, parsePoolSpec, parseReleaseSpec } from './validate-pool.ts';
+export type { PoolParts } from './validate-pool.ts';
 export { parseNetworkSpec, settleSubnet, subnetOf } from './validate-network.ts';
 export type { NetworkContext, NetworkParts } from './validate-network.ts';
