@@ -60,10 +60,19 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
     ...parseEndpointSpec(spec),
     netns: spec.netns,
     ...(spec.name !== undefined && { name: checkLabel('an endpoint', spec.name) }),
+    ...(spec.request !== undefined && { request: checkRequest(spec) }),
     ...(tap && { tap }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
   };
+}
+
+function checkRequest({ request = '', name }: AttachSpec): string {
+  if (name === undefined) throw new NetloomError('EBADOPTION', 'a request is asked again by its name: give one');
+  if (/^[0-9a-f]{1,64}$/.test(request)) return request;
+  throw new NetloomError('EBADOPTION', `${JSON.stringify(request.slice(0, 80))} is no request`, {
+    hint: '64 hexadecimal digits at most',
+  });
 }
 
 /** uid_t; its last value means "nobody in particular". */
