@@ -51,6 +51,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EENVFILE: 'The environment file cannot be read as one; with file and line.',
     EPROJECTNAME: 'The name of the Compose project is not allowed.',
     ENOTDIR: 'Something that is no directory stands where one belongs.',
+    ECNICONFIG: 'A configuration of CNI networks cannot be used; with the file.',
+    ECNIVERSION: 'The version of a CNI configuration is too old for the verb, or not one that the plugin speaks.',
     ECNI: 'A CNI runtime asked for what the specification does not allow; the answer has its own number.',
     EBADREQUEST: 'The request is not what the API describes: a field of the wrong type, an unknown field, no JSON.',
     EINVAL: 'A value is not allowed, or the kernel refused an argument.',
@@ -65,6 +67,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
   }),
   ...rows(404, {
     ENETWORKNOTFOUND: 'There is no such network.',
+    ECNINONETWORK: 'No configuration in the directory has a CNI network of that name.',
+    ECNINOPLUGIN: 'There is no such CNI plugin on the path, or its file cannot be run.',
     ECONTAINERNOTFOUND: 'There is no such container.',
     EENDPOINTNOTFOUND: 'There is no such endpoint.',
     EPOOLNOTFOUND: 'There is no such address pool.',
@@ -121,6 +125,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ENOADDON: 'The native addon is missing from this installation.',
   }),
   ...rows(503, {
+    ECNITIMEOUT: 'A CNI plugin did not end in its time, and was killed.',
+    ECNIABORTED: 'A CNI plugin was ended because whoever asked no longer waits.',
     ENETWORKBUSY: 'The network is being created or removed by another process.',
     ECONTAINERBUSY: 'The container is being created or removed by another process.',
     ESTOREBUSY: 'Another process holds the store for too long.',
@@ -145,6 +151,9 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ENFILE: 'The system has too many open files.',
   }),
   ...rows(500, {
+    ECNIPLUGIN: 'A CNI plugin failed; with its own code, message and details.',
+    ECNIRESULT: 'What a CNI plugin came to is no result of any version, or cannot be said in the one that is wanted.',
+    ECNICACHE: 'A kept result of CNI cannot be read or written.',
     ESTORECORRUPT: 'The file of the store is damaged.',
     ESTOREIO: 'The file of the store cannot be read or written.',
     ESTORETX: 'A bug in netloom: a transaction of the store was used wrongly.',

@@ -17,6 +17,7 @@ export const TOPICS = [
   'Networks',
   'Endpoints',
   'Compose',
+  'CNI',
   'Watch and mend',
   'netloom itself',
 ] as const;
@@ -31,6 +32,10 @@ export type WordKind =
   | 'endpoint'
   /** A published port of the container that stands before it. */
   | 'published'
+  /** A network of CNI's configuration. */
+  | 'cni'
+  /** A named namespace. */
+  | 'netns'
   | 'file'
   | 'directory'
   | 'command'

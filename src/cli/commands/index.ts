@@ -1,4 +1,5 @@
 import type { CommandDef } from '../command.ts';
+import { CNI_COMMANDS } from './cni.ts';
 import { COMPOSE_COMMANDS } from './compose.ts';
 import { CONTAINER_COMMANDS } from './container.ts';
 import { ENDPOINT_COMMANDS } from './endpoint.ts';
@@ -14,6 +15,7 @@ export const COMMANDS: readonly CommandDef[] = [
   ...NETWORK_COMMANDS,
   ...ENDPOINT_COMMANDS,
   ...COMPOSE_COMMANDS,
+  ...CNI_COMMANDS,
   ...WATCH_COMMANDS,
   ...SYSTEM_COMMANDS,
 ];
