@@ -1,4 +1,4 @@
-import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
+import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts';
 
 /**
  * The programs that runtimes start, each by the last part of its name: whether the call came through the daemon's socket or
@@ -6,7 +6,13 @@ import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
  */
 const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAnswer>>> = {
   netloom: async (call) => (await import('../cni/index.ts')).runPlugin(call),
+  'netloom-ipam': async (call) => (await import('../cni/index.ts')).runIpam(call),
 };
+
+/** Few calls have another plugin to run. */
+async function runDelegate(plugin: DelegateCall): Promise<ProgramAnswer | undefined> {
+  return await (await import('./delegate.ts')).runDelegate(plugin);
+}
 
 /** Runs the program that was called. Throws nothing. */
 export async function runProgram(call: ProgramCall): Promise<ProgramAnswer> {
@@ -14,7 +20,7 @@ export async function runProgram(call: ProgramCall): Promise<ProgramAnswer> {
   if (!run)
     return failure(199, `netloom is no ${JSON.stringify(call.program)}: it is ${Object.keys(PROGRAMS).join(', ')}`);
   try {
-    return await run(call);
+    return await run({ delegate: runDelegate, ...call });
   } catch (error) {
     return failure(199, `bug: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -19,6 +19,7 @@ import type {
   ContainerSpec,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -46,6 +47,7 @@ import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
 import { examine } from './doctor.ts';
+import { endpointCheck } from './endpoint-check.ts';
 import * as endpoints from './endpoints.ts';
 import { Behind } from './behind.ts';
 import { EventHub } from './events.ts';
@@ -259,6 +261,9 @@ export class Engine implements EngineApi {
   }
   endpointInspect(ref: string): Promise<Endpoint> {
     return endpoints.endpointInspect(this.#core, ref);
+  }
+  endpointCheck(ref: string): Promise<EndpointCheck> {
+    return endpointCheck(this.#core, ref);
   }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
