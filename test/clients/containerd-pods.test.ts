@@ -1,6 +1,5 @@
 /** containerd's service for the kubelet with our plugin: pods with names and published ports, and a runtime that dies. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { IMAGE, startContainerd } from '../lib/containerd.ts';
 import { Cri, type Message } from '../lib/cri.ts';
@@ -8,7 +7,7 @@ import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { okIn, runIn } from '../lib/run.ts';
-import { until } from '../lib/wait.ts';
+import { startNetloom } from '../lib/suite.ts';
 
 checkDescriptors();
 
@@ -28,25 +27,15 @@ function container(name: string, ...command: readonly string[]): Message {
   return { 1: { 1: name }, 2: { 1: IMAGE }, 3: command };
 }
 
-for (const [release, suite, cniVersion] of [
-  ['the later containerd', true, '1.1.0'],
-  ["the distribution's containerd", false, '1.0.0'],
+for (const [release, suite] of [
+  ['the later containerd', true],
+  ["the distribution's containerd", false],
 ] as const) {
   test(`${release}: pods reach each other by name, publish ports, survive their runtime, and leave nothing`, async () => {
     await using bed = await makeEngineBed();
-    const plugin = {
-      type: 'netloom',
-      subnets: [{ subnet: '10.5.0.0/16' }],
-      capabilities: { portMappings: true, ips: true, mac: true, aliases: true, bandwidth: true },
-    };
-    await using containerd = await startContainerd({
-      netns: bed.host.netns,
-      suite,
-      conflist: { cniVersion, name: 'pods', plugins: [plugin] },
-    });
+    await using containerd = await startContainerd({ netns: bed.host.netns, suite, subnet: '10.5.0.0/16' });
     const { machine } = containerd;
-    await using netloom = machine.start(['netloom', 'daemon']);
-    await until('the daemon listens', () => existsSync(machine.path('/run/netloom/netloom.sock')));
+    await using netloom = await startNetloom(machine);
     const endpoints = async (): Promise<string[]> =>
       (await machine.ok(['netloom', 'endpoint', 'ls', '--format', '{{.Addresses}}'])).split('\n').filter(Boolean);
 

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Netns } from '../../src/kernel/index.ts';
 import { writeImage } from './image.ts';
 import { enterDistribution, enterSuite, type Inside, type Machine } from './suite.ts';
@@ -23,21 +23,17 @@ export interface ContainerdOptions {
   readonly netns: Netns;
   /** The later suite's containerd, 2.1, or the distribution's, 1.6. */
   readonly suite: boolean;
-  /** Written to /etc/cni/net.d. */
-  readonly conflist: object;
-  /** Where /opt/cni/bin/netloom leads; default: the program itself. */
-  readonly plugin?: string;
+  /** Of the network `pods`, which is the one of /etc/cni/net.d. */
+  readonly subnet: string;
 }
 
-export async function startContainerd({ netns, suite, conflist, plugin }: ContainerdOptions): Promise<Containerd> {
+export async function startContainerd({ netns, suite, subnet }: ContainerdOptions): Promise<Containerd> {
   await using undo = new AsyncDisposableStack();
   const machine = undo.use(await (suite ? enterSuite : enterDistribution)({ netns }));
-  for (const dir of ['/etc/cni/net.d', '/opt/cni/bin', '/etc/containerd'])
-    mkdirSync(machine.path(dir), { recursive: true });
-  writeFileSync(machine.path('/etc/cni/net.d/10-netloom.conflist'), JSON.stringify(conflist));
-  symlinkSync(plugin ?? '/usr/local/bin/netloom', machine.path('/opt/cni/bin/netloom'));
+  await machine.ok(['netloom', 'cni', 'install', '--network', 'pods', '--subnet', subnet]);
   // the kubelet's runtime wants lo to be brought up by a plugin
   copyFileSync(machine.path('/usr/lib/cni/loopback'), machine.path('/opt/cni/bin/loopback'));
+  mkdirSync(machine.path('/etc/containerd'), { recursive: true });
   writeFileSync(machine.path('/etc/containerd/config.toml'), CONFIG);
   const ctr = (...words: readonly string[]): Promise<string> => machine.ok(['ctr', ...words]);
   const start = async (stack: AsyncDisposableStack): Promise<Inside> => {
