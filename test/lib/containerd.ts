@@ -23,16 +23,20 @@ export interface ContainerdOptions {
   readonly netns: Netns;
   /** The later suite's containerd, 2.1, or the distribution's, 1.6. */
   readonly suite: boolean;
-  /** Of the network `pods`, which is the one of /etc/cni/net.d. */
-  readonly subnet: string;
+  /** Of the network `pods`, which is then the one of /etc/cni/net.d; without it nothing of netloom's is there. */
+  readonly subnet?: string;
+  /** Default: `IMAGE`. */
+  readonly image?: string;
 }
 
-export async function startContainerd({ netns, suite, subnet }: ContainerdOptions): Promise<Containerd> {
+export async function startContainerd({ netns, suite, subnet, image = IMAGE }: ContainerdOptions): Promise<Containerd> {
   await using undo = new AsyncDisposableStack();
   const machine = undo.use(await (suite ? enterSuite : enterDistribution)({ netns }));
-  await machine.ok(['netloom', 'cni', 'install', '--network', 'pods', '--subnet', subnet]);
-  // the kubelet's runtime wants lo to be brought up by a plugin
-  copyFileSync(machine.path('/usr/lib/cni/loopback'), machine.path('/opt/cni/bin/loopback'));
+  if (subnet !== undefined) {
+    await machine.ok(['netloom', 'cni', 'install', '--network', 'pods', '--subnet', subnet]);
+    // the kubelet's runtime wants lo to be brought up by a plugin
+    copyFileSync(machine.path('/usr/lib/cni/loopback'), machine.path('/opt/cni/bin/loopback'));
+  }
   mkdirSync(machine.path('/etc/containerd'), { recursive: true });
   writeFileSync(machine.path('/etc/containerd/config.toml'), CONFIG);
   const ctr = (...words: readonly string[]): Promise<string> => machine.ok(['ctr', ...words]);
@@ -45,7 +49,7 @@ export async function startContainerd({ netns, suite, subnet }: ContainerdOption
     return daemon;
   };
   const daemon = await start(undo);
-  writeImage(machine.path('/tmp/box.tar'), IMAGE);
+  writeImage(machine.path('/tmp/box.tar'), image);
   await ctr('image', 'import', '/tmp/box.tar');
   await ctr('--namespace', 'k8s.io', 'image', 'import', '/tmp/box.tar');
   const kept = undo.move();
