@@ -129,7 +129,7 @@ export const BANS: readonly Ban[] = [
   {
     pattern: /['"]node:child_process['"]/,
     except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/', 'libcni/exec.ts'],
-    why: 'processes are started where the workload of a container is started, or the plugin that a call names: nowhere else',
+    why: 'processes are started where the workload of a container is started, or a CNI plugin: nowhere else',
   },
   {
     pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,

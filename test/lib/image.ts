@@ -20,6 +20,7 @@ export function writeImage(file: string, name: string): void {
       mkdirSync(join(rootfs, each), { recursive: true });
     copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
     for (const applet of APPLETS) symlinkSync('busybox', join(rootfs, 'bin', applet));
+    writeFileSync(join(rootfs, 'etc/hosts'), '127.0.0.1 localhost\n');
     const tar = join(dir, 'layer.tar');
     execFileSync('tar', ['-C', rootfs, '--owner=0', '--group=0', '-cf', tar, '.']);
 
