@@ -38,3 +38,8 @@ test('capabilities are read in whichever case Go wrote their fields', () => {
     aliases: { HostPort: ['db'] },
   });
 });
+
+test('what the reference library says with VERSION is taken', () => {
+  const env = { CNI_COMMAND: 'VERSION', CNI_NETNS: 'dummy', CNI_IFNAME: 'dummy', CNI_PATH: 'dummy' };
+  assert.equal(parseParameters(env).verb, 'VERSION');
+});
