@@ -30,7 +30,8 @@ const io: Io = {
 };
 
 const words = process.argv.slice(2);
-process.exitCode =
-  words.length === 0 && process.env['CNI_COMMAND'] !== undefined
-    ? await (await import('./plugin.ts')).runAsPlugin(io)
-    : await runCli(words, io);
+if (words.length === 0 && process.env['CNI_COMMAND'] !== undefined) {
+  process.exitCode = await (await import('./plugin.ts')).runAsPlugin(io);
+} else if (words[0] === 'netavark') {
+  process.exitCode = await (await import('./netavark.ts')).runAsNetavark(io, words.slice(1));
+} else process.exitCode = await runCli(words, io);

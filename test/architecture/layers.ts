@@ -77,6 +77,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
+  podman: {
+    may: ['errors', 'addr', 'model', 'cni/json.ts'],
+    pure: true,
+    why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -89,7 +94,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the daemon puts an engine behind the API',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'podman', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },

@@ -1,0 +1,80 @@
+import { NetloomError } from '../errors.ts';
+import type { EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import { setup, teardown } from './attach.ts';
+import { parseCommand } from './command.ts';
+import { parseRequest } from './input.ts';
+
+/**
+ * The release of netavark whose command line and JSON this is. Podman shows it in `podman info`, and asks for nothing of a
+ * release by it.
+ */
+export const NETAVARK_VERSION = '1.17.0';
+
+/** Does what Podman asks of netavark. Throws nothing: what goes wrong is said as netavark says it. */
+export async function runNetavark(call: ProgramCall): Promise<ProgramAnswer> {
+  try {
+    return await perform(call);
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+/** `{"error": …}` on standard output, which Podman shows: what went wrong and what to do, in one line. */
+export function failure(error: unknown): ProgramAnswer {
+  const text = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof NetloomError && error.hint !== '' ? `: ${error.hint}` : '';
+  return { stdout: `${JSON.stringify({ error: `${text}${hint}`.replace(/\s*\n\s*/g, ' ') })}\n`, status: 1 };
+}
+
+async function perform(call: ProgramCall): Promise<ProgramAnswer> {
+  const { verb, operands, file } = parseCommand(call.argv);
+  if (file !== '' && file !== '-')
+    throw new NetloomError('EUSAGE', `--file ${file}: is read by whoever starts this`, { hint: 'use standard input' });
+  switch (verb) {
+    case 'setup': {
+      const request = parseRequest(call.stdin, 'setup');
+      await using api = await call.open();
+      const status = await setup(api, call.netns ?? operands[0]!, request);
+      const lacking = await unanswered(api, request.networks.values());
+      return { stdout: `${JSON.stringify(status)}\n`, status: 0, ...(lacking !== '' && { stderr: lacking }) };
+    }
+    case 'teardown': {
+      const request = parseRequest(call.stdin, 'teardown');
+      await using api = await call.open();
+      await teardown(api, request);
+      return { stdout: '', status: 0 };
+    }
+    case 'version':
+      return { stdout: `${JSON.stringify(VERSION_ANSWER, undefined, 2)}\n`, status: 0 };
+    case 'firewall-reload':
+    case 'firewalld-reload':
+    case 'nftables-reload': {
+      // whatever another program's reload threw away of ours comes back
+      await using api = await call.open();
+      await api.gc();
+      return { stdout: '', status: 0 };
+    }
+    case 'dhcp-proxy':
+      throw new NetloomError('EUNSUPPORTED', 'dhcp-proxy: netloom asks DHCP servers itself', {
+        hint: 'run netloom daemon, and leave netavark-dhcp-proxy.socket off',
+      });
+    case 'update':
+    case 'create':
+      throw new NetloomError('EUNSUPPORTED', `${verb}: is not served`);
+  }
+}
+
+const VERSION_ANSWER = {
+  version: NETAVARK_VERSION,
+  commit: '',
+  build_time: '',
+  target: 'netloom',
+  default_fw_driver: 'nftables',
+};
+
+/** One line where names were asked for and nobody is there to answer them. */
+async function unanswered(api: EngineApi, networks: Iterable<{ readonly dns: boolean }>): Promise<string> {
+  if (![...networks].some(({ dns }) => dns)) return '';
+  if ((await api.version()).mode === 'daemon') return '';
+  return 'netloom: names of containers are answered by netloom daemon, which does not run\n';
+}
