@@ -63,7 +63,13 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
     ...(tap && { tap }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
+    ...(spec.upstreams && spec.upstreams.length > 0 && { upstreams: parseUpstreams(spec.upstreams) }),
   };
+}
+
+/** Servers that a resolver asks. @throws NetloomError EBADADDRESS */
+export function parseUpstreams(texts: readonly string[]): string[] {
+  return texts.map((text) => within('DNS server', () => parseIp(text).text));
 }
 
 /** A name of an endpoint, which others make of names of their own: longer than a person's, and with colons. */

@@ -79,6 +79,8 @@ function attachOf(
     ...(network.dns && { aliases: namesOf([request.name, ...attachment.aliases]) }),
     ...(metric !== undefined && { gatewayPriority: priorityOf(network.name, metric) }),
     ...(ports.length > 0 && { ports }),
+    // a container's own servers, else its network's
+    upstreams: request.dnsServers.length > 0 ? request.dnsServers : network.dnsServers,
   };
 }
 

@@ -172,6 +172,8 @@ function portsOf(value: unknown, place: Place): PortSpec[] {
       hostPort: numberOf(given['host_port'], at.in('host_port')),
       containerPort: numberOf(given['container_port'], at.in('container_port')),
       count,
+      // Podman binds to it before, so that nobody else does
+      held: true,
     }));
   });
 }

@@ -1,6 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import type { EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { setup, teardown } from './attach.ts';
+import { updateServers } from './update.ts';
 import { parseCommand } from './command.ts';
 import { parseRequest } from './input.ts';
 
@@ -27,7 +28,7 @@ export function failure(error: unknown): ProgramAnswer {
 }
 
 async function perform(call: ProgramCall): Promise<ProgramAnswer> {
-  const { verb, operands, file } = parseCommand(call.argv);
+  const { verb, operands, file, dnsServers } = parseCommand(call.argv);
   if (file !== '' && file !== '-')
     throw new NetloomError('EUSAGE', `--file ${file}: is read by whoever starts this`, { hint: 'use standard input' });
   switch (verb) {
@@ -58,7 +59,11 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
       throw new NetloomError('EUNSUPPORTED', 'dhcp-proxy: netloom asks DHCP servers itself', {
         hint: 'run netloom daemon, and leave netavark-dhcp-proxy.socket off',
       });
-    case 'update':
+    case 'update': {
+      await using api = await call.open();
+      await updateServers(api, operands[0]!, dnsServers);
+      return { stdout: '', status: 0 };
+    }
     case 'create':
       throw new NetloomError('EUNSUPPORTED', `${verb}: is not served`);
   }

@@ -7,6 +7,9 @@ export const ID_LABEL = 'io.podman.network.id';
 /** What it was made from: Podman's networks come and go, and the next one of the same name may be another. */
 export const DEFINITION_LABEL = 'io.podman.network.definition';
 
+/** Servers that the network's containers ask for other names, where they have none of their own; with commas. */
+export const DNS_LABEL = 'io.podman.network.dns';
+
 /** What of Podman's options a network of ours becomes; every other one is refused. @throws NetloomError EBADOPTION */
 export function specOf(network: PodmanNetwork): NetworkSpec {
   const { driver, subnets, internal, options } = network;
@@ -39,7 +42,11 @@ export function specOf(network: PodmanNetwork): NetworkSpec {
   };
   return {
     ...spec,
-    labels: { [ID_LABEL]: network.id, [DEFINITION_LABEL]: JSON.stringify({ ...spec, name: undefined }) },
+    labels: {
+      [ID_LABEL]: network.id,
+      [DEFINITION_LABEL]: JSON.stringify({ ...spec, name: undefined }),
+      ...(network.dnsServers.length > 0 && { [DNS_LABEL]: network.dnsServers.join(',') }),
+    },
   };
 }
 
