@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { runCli } from './app.ts';
 import type { Io, Sink } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { EngineApi } from '../model/index.ts';
@@ -16,22 +15,25 @@ function quietPipe(stream: NodeJS.WriteStream): Sink {
 // The launcher's setting has done its work when this line runs; a command that we start must not inherit it.
 if (process.env['NODE_COMPILE_CACHE']?.endsWith('/netloom/node') === true) delete process.env['NODE_COMPILE_CACHE'];
 
-const program = fileURLToPath(import.meta.url);
+const main = fileURLToPath(import.meta.url);
 const io: Io = {
   stdout: quietPipe(process.stdout),
   stderr: quietPipe(process.stderr),
   stdinIsTTY: process.stdin.isTTY ?? false,
   stdin: async () => await (await import('node:stream/consumers')).text(process.stdin),
   env: process.env,
-  program,
+  program: main,
   now: () => Date.now(),
   open: async (flags: GlobalFlags): Promise<EngineApi> =>
-    (await import('./connect.ts')).openApi(flags, process.env, program),
+    (await import('./connect.ts')).openApi(flags, process.env, main),
 };
 
 const words = process.argv.slice(2);
-if (words.length === 0 && process.env['CNI_COMMAND'] !== undefined) {
-  process.exitCode = await (await import('./plugin.ts')).runAsPlugin(io);
-} else if (words[0] === 'netavark') {
-  process.exitCode = await (await import('./netavark.ts')).runAsNetavark(io, words.slice(1));
-} else process.exitCode = await runCli(words, io);
+// The shim says what it was called as; a link to the program itself is called without a word.
+const bare = words.length === 0 && process.env['CNI_COMMAND'] !== undefined ? 'netloom' : undefined;
+const program = process.env['NETLOOM_CALLED_AS'] ?? bare;
+delete process.env['NETLOOM_CALLED_AS'];
+process.exitCode =
+  program === undefined
+    ? await (await import('./app.ts')).runCli(words, io)
+    : await (await import('./plugin.ts')).runAsPlugin(io, program, words);

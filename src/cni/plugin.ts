@@ -1,6 +1,6 @@
 import { parseIp } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
-import type { Endpoint, EngineApi, Network, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import type { AttachSpec, Endpoint, EngineApi, Network, ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { type Configuration, parseConfiguration, versionIn } from './configuration.ts';
 import { CNI_CODES, CniError, errorAnswer } from './errors.ts';
 import { type Parameters, parseParameters } from './parameters.ts';
@@ -17,8 +17,9 @@ export async function runPlugin(call: ProgramCall): Promise<ProgramAnswer> {
     const conf = parseConfiguration(call.stdin, parameters.verb);
     const wish = networkOf(conf);
     await using api = await opened(call, parameters);
-    const answer = await perform(api, parameters, conf, wish);
-    return answer === undefined ? { stdout: '', status: 0 } : print(answer);
+    if (parameters.verb === 'ADD') return await add(call, api, parameters, conf, wish);
+    await perform(api, parameters, conf);
+    return { stdout: '', status: 0 };
   } catch (error) {
     return { ...print(errorAnswer(error, version)), status: 1 };
   }
@@ -37,34 +38,34 @@ async function opened(call: ProgramCall, { verb }: Parameters): Promise<EngineAp
   }
 }
 
-async function perform(
+async function perform(api: EngineApi, parameters: Parameters, conf: Configuration): Promise<void> {
+  switch (parameters.verb) {
+    case 'DEL':
+      return await detach(api, endpointName(conf.name, parameters));
+    case 'CHECK':
+      return await check(api, parameters, conf);
+    case 'GC':
+      return await collect(api, conf);
+    case 'STATUS':
+      await api.version();
+      return;
+    case 'ADD':
+    case 'VERSION':
+      return;
+  }
+}
+
+async function add(
+  call: ProgramCall,
   api: EngineApi,
   parameters: Parameters,
   conf: Configuration,
   wish: NetworkWish,
-): Promise<object | undefined> {
-  switch (parameters.verb) {
-    case 'ADD':
-      return await add(api, parameters, conf, wish);
-    case 'DEL':
-      await detach(api, endpointName(conf.name, parameters));
-      return undefined;
-    case 'CHECK':
-      await check(api, parameters, conf);
-      return undefined;
-    case 'GC':
-      await collect(api, conf);
-      return undefined;
-    case 'STATUS':
-      await api.version();
-      return undefined;
-    case 'VERSION':
-      return undefined;
-  }
-}
-
-async function add(api: EngineApi, parameters: Parameters, conf: Configuration, wish: NetworkWish): Promise<object> {
-  const spec = attachOf(conf, parameters, wish.name);
+): Promise<ProgramAnswer> {
+  const spec: AttachSpec = {
+    ...attachOf(conf, { ...parameters, netns: call.netns ?? parameters.netns }, wish.name),
+    ...(call.request !== undefined && { request: call.request }),
+  };
   let endpoint: Endpoint;
   try {
     ({ value: endpoint } = await api.endpointAttach(spec));
@@ -77,17 +78,25 @@ async function add(api: EngineApi, parameters: Parameters, conf: Configuration, 
     ({ value: endpoint } = await api.endpointAttach(spec));
   }
   const network = await api.networkInspect(wish.name);
-  return printResult(resultOf(endpoint, network, conf), conf.cniVersion);
+  return {
+    ...print(printResult(resultOf(endpoint, network, conf, parameters.netns), conf.cniVersion)),
+    // by its id: the name may be another's by then
+    async undo() {
+      await using again = await call.open();
+      await detach(again, endpoint.id);
+    },
+  };
 }
 
-function resultOf(endpoint: Endpoint, network: Network, conf: Configuration): Result {
+/** @param sandbox the namespace as the runtime calls it */
+function resultOf(endpoint: Endpoint, network: Network, conf: Configuration, sandbox: string): Result {
   const { driver } = network.options;
   const mtu = driver === 'bridge' || driver === 'macvlan' || driver === 'ipvlan' ? network.options.mtu : 0;
   const inside = {
     name: endpoint.ifname,
     ...(endpoint.mac !== '' && { mac: endpoint.mac }),
     ...(mtu > 0 && { mtu }),
-    sandbox: endpoint.netns,
+    sandbox,
   };
   const host = endpoint.hostIfname === '' ? [] : [{ name: endpoint.hostIfname, ...(mtu > 0 && { mtu }) }];
   return {

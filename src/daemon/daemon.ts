@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { dirname, join } from 'node:path';
 import { DEFAULT_SOCKET } from '../api/client.ts';
 import { createApiServer } from '../api/server.ts';
 import type { EngineApi } from '../model/index.ts';
 import { activationDescriptor } from './activation.ts';
+import { CallServer } from './calls.ts';
 import { watchLife } from './life.ts';
 import { type Logger, openLog } from './log.ts';
 import { parseMetricsAddress, serveMetrics } from './metrics-listener.ts';
@@ -14,6 +16,8 @@ export interface DaemonOptions {
   readonly engine: EngineApi | ((log: Logger) => Promise<EngineApi>);
   /** Default /run/netloom/netloom.sock. Not used where systemd passes a socket. */
   readonly socketPath?: string;
+  /** Where namespaces of callers get a path that have none here; default: beside the socket. */
+  readonly runDir?: string;
   /** pino's names; default `info`. */
   readonly logLevel?: string;
   /** Instead of one made from `logLevel`. */
@@ -42,6 +46,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const socketPath = options.socketPath ?? DEFAULT_SOCKET;
   using life = watchLife(log, options.signal);
   using _claim = descriptor === undefined ? await claimSocketPath(socketPath) : undefined;
+  const callPath = join(dirname(socketPath), 'call.sock');
+  using _callClaim = await claimSocketPath(callPath);
   await using engine = typeof options.engine === 'function' ? await options.engine(log) : options.engine;
   const { version } = await engine.version();
   const telling = new AbortController();
@@ -57,11 +63,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
   if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
   else await listenOnDescriptor(api.http, descriptor);
+  const calls = new CallServer({ engine, log, path: callPath, runDir: options.runDir ?? dirname(socketPath) });
   log.info({ socket: descriptor === undefined ? socketPath : `fd ${descriptor}`, version }, 'listening');
   options.onListening?.();
 
   if (!life.stop.aborted) await once(life.stop, 'abort');
-  const cut = await api.stop(options.stopDeadline ?? 10_000);
+  const deadline = options.stopDeadline ?? 10_000;
+  const cut = (await Promise.all([api.stop(deadline), calls.stop(deadline)])).reduce((sum, each) => sum + each);
   if (cut > 0) log.warn({ connections: cut }, 'requests did not end in time and were cut');
   log.info({}, 'stopped');
 }

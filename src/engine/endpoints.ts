@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { macFor, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
 import { defaultRoutes, driverOf, gatewayMode } from '../drivers/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
@@ -63,6 +64,8 @@ export async function endpointAttach(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
+  const made = await madeBefore(core, parts);
+  if (made) return { value: made };
   await core.firewall.prepare(core, parts.ports);
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const id = newId(core.random);
@@ -83,6 +86,9 @@ export async function endpointAttach(
   try {
     return withPlan(await attempt(), first);
   } catch (error) {
+    // the same request came twice at the same time
+    const same = await madeBefore(core, parts);
+    if (same) return { value: same };
     // the kernel refuses a master that is no longer there as an invalid one
     const stale = plan && (plan.bridgeIndex !== 0 ? hasCode(error, 'EINVAL') : hasCode(error, 'ENODEV', 'EBADPARENT'));
     if (!plan || plan.applies || !stale) throw error;
@@ -90,6 +96,29 @@ export async function endpointAttach(
     return withPlan(await attempt(), first);
   } finally {
     if (plan?.crowded) await grow(core, plan.network.id);
+  }
+}
+
+/**
+ * What the same request made when it was made before: its answer was lost. One that another engine is at, or that is being
+ * taken away, is waited for. @throws NetloomError EENDPOINTBUSY
+ */
+async function madeBefore(core: Core, { name, request }: AttachSpec): Promise<Endpoint | undefined> {
+  if (name === undefined || request === undefined) return undefined;
+  for (let patience = 200; ; patience--) {
+    const endpoint = await core.store.read(async (tx) => {
+      const id = await tx.get<string>(KEYS.endpointNames + name);
+      return id === undefined ? undefined : await tx.get<Endpoint>(KEYS.endpoints + id);
+    });
+    // another request's is refused in its turn
+    if (endpoint?.request !== request) return undefined;
+    if (endpoint.phase === 'ready') return endpoint;
+    if (patience === 0) {
+      throw new NetloomError('EENDPOINTBUSY', `endpoint "${name}" is being made by the same request`, {
+        hint: 'ask again in a moment',
+      });
+    }
+    await sleep(50);
   }
 }
 
@@ -146,7 +175,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'upstreams'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'upstreams' | 'request'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -185,6 +214,7 @@ export async function planAttach(
   const draft: Endpoint = {
     id,
     ...(spec.name !== undefined && { name: spec.name }),
+    ...(spec.request !== undefined && { request: spec.request }),
     network: network.id,
     container: workload.container,
     type,

@@ -20,7 +20,7 @@ export interface ProgramCall {
   readonly netns?: string;
   /** Says which call this is: one that is made again because its answer was lost has the same. */
   readonly request?: string;
-  /** Whoever waited has gone: what was made for it is to be taken back. */
+  /** Whoever waited has gone: nothing more need be begun. What was made is taken back by `ProgramAnswer.undo`. */
   readonly signal?: AbortSignal;
   /** The engine, where the call needs one. The caller of this disposes of it. */
   open(): Promise<EngineApi>;
@@ -31,4 +31,6 @@ export interface ProgramAnswer {
   readonly stdout: string;
   readonly stderr?: string;
   readonly status: number;
+  /** Takes back what was made: for an answer that reached nobody. Missing: it made nothing that must not stay. */
+  undo?(): Promise<void>;
 }

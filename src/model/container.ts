@@ -70,6 +70,8 @@ export interface Endpoint {
   readonly id: string;
   /** What whoever attached it calls it, to find it again; missing where nobody said. */
   readonly name?: string;
+  /** As asked. */
+  readonly request?: string;
   /** Network id. */
   readonly network: string;
   /** Container id; empty for an endpoint attached to a bare namespace. */
@@ -147,6 +149,11 @@ export interface UnpublishSpec {
 export interface AttachSpec extends EndpointSpec {
   /** What it is found by besides its id: no two on a host have the same. `cni:web:3f1c:eth0` */
   readonly name?: string;
+  /**
+   * Says which asking this is, 64 hexadecimal digits at most: asked again in the same words with the same, because the answer
+   * was lost, it is answered with the endpoint that was made. Only with a name.
+   */
+  readonly request?: string;
   /** Path of the namespace; empty for a tap in the host's. */
   readonly netns: string;
   /** A tap device for a virtual machine instead of an interface in a namespace; `ifname` is its name. */

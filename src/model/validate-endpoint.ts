@@ -60,6 +60,7 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
     ...parseEndpointSpec(spec),
     netns: spec.netns,
     ...(spec.name !== undefined && { name: checkLabel(spec.name) }),
+    ...(spec.request !== undefined && { request: checkRequest(spec) }),
     ...(tap && { tap }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
@@ -77,6 +78,14 @@ function checkLabel(name: string): string {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.:@-]{0,511}$/.test(name)) return name;
   throw new NetloomError('EBADNAME', `${JSON.stringify(name.slice(0, 80))} cannot be the name of an endpoint`, {
     hint: 'letters, digits and _.:@- only, a letter or digit first, 512 at most',
+  });
+}
+
+function checkRequest({ request = '', name }: AttachSpec): string {
+  if (name === undefined) throw new NetloomError('EBADOPTION', 'a request is asked again by its name: give one');
+  if (/^[0-9a-f]{1,64}$/.test(request)) return request;
+  throw new NetloomError('EBADOPTION', `${JSON.stringify(request.slice(0, 80))} is no request`, {
+    hint: '64 hexadecimal digits at most',
   });
 }
 

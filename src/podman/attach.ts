@@ -18,8 +18,16 @@ interface Step {
   readonly spec: NetworkSpec;
 }
 
-/** Attaches a container to all networks of a request, or to none. @returns what Podman is told, by network */
-export async function setup(api: EngineApi, netns: string, request: Request): Promise<Record<string, StatusBlock>> {
+/** A container that was set up. */
+export interface Done {
+  /** What Podman is told, by network. */
+  readonly status: Readonly<Record<string, StatusBlock>>;
+  /** Takes all of it back. */
+  undo(api: EngineApi): Promise<void>;
+}
+
+/** Attaches a container to all networks of a request, or to none. @param token says which asking this is */
+export async function setup(api: EngineApi, netns: string, request: Request, token?: string): Promise<Done> {
   // everything that can be refused without the engine comes before anything is done
   const steps = request.attachments.map((attachment): Step => {
     const network = request.networks.get(attachment.network);
@@ -38,23 +46,31 @@ export async function setup(api: EngineApi, netns: string, request: Request): Pr
   // a container has its ports once, however many networks it is on
   const holder = request.ports.length === 0 ? undefined : steps.find(({ network }) => publishes(network));
   const done: { readonly step: Step; readonly endpoint: Endpoint }[] = [];
+  const undo = async (by: EngineApi): Promise<void> => {
+    // by their ids: the names may be others' by then
+    await Promise.allSettled(done.map(({ endpoint }) => by.endpointDetach(endpoint.id)));
+    await dropUnused(by, new Set(done.map(({ endpoint }) => endpoint.network)));
+  };
   try {
     for (const step of steps) {
       const ports = step === holder ? request.ports : [];
-      done.push({ step, endpoint: await attach(api, step.spec, attachOf(request, step, netns, ports)) });
+      done.push({
+        step,
+        endpoint: await attach(api, step.spec, {
+          ...attachOf(request, step, netns, ports),
+          ...(token !== undefined && { request: token }),
+        }),
+      });
     }
   } catch (error) {
-    const made = done.map(({ endpoint }) => endpoint.id);
-    await Promise.allSettled(made.map((id) => api.endpointDetach(id)));
-    await dropUnused(api, new Set(done.map(({ endpoint }) => endpoint.network))).catch(() => undefined);
+    await undo(api).catch(() => undefined);
     throw error;
   }
-  return Object.fromEntries(
-    done.map(({ step: { network }, endpoint }) => [
-      network.name,
-      statusOf(endpoint, network, { names, dnsServers: request.dnsServers }),
-    ]),
-  );
+  const blocks = done.map(({ step: { network }, endpoint }) => [
+    network.name,
+    statusOf(endpoint, network, { names, dnsServers: request.dnsServers }),
+  ]);
+  return { status: Object.fromEntries(blocks) as Done['status'], undo };
 }
 
 /** A published port needs a network whose endpoints the host translates to. */

@@ -29,15 +29,23 @@ export function failure(error: unknown): ProgramAnswer {
 
 async function perform(call: ProgramCall): Promise<ProgramAnswer> {
   const { verb, operands, file, dnsServers } = parseCommand(call.argv);
-  if (file !== '' && file !== '-')
-    throw new NetloomError('EUSAGE', `--file ${file}: is read by whoever starts this`, { hint: 'use standard input' });
+  if (file !== '' && file !== '-' && call.stdin === '')
+    throw new NetloomError('EUSAGE', `--file ${file}: cannot be read here`, { hint: 'use standard input' });
   switch (verb) {
     case 'setup': {
       const request = parseRequest(call.stdin, 'setup');
       await using api = await call.open();
-      const status = await setup(api, call.netns ?? operands[0]!, request);
+      const done = await setup(api, call.netns ?? operands[0]!, request, call.request);
       const lacking = await unanswered(api, request.networks.values());
-      return { stdout: `${JSON.stringify(status)}\n`, status: 0, ...(lacking !== '' && { stderr: lacking }) };
+      return {
+        stdout: `${JSON.stringify(done.status)}\n`,
+        status: 0,
+        ...(lacking !== '' && { stderr: lacking }),
+        async undo() {
+          await using again = await call.open();
+          await done.undo(again);
+        },
+      };
     }
     case 'teardown': {
       const request = parseRequest(call.stdin, 'teardown');

@@ -89,9 +89,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the API carries EngineApi over a socket, whatever stands behind it',
   },
   daemon: {
-    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine'],
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni', 'podman'],
     packages: ['pino'],
-    why: 'the daemon puts an engine behind the API',
+    why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },
   cli: {
     may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'podman', 'api', 'daemon', 'engine'],

@@ -23,9 +23,13 @@ async function linksOf({ bed }: PodmanBed): Promise<string[]> {
   return links.map(({ ifname }) => ifname).toSorted();
 }
 
-for (const from of ['distribution', 'suite'] as const) {
-  test(`${from}: two containers reach each other by name, are reached, reach outside, are killed and leave nothing`, async () => {
-    await using host = await makePodman({ from, door: 'netavark' });
+for (const [from, shim] of [
+  ['distribution', true],
+  ['suite', true],
+  ['distribution', false],
+] as const) {
+  test(`${from}${shim ? ', by the shim' : ''}: two containers reach each other by name, are reached, reach outside, are killed and leave nothing`, async () => {
+    await using host = await makePodman({ from, shim, door: 'netavark' });
     const { podman } = host;
     await podman('network', 'create', 'web');
     await podman(

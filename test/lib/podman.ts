@@ -1,4 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { writeShim } from '../../src/cli/shim-file.ts';
 import { type EngineBed, makeEngineBed } from './engine.ts';
 import type { HostOptions } from './host.ts';
 import type { RunResult } from './run.ts';
@@ -13,6 +15,8 @@ export interface PodmanOptions {
    * which only the older one still has.
    */
   readonly door: 'netavark' | 'plugin' | 'cni';
+  /** Called by the shim; else by the program itself, which asks the daemon, or does it alone where there is none. */
+  readonly shim?: boolean;
   /** A daemon serves; default true. */
   readonly daemon?: boolean;
   readonly host?: HostOptions;
@@ -32,7 +36,7 @@ export interface PodmanBed extends AsyncDisposable {
   startDaemon(): Promise<void>;
 }
 
-export async function makePodman({ from, door, daemon = true, host }: PodmanOptions): Promise<PodmanBed> {
+export async function makePodman({ from, door, shim = false, daemon = true, host }: PodmanOptions): Promise<PodmanBed> {
   await using undo = new AsyncDisposableStack();
   const bed = undo.use(await makeEngineBed(host));
   const enter = from === 'suite' ? enterSuite : enterDistribution;
@@ -46,6 +50,10 @@ export async function makePodman({ from, door, daemon = true, host }: PodmanOpti
     await until('the daemon serves', () => served?.output().includes('listening'), { timeout: 20_000 });
   };
   await ok('sh', '-ec', PREPARE);
+  if (shim) {
+    rmSync(machine.path(`${HELPERS}/netavark`));
+    writeShim(machine.path(`${HELPERS}/netavark`), { program: LAUNCHER, socket: '/run/netloom/call.sock' });
+  }
   writeFileSync(machine.path('/etc/containers/containers.conf'), configuration(door));
   writeFileSync(machine.path('/etc/containers/storage.conf'), STORAGE);
   writeFileSync(machine.path('/etc/resolv.conf'), 'nameserver 198.51.100.53\n');
@@ -72,6 +80,8 @@ export async function makePodman({ from, door, daemon = true, host }: PodmanOpti
     },
   };
 }
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/netloom', import.meta.url));
 
 /** Where the programs that Podman starts are found. */
 const HELPERS = '/usr/local/lib/helpers';

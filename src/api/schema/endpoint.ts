@@ -85,6 +85,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
   Type.Object({
     id: text('Unique.'),
     name: Type.Optional(text('What whoever attached it calls it.')),
+    request: Type.Optional(text('As asked.')),
     network: text('Network id.'),
     container: text('Container id; empty for a bare namespace.'),
     type: words(['veth', 'tap', 'macvlan', 'ipvlan'], 'What it is inside its workload.'),
@@ -138,6 +139,11 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
     {
       ...ENDPOINT_SPEC,
       name: Type.Optional(text('What it is found by besides its id; no two on a host have the same.')),
+      request: Type.Optional(
+        text(
+          'Which asking this is, hexadecimal: asked again with the same, it is answered with what was made. With a name.',
+        ),
+      ),
       netns: text("Path of the namespace; empty for a tap in the host's."),
       tap: Type.Optional(
         Type.Boolean({

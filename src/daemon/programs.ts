@@ -1,0 +1,28 @@
+import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
+
+/**
+ * The programs that runtimes start, each by the last part of its name: whether the call came through the daemon's socket or
+ * is a process of its own (src/cli/plugin.ts).
+ */
+const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAnswer>>> = {
+  netloom: async (call) => (await import('../cni/index.ts')).runPlugin(call),
+  netavark: async (call) => (await import('../podman/index.ts')).runNetavark(call),
+};
+
+/** Runs the program that was called. Throws nothing. */
+export async function runProgram(call: ProgramCall): Promise<ProgramAnswer> {
+  const run = Object.hasOwn(PROGRAMS, call.program) ? PROGRAMS[call.program] : undefined;
+  if (!run)
+    return failure(199, `netloom is no ${JSON.stringify(call.program)}: it is ${Object.keys(PROGRAMS).join(', ')}`);
+  try {
+    return await run(call);
+  } catch (error) {
+    return failure(199, `bug: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** What goes wrong before a program is reached, said so that a CNI runtime and a caller of netavark both find it. */
+export function failure(code: number, message: string): ProgramAnswer {
+  const text = JSON.stringify({ cniVersion: '1.1.0', code, msg: message, error: message });
+  return { stdout: `${text}\n`, status: 1 };
+}
