@@ -38,7 +38,7 @@ enum {
   TEXT_MAX = 1 << 20,  /* more words and variables than that: in-process */
   INPUT_MAX = 4 << 20, /* the rest is not read: the doors refuse a quarter of it */
   DEADLINE = 110,      /* seconds, of everything: runtimes give two minutes and more */
-  PATIENCE = 10,       /* seconds in which a daemon that went away may come back */
+  PATIENCE = 5,        /* seconds in which a daemon that went away may come back */
 };
 struct question {
   char mark[4];
@@ -196,9 +196,10 @@ int main(int argc, char **argv) {
   const char *path = namespace_path(name, argc, argv, &needed);
   int netns = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
   struct sockaddr_un at = { 0 };
+  /* said here: from the daemon's place the same path may lead somewhere */
+  if (path && needed && netns < 0) die(3, "the namespace cannot be opened: ", strerror(errno));
   socket_address(&at);
-  /* a path that leads nowhere from here may lead somewhere from the daemon's place: what it says is said here */
-  if (!fits || (needed && netns < 0) || at.sun_family != AF_UNIX) in_process(name, argv);
+  if (!fits || at.sun_family != AF_UNIX) in_process(name, argv);
   struct timespec broken = { 0 }, now;
   for (;;) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -95,7 +95,11 @@ export class CallServer {
     const connection = new Connection(caller, patience);
     this.#open.add(connection);
     this.#speaking.add(connection);
-    if (this.#speaking.size > crowd) [...this.#speaking][0]!.close();
+    const [oldest] = this.#speaking;
+    if (oldest && this.#speaking.size > crowd) {
+      this.#speaking.delete(oldest);
+      oldest.close();
+    }
     const served = this.#serve(connection).finally(() => this.#served.delete(served));
     this.#served.add(served);
   }

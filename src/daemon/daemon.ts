@@ -9,7 +9,7 @@ import { CallServer } from './calls.ts';
 import { watchLife } from './life.ts';
 import { type Logger, openLog } from './log.ts';
 import { parseMetricsAddress, serveMetrics } from './metrics-listener.ts';
-import { claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
+import { boundPath, claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
 
 export interface DaemonOptions {
   /** The engine, or how to open one: called once the socket is known to be ours. The daemon disposes of it. */
@@ -46,7 +46,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const socketPath = options.socketPath ?? DEFAULT_SOCKET;
   using life = watchLife(log, options.signal);
   using _claim = descriptor === undefined ? await claimSocketPath(socketPath) : undefined;
-  const callPath = join(dirname(socketPath), 'call.sock');
+  const directory = dirname((descriptor !== undefined && boundPath(descriptor)) || socketPath);
+  const callPath = join(directory, 'call.sock');
   using _callClaim = await claimSocketPath(callPath);
   await using engine = typeof options.engine === 'function' ? await options.engine(log) : options.engine;
   const { version } = await engine.version();
@@ -63,7 +64,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
   if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
   else await listenOnDescriptor(api.http, descriptor);
-  const calls = new CallServer({ engine, log, path: callPath, runDir: options.runDir ?? dirname(socketPath) });
+  const calls = new CallServer({ engine, log, path: callPath, runDir: options.runDir ?? directory });
   log.info({ socket: descriptor === undefined ? socketPath : `fd ${descriptor}`, version }, 'listening');
   options.onListening?.();
 
