@@ -3,25 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { makePodman, type PodmanBed } from '../lib/podman.ts';
-import { jsonIn, runIn } from '../lib/run.ts';
+import { linksOf, makePodman, page, SERVE } from '../lib/podman.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
-
-/** Serves a page at port 80 for as long as it is let. */
-const SERVE = ['sh', '-c', 'mkdir -p /www && echo served >/www/index.html && exec httpd -f -p 80 -h /www'];
-
-/** What a port of the host answers to somebody outside; empty where it does not. */
-async function page({ bed }: PodmanBed, port: number, address: string = ADDRESS.host): Promise<string> {
-  const { stdout } = await runIn(bed.host.outside, ['curl', '-s', '-m', '5', `http://${address}:${port}/`]);
-  return stdout.trim();
-}
-
-async function linksOf({ bed }: PodmanBed): Promise<string[]> {
-  const links = await jsonIn<{ ifname: string }[]>(bed.host.netns, ['ip', '-j', 'link']);
-  return links.map(({ ifname }) => ifname).toSorted();
-}
 
 for (const [from, shim] of [
   ['distribution', true],

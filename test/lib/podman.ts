@@ -2,8 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { writeShim } from '../../src/cli/shim-file.ts';
 import { type EngineBed, makeEngineBed } from './engine.ts';
-import type { HostOptions } from './host.ts';
-import type { RunResult } from './run.ts';
+import { ADDRESS, type HostOptions } from './host.ts';
+import { jsonIn, runIn, type RunResult } from './run.ts';
 import { enterDistribution, enterSuite, type Inside, type Machine } from './suite.ts';
 import { until } from './wait.ts';
 
@@ -119,3 +119,23 @@ for tool in sh sleep ping ping6 nslookup wget httpd nc ip cat ls echo kill; do l
 printf 'root:x:0:0:root:/:/bin/sh\\n' >/tmp/image/etc/passwd
 mkdir -p /tmp/www && ln -s /bin/busybox /tmp/image/bin/true
 `;
+
+/** Serves a page at port 80 for as long as it is let. */
+export const SERVE: readonly string[] = [
+  'sh',
+  '-c',
+  'mkdir -p /www && echo served >/www/index.html && exec httpd -f -p 80 -h /www',
+];
+
+/** What a port of the host answers to somebody outside; empty where it does not. */
+export async function page({ bed }: PodmanBed, port: number, address: string = ADDRESS.host): Promise<string> {
+  const at = address.includes(':') ? `[${address}]` : address;
+  const { stdout } = await runIn(bed.host.outside, ['curl', '-s', '-m', '5', `http://${at}:${port}/`]);
+  return stdout.trim();
+}
+
+/** Names of the host's interfaces. */
+export async function linksOf({ bed }: PodmanBed): Promise<string[]> {
+  const links = await jsonIn<{ ifname: string }[]>(bed.host.netns, ['ip', '-j', 'link']);
+  return links.map(({ ifname }) => ifname).toSorted();
+}
