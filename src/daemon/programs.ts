@@ -1,3 +1,4 @@
+import { isPluginCall } from '../podman/words.ts';
 import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
 
 /**
@@ -5,7 +6,10 @@ import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
  * is a process of its own (src/cli/plugin.ts).
  */
 const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAnswer>>> = {
-  netloom: async (call) => (await import('../cni/index.ts')).runPlugin(call),
+  netloom: async (call) =>
+    isPluginCall(call.argv)
+      ? (await import('../podman/index.ts')).runNetavarkPlugin(call)
+      : (await import('../cni/index.ts')).runPlugin(call),
   netavark: async (call) => (await import('../podman/index.ts')).runNetavark(call),
 };
 

@@ -1,7 +1,7 @@
 import { hasCode, NetloomError } from '../errors.ts';
 import type { AttachSpec, Endpoint, EngineApi, NetworkSpec, PortSpec } from '../model/index.ts';
 import type { Attachment, PodmanNetwork, Request } from './input.ts';
-import { dropUnused, ensureNetwork, specOf } from './network.ts';
+import { dropUnused, ensureNetwork, lowerDriver, specOf } from './network.ts';
 import { DOMAIN, type StatusBlock, statusOf } from './status.ts';
 
 /** What an endpoint is called: by it a teardown finds it again. */
@@ -74,8 +74,8 @@ export async function setup(api: EngineApi, netns: string, request: Request, tok
 }
 
 /** A published port needs a network whose endpoints the host translates to. */
-function publishes({ driver, internal }: PodmanNetwork): boolean {
-  return !internal && driver !== 'macvlan' && driver !== 'ipvlan';
+function publishes(network: PodmanNetwork): boolean {
+  return !network.internal && lowerDriver(network) === 'bridge';
 }
 
 function attachOf(

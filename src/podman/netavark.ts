@@ -1,9 +1,11 @@
 import { NetloomError } from '../errors.ts';
 import type { EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import { VERSION } from '../version.ts';
 import { setup, teardown } from './attach.ts';
-import { updateServers } from './update.ts';
 import { parseCommand } from './command.ts';
+import { createNetwork } from './create.ts';
 import { parseRequest } from './input.ts';
+import { updateServers } from './update.ts';
 
 /**
  * The release of netavark whose command line and JSON this is. Podman shows it in `podman info`, and asks for nothing of a
@@ -54,6 +56,8 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
       return { stdout: '', status: 0 };
     }
     case 'version':
+      if (call.argv.includes('--version') || call.argv.includes('-V'))
+        return { stdout: `netavark ${NETAVARK_VERSION} (netloom ${VERSION})\n`, status: 0 };
       return { stdout: `${JSON.stringify(VERSION_ANSWER, undefined, 2)}\n`, status: 0 };
     case 'firewall-reload':
     case 'firewalld-reload':
@@ -73,13 +77,13 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
       return { stdout: '', status: 0 };
     }
     case 'create':
-      throw new NetloomError('EUNSUPPORTED', `${verb}: is not served`);
+      return { stdout: `${JSON.stringify(createNetwork(call.stdin, new Date().toISOString()))}\n`, status: 0 };
   }
 }
 
 const VERSION_ANSWER = {
   version: NETAVARK_VERSION,
-  commit: '',
+  commit: `netloom ${VERSION}`,
   build_time: '',
   target: 'netloom',
   default_fw_driver: 'nftables',

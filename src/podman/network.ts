@@ -18,7 +18,7 @@ export function specOf(network: PodmanNetwork): NetworkSpec {
   }
   const has = (v6: boolean): boolean => subnets.some(({ subnet }) => subnet.includes(':') === v6);
   const dhcp = network.ipam === 'dhcp';
-  if (network.ipam !== 'host-local' && network.ipam !== '' && !(dhcp && driver !== 'bridge')) {
+  if (network.ipam !== 'host-local' && network.ipam !== '' && !(dhcp && lowerDriver(network) !== 'bridge')) {
     throw refused(
       network,
       `ipam_options.driver: "${network.ipam}" is not served on ${driver} networks`,
@@ -29,7 +29,7 @@ export function specOf(network: PodmanNetwork): NetworkSpec {
     throw refused(network, 'subnets: there is none', 'create the network with --subnet');
   const spec = {
     name: network.name,
-    driver: driver === PLUGIN_DRIVER ? 'bridge' : driver,
+    driver: lowerDriver(network),
     internal,
     ...(dhcp
       ? { ipam: 'dhcp' }
@@ -53,8 +53,18 @@ export function specOf(network: PodmanNetwork): NetworkSpec {
 /** The driver's name where netavark stays and calls us as its plugin; the options are our own then. */
 export const PLUGIN_DRIVER = 'netloom';
 
-function ownOptions(network: PodmanNetwork, options: PodmanNetwork['options']): Record<string, string> {
-  return { ...(network.interface !== '' && { name: network.interface }), ...options };
+/** What a network is with us: one whose driver we are says so in its options. */
+export function lowerDriver({ driver, options }: PodmanNetwork): string {
+  return driver === PLUGIN_DRIVER ? (options['driver'] ?? 'bridge') : driver;
+}
+
+function ownOptions(
+  network: PodmanNetwork,
+  { driver: _driver, ...options }: PodmanNetwork['options'],
+): Record<string, string> {
+  const name =
+    network.interface === '' ? {} : { [lowerDriver(network) === 'bridge' ? 'name' : 'parent']: network.interface };
+  return { ...name, ...options };
 }
 
 /** What is read of a network's options by whoever attaches to it, and is nothing of the network's own. */

@@ -1,6 +1,7 @@
 import { contains, parseIp, parsePrefix } from '../addr/index.ts';
 import type { Endpoint } from '../model/index.ts';
 import type { PodmanNetwork } from './input.ts';
+import { lowerDriver } from './network.ts';
 
 /** The search domain of containers, and what every name of theirs also ends in. */
 export const DOMAIN = 'dns.podman';
@@ -31,7 +32,7 @@ export function statusOf(
   network: PodmanNetwork,
   { names, dnsServers }: StatusContext,
 ): StatusBlock {
-  const served = network.dns && names && network.driver !== 'macvlan' && network.driver !== 'ipvlan';
+  const served = network.dns && names && lowerDriver(network) === 'bridge';
   const { lease } = endpoint;
   return {
     dns_search_domains: served ? [DOMAIN] : (lease?.search ?? []),

@@ -78,8 +78,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
   podman: {
-    may: ['errors', 'addr', 'model', 'cni/json.ts'],
-    pure: true,
+    may: ['errors', 'version', 'addr', 'model', 'cni/json.ts'],
     why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
   },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },

@@ -51,8 +51,10 @@ export async function makePodman({ from, door, shim = false, daemon = true, host
   };
   await ok('sh', '-ec', PREPARE);
   if (shim) {
-    rmSync(machine.path(`${HELPERS}/netavark`));
-    writeShim(machine.path(`${HELPERS}/netavark`), { program: LAUNCHER, socket: '/run/netloom/call.sock' });
+    for (const name of ['netavark', 'netloom']) {
+      rmSync(machine.path(`${HELPERS}/${name}`));
+      writeShim(machine.path(`${HELPERS}/${name}`), { program: LAUNCHER, socket: '/run/netloom/call.sock' });
+    }
   }
   writeFileSync(machine.path('/etc/containers/containers.conf'), configuration(door));
   writeFileSync(machine.path('/etc/containers/storage.conf'), STORAGE);
@@ -110,7 +112,7 @@ graphroot = "/var/lib/containers/storage"
 `;
 
 const PREPARE = `
-mkdir -p /etc/containers ${HELPERS} /tmp/image/bin /tmp/image/etc /tmp/image/tmp
+mkdir -p /etc/containers /etc/cni/net.d ${HELPERS} /tmp/image/bin /tmp/image/etc /tmp/image/tmp
 ln -s "$(readlink -f "$(command -v netloom)")" ${HELPERS}/netavark
 ln -s "$(readlink -f "$(command -v netloom)")" ${HELPERS}/netloom
 printf '{"default":[{"type":"insecureAcceptAnything"}]}' >/etc/containers/policy.json
