@@ -1,5 +1,5 @@
 import { isPluginCall } from '../podman/words.ts';
-import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
+import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts';
 
 /**
  * The programs that runtimes start, each by the last part of its name: whether the call came through the daemon's socket or
@@ -11,7 +11,13 @@ const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAn
       ? (await import('../podman/index.ts')).runNetavarkPlugin(call)
       : (await import('../cni/index.ts')).runPlugin(call),
   netavark: async (call) => (await import('../podman/index.ts')).runNetavark(call),
+  'netloom-ipam': async (call) => (await import('../cni/index.ts')).runIpam(call),
 };
+
+/** Few calls have another plugin to run. */
+async function runDelegate(plugin: DelegateCall): Promise<ProgramAnswer | undefined> {
+  return await (await import('./delegate.ts')).runDelegate(plugin);
+}
 
 /** Runs the program that was called. Throws nothing. */
 export async function runProgram(call: ProgramCall): Promise<ProgramAnswer> {
@@ -19,7 +25,7 @@ export async function runProgram(call: ProgramCall): Promise<ProgramAnswer> {
   if (!run)
     return failure(199, `netloom is no ${JSON.stringify(call.program)}: it is ${Object.keys(PROGRAMS).join(', ')}`);
   try {
-    return await run(call);
+    return await run({ delegate: runDelegate, ...call });
   } catch (error) {
     return failure(199, `bug: ${error instanceof Error ? error.message : String(error)}`);
   }

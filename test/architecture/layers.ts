@@ -128,8 +128,8 @@ export const BANS: readonly Ban[] = [
   },
   {
     pattern: /['"]node:child_process['"]/,
-    except: ['engine/process.ts', 'cli/foreground.ts', 'kernel/'],
-    why: 'processes are started where the workload of a container is started, nowhere else',
+    except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/'],
+    why: 'processes are started where the workload of a container is started, or the plugin that a call names: nowhere else',
   },
   {
     pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,
