@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { isPluginCall } from '../podman/words.ts';
 import type { Io, Sink } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { EngineApi } from '../model/index.ts';
@@ -29,8 +30,11 @@ const io: Io = {
 };
 
 const words = process.argv.slice(2);
-// The shim says what it was called as; a link to the program itself is called without a word.
-const bare = words.length === 0 && process.env['CNI_COMMAND'] !== undefined ? 'netloom' : undefined;
+// The shim says what it was called as; a link to the program itself is called without a word, or as netavark calls plugins.
+const bare =
+  (words.length === 0 && process.env['CNI_COMMAND'] !== undefined) || (isPluginCall(words) && !io.stdinIsTTY)
+    ? 'netloom'
+    : undefined;
 const program = process.env['NETLOOM_CALLED_AS'] ?? bare;
 delete process.env['NETLOOM_CALLED_AS'];
 process.exitCode =

@@ -7,11 +7,13 @@ import type { Io } from './context.ts';
  */
 export async function runAsPlugin(io: Io, program: string, argv: readonly string[]): Promise<number> {
   const { NETLOOM_REQUEST: request, ...env } = io.env;
+  const { stdin = () => io.stdin(), flags = {} } =
+    program === 'netavark' ? (await import('./netavark.ts')).netavarkWays(argv, env) : {};
   const { stdout, stderr, status } = await runProgram({
     ...{ program, argv, env },
-    stdin: await io.stdin(),
+    stdin: await stdin(),
     ...(request !== undefined && { request }),
-    open: () => io.open({}),
+    open: () => io.open(flags),
   });
   io.stdout.write(stdout);
   if (stderr !== undefined) io.stderr.write(stderr);

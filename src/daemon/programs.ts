@@ -1,4 +1,5 @@
 import { NetloomError } from '../errors.ts';
+import { isPluginCall } from '../podman/words.ts';
 import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts';
 
 /**
@@ -6,7 +7,11 @@ import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts
  * is a process of its own (src/cli/plugin.ts).
  */
 const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAnswer>>> = {
-  netloom: async (call) => (await import('../cni/index.ts')).runPlugin(call),
+  netloom: async (call) =>
+    isPluginCall(call.argv)
+      ? (await import('../podman/index.ts')).runNetavarkPlugin(call)
+      : (await import('../cni/index.ts')).runPlugin(call),
+  netavark: async (call) => (await import('../podman/index.ts')).runNetavark(call),
   'netloom-ipam': async (call) => (await import('../cni/index.ts')).runIpam(call),
 };
 

@@ -175,7 +175,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'exact' | 'tuning' | 'request'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'upstreams' | 'exact' | 'tuning' | 'request'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -229,6 +229,7 @@ export async function planAttach(
     addresses: leases.map((lease) => lease.text),
     gateways: [],
     aliases: spec.aliases ?? [],
+    ...(spec.upstreams && { upstreams: spec.upstreams }),
     gatewayPriority: spec.gatewayPriority ?? 0,
     ports: await publishPorts(core, tx, network, { id, addresses: leases.map((lease) => lease.text) }, workload, ports),
     rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },

@@ -36,6 +36,8 @@ export interface PortSpec {
   readonly count: number;
   /** Missing: as the engine is told to. */
   readonly firewall?: FirewallWish;
+  /** Whoever asks holds the host's port by a socket of its own, so that no other program takes it. */
+  readonly held?: true;
 }
 
 /** Limits of an endpoint's traffic, bits per second; 0: none. */
@@ -139,6 +141,8 @@ export interface Endpoint {
    */
   readonly gateways: readonly string[];
   readonly aliases: readonly string[];
+  /** Who is asked for names that are not ours; missing: the container's own servers, else the host's. */
+  readonly upstreams?: readonly string[];
   /** Higher wins the default route; then the network attached first. */
   readonly gatewayPriority: number;
   /** Ports published to this endpoint. */
@@ -172,6 +176,8 @@ export interface EndpointUpdate {
   /** Bits per second; 0: no limit; missing: as it is. */
   readonly ingressRate?: number;
   readonly egressRate?: number;
+  /** As `AttachSpec.upstreams`; empty: the host's servers again. Of endpoints of bare namespaces only. */
+  readonly upstreams?: readonly string[];
 }
 export interface UnpublishSpec {
   readonly protocol: PortProtocol;
@@ -196,6 +202,8 @@ export interface AttachSpec extends EndpointSpec {
   /** The user (uid) who may open the tap without privileges. */
   readonly tapUid?: number;
   readonly ports?: readonly PortSpec[];
+  /** Who its network's resolver asks for names that are not ours; missing: the host's servers. */
+  readonly upstreams?: readonly string[];
   /** `addresses` are all that it has, several of a family among them: somebody else decides about them. */
   readonly exact?: boolean;
   readonly tuning?: EndpointTuning;

@@ -70,9 +70,15 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
     ...(tap && { tap }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
+    ...(spec.upstreams && spec.upstreams.length > 0 && { upstreams: parseUpstreams(spec.upstreams) }),
     ...(spec.exact && { exact: true }),
     ...(spec.tuning && { tuning: parseTuning(spec.tuning) }),
   };
+}
+
+/** Servers that a resolver asks. @throws NetloomError EBADADDRESS */
+export function parseUpstreams(texts: readonly string[]): string[] {
+  return texts.map((text) => within('DNS server', () => parseIp(text).text));
 }
 
 function checkRequest({ request = '', name }: AttachSpec): string {

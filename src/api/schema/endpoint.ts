@@ -52,6 +52,9 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
       containerPort: PORT,
       count: COUNT,
       firewall: Type.Optional(FIREWALL),
+      held: Type.Optional(
+        Type.Literal(true, { description: "The caller holds the host's port by a socket of its own." }),
+      ),
     },
     STRICT,
   ),
@@ -144,6 +147,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
       description: 'Default gateways that this endpoint provides; `0.0.0.0` or `::` for the interface itself.',
     }),
     aliases: Type.Array(Type.String()),
+    upstreams: Type.Optional(Type.Array(Type.String(), { description: 'Who is asked for names that are not ours.' })),
     gatewayPriority: Type.Number({ description: 'Higher wins the default route.' }),
     ports: Type.Array(publishedPort.ref),
     rates: rates.ref,
@@ -196,6 +200,11 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
         Type.Integer({ minimum: 0, maximum: 0xfffffffe, description: 'Who may open the tap without privileges.' }),
       ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
+      upstreams: Type.Optional(
+        Type.Array(Type.String(), {
+          description: "Who is asked for names that are not ours; missing: the host's servers.",
+        }),
+      ),
       exact: Type.Optional(
         Type.Boolean({ description: '`addresses` are all that it has, several of a family among them.' }),
       ),
@@ -226,6 +235,9 @@ const ENDPOINT_UPDATE = {
   ),
   egressRate: Type.Optional(
     Type.Integer({ ...RATE, description: 'From the workload, bits per second; 0: no limit; missing: as it is.' }),
+  ),
+  upstreams: Type.Optional(
+    Type.Array(Type.String(), { description: "Of bare namespaces: as of an attachment; empty: the host's again." }),
   ),
 };
 
