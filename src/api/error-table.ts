@@ -50,6 +50,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EENVFILE: 'The environment file cannot be read as one; with file and line.',
     EPROJECTNAME: 'The name of the Compose project is not allowed.',
     ENOTDIR: 'Something that is no directory stands where one belongs.',
+    EDOCKER: "Docker's plugin protocol was not kept: a field is missing or of another type.",
     ECNI: 'A CNI runtime asked for what the specification does not allow; the answer has its own number.',
     EBADREQUEST: 'The request is not what the API describes: a field of the wrong type, an unknown field, no JSON.',
     EINVAL: 'A value is not allowed, or the kernel refused an argument.',

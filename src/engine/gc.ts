@@ -48,7 +48,7 @@ export async function collect(core: Core, options?: ChangeOptions): Promise<Outc
   found.failed.push(...dead.failed);
 
   using kernel = core.kernel.scope();
-  const { objects, faults } = await compareHost(core, kernel);
+  const { objects, faults } = await compareHost(core, kernel, dry ? 'leave' : 'give up');
   const all = [...faults, ...(await compareSpaces(core, kernel, objects, found))];
   if (!dry) await putRight(core, kernel, all, found);
   for (const { change, object } of rootsOf(all)) {

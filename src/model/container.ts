@@ -73,7 +73,7 @@ export interface Endpoint {
   /** Container id; empty for an endpoint attached to a bare namespace. */
   readonly container: string;
   readonly type: EndpointType;
-  /** Path of the namespace: `/run/netns/web`; empty for a tap in the host's. */
+  /** Path of the namespace: `/run/netns/web`; empty for a tap in the host's, and for what is handed over. */
   readonly netns: string;
   /** Device and inode of the namespace when it was attached, `4:4026532345`: a path may lead to another one later. */
   readonly netnsId: string;
@@ -83,6 +83,12 @@ export interface Endpoint {
   readonly hostIfname: string;
   /** The bridge that it is a port of, where that is not its network's first. */
   readonly bridge?: string;
+  /**
+   * Its inside end is born in the host's namespace as `ifname`, for somebody else to take, who gives it name, addresses
+   * and routes: Docker. `lost`: what he took it to is gone, and nothing of the endpoint is in the kernel any more; it keeps
+   * addresses and ports until it is detached. Missing: the inside is ours.
+   */
+  readonly handOver?: 'given' | 'lost';
   /** The user (uid) who may open a tap; missing: whoever has CAP_NET_ADMIN. */
   readonly tapUid?: number;
   /** `02:42:ac:12:00:02`; empty where it has none of its own (ipvlan, macvlan in mode passthru). */
@@ -147,6 +153,8 @@ export interface AttachSpec extends EndpointSpec {
   readonly tap?: boolean;
   /** The user (uid) who may open the tap without privileges. */
   readonly tapUid?: number;
+  /** Somebody else takes the inside end from the host's namespace, where it is called `ifname`; no `netns` then. */
+  readonly handOver?: boolean;
   readonly ports?: readonly PortSpec[];
 }
 

@@ -77,6 +77,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
+  docker: {
+    may: ['errors', 'addr', 'model'],
+    why: "a door parses, and speaks to EngineApi; Docker's protocol is POST with no schema of its own, for which Node's HTTP is enough",
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -84,7 +88,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the API carries EngineApi over a socket, whatever stands behind it',
   },
   daemon: {
-    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine'],
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'docker', 'engine'],
     packages: ['pino'],
     why: 'the daemon puts an engine behind the API',
   },
