@@ -148,7 +148,8 @@ async function names(kind: WordKind, api: EngineApi, before = ''): Promise<strin
     const { endpoints } = await api.containerInspect(before);
     return [...new Set(endpoints.flatMap(({ ports }) => ports).map(hostPort))];
   }
-  const containers = await api.containerList({ all: kind === 'container' });
+  const all = await api.containerList({ all: kind !== 'running' });
+  const containers = all.filter(({ pod = false }) => pod === (kind === 'pod'));
   return containers.map((each) => `${each.name}\t${each.state.status}`);
 }
 

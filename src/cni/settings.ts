@@ -2,6 +2,7 @@ import type { AttachSpec, NetworkSpec, PortSpec, SubnetSpec } from '../model/ind
 import type { Configuration } from './configuration.ts';
 import { CNI_CODES, CniError } from './errors.ts';
 import { asArray, asObject, asString, Place } from './json.ts';
+import { namesOf } from './names.ts';
 import type { Parameters } from './parameters.ts';
 
 /** Keys of a configuration that are the specification's or a convention's, and that this plugin does not read. */
@@ -76,6 +77,7 @@ export function attachOf(conf: Configuration, parameters: Parameters, network: s
   const hardware = mac === undefined ? parameters.args.get('MAC') : asString(mac, macAt);
   const aliases = runtimeConfig['aliases'];
   const ofNetwork = aliases === undefined ? undefined : asObject(aliases, capability.in('aliases'))[conf.name];
+  const names = namesOf(parameters, strings(ofNetwork, capability.in('aliases').in(conf.name)));
   const ports = asArray(runtimeConfig['portMappings'], capability.in('portMappings')).map((each, i) =>
     portOf(each, capability.in('portMappings').in(i)),
   );
@@ -86,7 +88,7 @@ export function attachOf(conf: Configuration, parameters: Parameters, network: s
     ifname: parameters.ifname,
     ...(addresses.length > 0 && { addresses: addresses.map((text) => text.replace(/\/\d+$/, '')) }),
     ...(hardware !== undefined && { mac: hardware }),
-    ...(ofNetwork !== undefined && { aliases: strings(ofNetwork, capability.in('aliases').in(conf.name)) }),
+    ...(names.length > 0 && { aliases: names }),
     ...(ports.length > 0 && { ports }),
     ...ratesOf(runtimeConfig['bandwidth'], capability.in('bandwidth')),
   };

@@ -21,6 +21,7 @@ export const KEYS = {
   ofNetwork: 'endpoints/of-network/',
   ofWorkload: 'endpoints/of-workload/',
   ports: 'ports/',
+  pods: 'pods/',
   /** Whatever an engine is changing right now: `pending/<engine>/<kind>/<id>`. */
   pending: 'pending/',
 } as const;
