@@ -100,7 +100,7 @@ export class NetworkDriver {
 
   async EndpointOperInfo(request: Fields): Promise<Fields> {
     const endpoint = await this.#engine.endpointInspect(nameOf(request));
-    const { mac, hostIfname, addresses, ports, handOver } = endpoint;
+    const { mac, hostIfname, addresses, ports } = endpoint;
     return {
       Value: {
         ...(mac !== '' && { 'com.docker.network.endpoint.macaddress': mac }),
@@ -108,16 +108,13 @@ export class NetworkDriver {
         'netloom.endpoint': endpoint.id,
         'netloom.addresses': addresses.join(' '),
         ...(hostIfname !== '' && { 'netloom.interface': hostIfname }),
-        'netloom.state': handOver === 'lost' ? 'lost' : 'attached',
       },
     };
   }
 
   /** Hands over: Docker takes the interface to the sandbox, and gives it its name, addresses and routes. */
   async Join(request: Fields): Promise<Fields> {
-    const name = nameOf(request);
-    let endpoint = await this.#engine.endpointInspect(name);
-    if (endpoint.handOver === 'lost') endpoint = await this.#again(endpoint);
+    const endpoint = await this.#engine.endpointInspect(nameOf(request));
     const v4 = endpoint.gateways.find((text) => !text.includes(':'));
     const v6 = endpoint.gateways.find((text) => text.includes(':'));
     const byDevice = endpoint.gateways.filter((text) => text === '0.0.0.0' || text === '::');
@@ -143,12 +140,7 @@ export class NetworkDriver {
     const endpoint = await this.#engine.endpointInspect(nameOf(request));
     const changes = portChanges(endpoint.ports, want);
     if (!changes) return {};
-    try {
-      await this.#engine.endpointUpdate(endpoint.id, changes);
-    } catch (error) {
-      if (!hasCode(error, 'EPORTTAKEN') || !(await this.#forgetLost((port) => claims(want, port)))) throw error;
-      await this.#engine.endpointUpdate(endpoint.id, changes);
-    }
+    await this.#engine.endpointUpdate(endpoint.id, changes);
     return {};
   }
 
@@ -167,62 +159,22 @@ export class NetworkDriver {
     return {};
   }
 
+  /** Attaches, or finds what an earlier call made whose answer was lost. */
   async #attach(network: Network, spec: AttachSpec): Promise<Endpoint> {
-    const attempt = async (): Promise<Endpoint> => (await this.#engine.endpointAttach(spec)).value;
     try {
-      return await attempt();
+      return (await this.#engine.endpointAttach(spec)).value;
     } catch (error) {
-      if (hasCode(error, 'ENAMETAKEN')) return await this.#asked(network, spec, error);
-      // whoever had the address was killed, and Docker has not said so: it would not give it out twice
-      if (!hasCode(error, 'EADDRTAKEN')) throw error;
-      const stale = (await this.#endpointsOf(network)).filter(
-        ({ handOver, addresses }) =>
-          handOver === 'lost' && addresses.some((text) => spec.addresses?.includes(withoutLength(text))),
-      );
-      if (stale.length === 0) throw error;
-      for (const { id } of stale) await this.#detach(id);
-      return await attempt();
+      if (!hasCode(error, 'ENAMETAKEN')) throw error;
+      const endpoint = await this.#engine.endpointInspect(spec.name ?? '');
+      const addresses = endpoint.addresses.map(withoutLength);
+      const same = endpoint.network === network.id && (spec.addresses ?? []).every((text) => addresses.includes(text));
+      if (!same) throw error;
+      return endpoint;
     }
-  }
-
-  /** The endpoint that an earlier call made, whose answer was lost. */
-  async #asked(network: Network, spec: AttachSpec, error: unknown): Promise<Endpoint> {
-    const endpoint = await this.#engine.endpointInspect(spec.name ?? '');
-    const addresses = endpoint.addresses.map(withoutLength);
-    if (endpoint.network !== network.id || !(spec.addresses ?? []).every((text) => addresses.includes(text)))
-      throw error;
-    return endpoint.handOver === 'lost' ? await this.#again(endpoint) : endpoint;
-  }
-
-  /** Makes the interface of an endpoint anew, with all that it had. */
-  async #again(endpoint: Endpoint): Promise<Endpoint> {
-    const { network, mac, addresses, rates, name = '' } = endpoint;
-    await this.#detach(endpoint.id);
-    const { value } = await this.#engine.endpointAttach({
-      network,
-      netns: '',
-      handOver: true,
-      name,
-      addresses: addresses.map(withoutLength),
-      ...(mac !== '' && { mac }),
-      ingressRate: rates.ingress,
-      egressRate: rates.egress,
-      ports: endpoint.ports.map(({ denied: _, ...port }) => port),
-    });
-    return value;
   }
 
   async #detach(ref: string): Promise<void> {
     await this.#engine.endpointDetach(ref).catch(unless('EENDPOINTNOTFOUND'));
-  }
-
-  /** Gives up what killed containers had of the host's ports. @returns whether there was any */
-  async #forgetLost(holds: (port: Endpoint['ports'][number]) => boolean): Promise<boolean> {
-    const lost = (await this.#engine.endpointList()).filter(
-      (each) => isDockers(each) && each.handOver === 'lost' && each.ports.some(holds),
-    );
-    for (const { id } of lost) await this.#detach(id);
-    return lost.length > 0;
   }
 
   async #endpointsOf(network: Network): Promise<Endpoint[]> {
@@ -267,13 +219,6 @@ function ratesOf(options: Fields): Pick<AttachSpec, 'ingressRate' | 'egressRate'
     ...(ingress !== undefined && { ingressRate: parseRate(ingress) }),
     ...(egress !== undefined && { egressRate: parseRate(egress) }),
   };
-}
-
-function claims(
-  want: readonly { readonly hostPort: number; readonly protocol: string }[],
-  port: Endpoint['ports'][number],
-): boolean {
-  return want.some(({ hostPort, protocol }) => hostPort === port.hostPort && protocol === port.protocol);
 }
 
 /** A handler for errors that mean that there is nothing to do. */

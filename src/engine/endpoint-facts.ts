@@ -7,14 +7,12 @@ import type { Workload } from './records.ts';
 
 /** Of what one endpoint wants, what the rule set has: some of a thousand endpoints' is quickly made, all of it is not. */
 export function rulesetOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
-  if (endpoint.handOver === 'lost') return [];
   const object = objectOf(endpoint, { workload: workload.name });
   return [...guardElements(network, endpoint, object), ...portElements(endpoint, object)];
 }
 
 /** Everything that one endpoint wants of the kernel. */
 export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: Workload): readonly Fact[] {
-  if (endpoint.handOver === 'lost') return [];
   const context = { workload: workload.name };
   const object = objectOf(endpoint, context);
   return [

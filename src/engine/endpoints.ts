@@ -207,7 +207,7 @@ export async function planAttach(
     ifname: tap ?? spec.ifname ?? freeIfname(siblings),
     hostIfname: tap ?? driver.hostIfname(id),
     ...(berth.bridge !== undefined && { bridge: berth.bridge }),
-    ...(workload.handOver !== undefined && { handOver: 'given' as const }),
+    ...(workload.handOver !== undefined && { handOver: true as const }),
     ...(tap !== undefined && spec.tapUid !== undefined && { tapUid: spec.tapUid }),
     mac: driver.ownMac(network) ? (spec.mac ?? macOf(leases, asks ? seedOf(network, workload.container, id) : id)) : '',
     addresses: leases.map((lease) => lease.text),

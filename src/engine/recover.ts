@@ -20,7 +20,7 @@ import { apply, commitRuleset, confirm, type Fault, noteBridges, ownerOf, textOf
 import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
 import { leftOfContainer } from './sandbox.ts';
-import { heedHandOvers } from './hand-over.ts';
+import { heedHandOvers, TAKER_GONE } from './hand-over.ts';
 import { deathOf, isRuleset, knownKeys, loadAll, type WantedObject } from './wanted.ts';
 
 /** What a start found and did, for the log. */
@@ -219,7 +219,8 @@ export async function reapDead(core: Core, dry = false): Promise<Reaped> {
 /** Compares the host with what the store wants of it, and makes it so: what nobody wants goes, what is missing comes. */
 export async function reconcile(core: Core): Promise<Change[]> {
   using kernel = core.kernel.scope();
-  const { faults } = await compareHost(core, kernel, 'give up');
+  const { faults, gone } = await compareHost(core, kernel);
+  for (const object of gone) await reclaim(core, object, TAKER_GONE);
   if (faults.length === 0) return [];
   const ruleset = faults.filter(({ change }) => isRuleset(change.fact.kind));
   const others = faults.filter(({ change }) => !isRuleset(change.fact.kind));
@@ -239,17 +240,12 @@ export interface Comparison {
   readonly objects: readonly WantedObject[];
   /** In an order in which they can be put right. */
   readonly faults: readonly Fault[];
+  /** Endpoints that were handed over, and of which nothing is left to put right. */
+  readonly gone: readonly WantedObject[];
 }
 
-/**
- * Objects whose workload is gone are left out: see `reapDead`. @param lost whether endpoints that were handed over and are
- * gone are given up in the store
- */
-export async function compareHost(
-  core: Core,
-  kernel: KernelScope,
-  lost: 'give up' | 'leave' = 'leave',
-): Promise<Comparison> {
+/** Objects whose workload is gone are left out: see `reapDead`. */
+export async function compareHost(core: Core, kernel: KernelScope): Promise<Comparison> {
   const revision = await core.store.revision();
   const objects = await core.store.read((tx) => loadAll(tx));
   const owners = new Map<Fact, WantedObject>();
@@ -264,11 +260,12 @@ export async function compareHost(
     object: owners.get(change.fact) ?? ownerOf(change, owners),
   }));
   const strange = removalOf(await surplus(view, '', knownKeys(objects)));
-  const heeded = await heedHandOvers(core, wrong, lost);
-  const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...heeded];
-  if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults };
+  const heeded = heedHandOvers(wrong);
+  const { gone } = heeded;
+  const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...heeded.faults];
+  if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults, gone };
   const now = await core.store.read((tx) => loadAll(tx));
-  return { objects: now, faults: await confirm(kernel, faults, now) };
+  return { objects: now, faults: await confirm(kernel, faults, now), gone };
 }
 
 function engineOf(pendingKey: string): string {

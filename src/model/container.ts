@@ -85,10 +85,9 @@ export interface Endpoint {
   readonly bridge?: string;
   /**
    * Its inside end is born in the host's namespace as `ifname`, for somebody else to take, who gives it name, addresses
-   * and routes: Docker. `lost`: what he took it to is gone, and nothing of the endpoint is in the kernel any more; it keeps
-   * addresses and ports until it is detached. Missing: the inside is ours.
+   * and routes: Docker. Missing: the inside is ours.
    */
-  readonly handOver?: 'given' | 'lost';
+  readonly handOver?: true;
   /** The user (uid) who may open a tap; missing: whoever has CAP_NET_ADMIN. */
   readonly tapUid?: number;
   /** `02:42:ac:12:00:02`; empty where it has none of its own (ipvlan, macvlan in mode passthru). */

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { Client } from '../../src/api/client.ts';
 import type { Netns } from '../../src/kernel/index.ts';
+import type { EngineApi } from '../../src/model/index.ts';
 import { writeRootfs } from './image.ts';
 import type { RunResult } from './run.ts';
 import { enterDistribution, enterSuite, type Inside, type Machine } from './suite.ts';
@@ -16,6 +18,8 @@ const SOCKET = '/run/netloom/netloom.sock';
 /** A machine with dockerd on it, netloom's daemon as its driver, and an image. */
 export interface Dockerd extends AsyncDisposable {
   readonly machine: Machine;
+  /** netloom's daemon. */
+  readonly api: EngineApi;
   /** `docker` with these words; its output, trimmed. @throws Error with what it said */
   docker(...words: readonly string[]): Promise<string>;
   /** As `docker`, for what may fail. */
@@ -76,9 +80,11 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
     docker('import', '--change', `CMD ${JSON.stringify(command)}`, '--change', 'ENV PATH=/bin', '/tmp/box.tar', name);
   await image(IMAGE, 'sleep', '1000000');
   await image(SERVER, 'httpd', '-f', '-p', '80', '-h', '/etc');
+  const api = undo.use(new Client(machine.path(SOCKET)));
   const kept = undo.move();
   return {
     machine,
+    api,
     docker,
     tried: (...argv) => machine.run(['docker', ...argv]),
     netloom: (...argv) => machine.ok(['netloom', ...argv]),

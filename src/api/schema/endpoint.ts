@@ -91,10 +91,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
     hostIfname: text("The host's end; empty where the driver has none."),
     bridge: Type.Optional(text("The bridge that it is a port of, where that is not its network's first.")),
     handOver: Type.Optional(
-      words(
-        ['given', 'lost'],
-        "Its inside end is born in the host's namespace for somebody else to take; `lost`: that is gone by now.",
-      ),
+      Type.Literal(true, { description: "Its inside end is born in the host's namespace for somebody else to take." }),
     ),
     tapUid: Type.Optional(Type.Integer({ description: 'The user who may open a tap; missing: CAP_NET_ADMIN may.' })),
     mac: text('`02:42:ac:12:00:02`; empty where it has none of its own.'),
