@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { Client } from '../../src/api/client.ts';
 import type { Netns } from '../../src/kernel/index.ts';
 import type { EngineApi } from '../../src/model/index.ts';
@@ -49,6 +48,7 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
   const machine = undo.use(await (suite ? enterSuite : enterDistribution)({ netns }));
   const docker = async (...argv: readonly string[]): Promise<string> =>
     (await machine.ok(['docker', ...argv])).trimEnd();
+  const api = undo.use(new Client(machine.path(SOCKET)));
   const daemons = {} as { dockerd: Inside; netloom: Inside };
   undo.defer(async () => {
     // dockerd first: it takes its containers down, and says so
@@ -58,9 +58,8 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
   const startNetloom = async (): Promise<void> => {
     const daemon = machine.start(['netloom', 'daemon', '--docker-socket', PLUGIN_SOCKET, ...(words.netloom ?? [])]);
     daemons.netloom = daemon;
-    await until('netloom listens', () => existsSync(machine.path(SOCKET)) && existsSync(machine.path(PLUGIN_SOCKET)), {
-      timeout: 15_000,
-    }).catch((error: unknown) => {
+    // it listens for Docker before it does for us
+    await until('netloom answers', () => api.version(), { timeout: 15_000 }).catch((error: unknown) => {
       throw new Error(`netloom: ${daemon.output()}`, { cause: error });
     });
   };
@@ -80,7 +79,6 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
     docker('import', '--change', `CMD ${JSON.stringify(command)}`, '--change', 'ENV PATH=/bin', '/tmp/box.tar', name);
   await image(IMAGE, 'sleep', '1000000');
   await image(SERVER, 'httpd', '-f', '-p', '80', '-h', '/etc');
-  const api = undo.use(new Client(machine.path(SOCKET)));
   const kept = undo.move();
   return {
     machine,
