@@ -151,9 +151,10 @@ for (const { release, suite } of [
       await docker('kill', '-s', 'KILL', 'one');
       await docker('rm', '-f', 'one');
       assert.deepEqual(await api.endpointList(), []);
-      const { status, stderr } = await tried('run', '--rm', '--network', 'lan', '-p', '8080:80', IMAGE, 'true');
+      const { status, stderr } = await tried('run', '-d', '--name', 'two', '--network', 'lan', '-p', '8080:80', IMAGE);
       assert.notEqual(status, 0);
       assert.match(stderr, /network "docker-[0-9a-f]+" is macvlan/);
+      await docker('rm', '-f', 'two');
       assert.deepEqual(await api.endpointList(), []);
     });
     await docker('network', 'rm', 'front', 'back', 'six', 'inside', 'lan');

@@ -27,7 +27,8 @@ export interface Dockerd extends AsyncDisposable {
   netloom(...words: readonly string[]): Promise<string>;
   /** What runs by now. */
   readonly daemons: { dockerd: Inside; netloom: Inside };
-  startDockerd(): Promise<void>;
+  /** @param meanwhile done once dockerd has begun to load what it had, and before it answers */
+  startDockerd(meanwhile?: () => Promise<void>): Promise<void>;
   startNetloom(): Promise<void>;
 }
 
@@ -46,8 +47,9 @@ const FORWARDING = ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'];
 export async function startDocker({ netns, suite, forwarding = true, ...words }: DockerdOptions): Promise<Dockerd> {
   await using undo = new AsyncDisposableStack();
   const machine = undo.use(await (suite ? enterSuite : enterDistribution)({ netns }));
-  const docker = async (...argv: readonly string[]): Promise<string> =>
-    (await machine.ok(['docker', ...argv])).trimEnd();
+  // of the same release, whatever else this machine has
+  const client = '/usr/bin/docker';
+  const docker = async (...argv: readonly string[]): Promise<string> => (await machine.ok([client, ...argv])).trimEnd();
   const api = undo.use(new Client(machine.path(SOCKET)));
   const daemons = {} as { dockerd: Inside; netloom: Inside };
   undo.defer(async () => {
@@ -63,9 +65,15 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
       throw new Error(`netloom: ${daemon.output()}`, { cause: error });
     });
   };
-  const startDockerd = async (): Promise<void> => {
+  const startDockerd = async (meanwhile?: () => Promise<void>): Promise<void> => {
     const daemon = machine.start(['dockerd', '--storage-driver=overlay2', ...(words.dockerd ?? [])]);
     daemons.dockerd = daemon;
+    if (meanwhile) {
+      await until('dockerd has begun', () => daemon.output().includes('Loading containers: start'), {
+        timeout: 30_000,
+      });
+      await meanwhile();
+    }
     await until('dockerd answers', () => docker('version'), { timeout: 30_000 }).catch((error: unknown) => {
       throw new Error(`dockerd: ${daemon.output()}`, { cause: error });
     });
@@ -84,7 +92,7 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
     machine,
     api,
     docker,
-    tried: (...argv) => machine.run(['docker', ...argv]),
+    tried: (...argv) => machine.run([client, ...argv]),
     netloom: (...argv) => machine.ok(['netloom', ...argv]),
     daemons,
     startDockerd,
