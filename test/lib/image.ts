@@ -7,6 +7,21 @@ import { join } from 'node:path';
 /** What the image's one program can be called as. */
 const APPLETS = ['sh', 'sleep', 'ping', 'nslookup', 'httpd', 'nc', 'wget', 'cat', 'echo', 'ip', 'hostname', 'ls'];
 
+/** Writes a root file system of Debian's static busybox as a tar: what `docker import` takes. */
+export function writeRootfs(file: string): void {
+  const rootfs = mkdtempSync(join(tmpdir(), 'rootfs-'));
+  try {
+    for (const each of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'run'])
+      mkdirSync(join(rootfs, each), { recursive: true });
+    copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
+    for (const applet of APPLETS) symlinkSync('busybox', join(rootfs, 'bin', applet));
+    writeFileSync(join(rootfs, 'etc/hosts'), '127.0.0.1 localhost\n');
+    execFileSync('tar', ['-C', rootfs, '--owner=0', '--group=0', '-cf', file, '.']);
+  } finally {
+    rmSync(rootfs, { recursive: true, force: true });
+  }
+}
+
 /**
  * Writes an image to `file` as an OCI archive, which containerd, Podman and Docker all read: one layer, in it Debian's
  * static busybox. Its command sleeps until it is killed.
@@ -15,14 +30,8 @@ const APPLETS = ['sh', 'sleep', 'ping', 'nslookup', 'httpd', 'nc', 'wget', 'cat'
 export function writeImage(file: string, name: string): void {
   const dir = mkdtempSync(join(tmpdir(), 'image-'));
   try {
-    const rootfs = join(dir, 'rootfs');
-    for (const each of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'run'])
-      mkdirSync(join(rootfs, each), { recursive: true });
-    copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
-    for (const applet of APPLETS) symlinkSync('busybox', join(rootfs, 'bin', applet));
-    writeFileSync(join(rootfs, 'etc/hosts'), '127.0.0.1 localhost\n');
     const tar = join(dir, 'layer.tar');
-    execFileSync('tar', ['-C', rootfs, '--owner=0', '--group=0', '-cf', tar, '.']);
+    writeRootfs(tar);
 
     const layout = join(dir, 'layout');
     mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
