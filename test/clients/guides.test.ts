@@ -1,29 +1,52 @@
 /** The pages of docs/install, followed line by line on a machine that has the clients and nothing of netloom's. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { startContainerd } from '../lib/containerd.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { type Guide, openGuide } from '../lib/guide.ts';
 import { ADDRESS } from '../lib/host.ts';
+import { writeRootfs } from '../lib/image.ts';
 import { okIn } from '../lib/run.ts';
-import { enterDistribution, enterSuite, type Machine, startNetloom } from '../lib/suite.ts';
+import { enterDistribution, enterSuite, type Inside, type Machine, startNetloom } from '../lib/suite.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
 const OURS = '/usr/local/bin/netloom';
 
-/** Follows plain.md's first two steps, and opens the page itself. */
-async function installed(stack: AsyncDisposableStack, machine: Machine, page: string): Promise<Guide> {
+/**
+ * Follows plain.md's first two steps, and opens the page itself. `systemctl` starts netloom by the unit's own line.
+ * @param others how the page's other services are started
+ */
+async function installed(
+  stack: AsyncDisposableStack,
+  machine: Machine,
+  page: string,
+  others: Readonly<Record<string, () => Promise<unknown>>> = {},
+): Promise<Guide> {
   rmSync(machine.path(OURS));
   mkdirSync(machine.path('/etc/systemd/system'), { recursive: true });
-  const services = { netloom: async () => stack.use(await startNetloom(machine)) };
+  let running: Inside | undefined;
+  stack.defer(async () => running?.[Symbol.asyncDispose]());
+  const netloom = async (): Promise<void> => {
+    await running?.[Symbol.asyncDispose]();
+    running = await startNetloom(machine, startLine(machine));
+  };
+  const services = { ...others, netloom };
   const plain = openGuide('plain', machine, services);
   assert.match(await plain.follow('systemctl'), /daemon/);
-  assert.ok(existsSync(machine.path('/etc/systemd/system/netloom.socket')));
   return page === 'plain' ? plain : openGuide(page, machine, services);
+}
+
+/** `ExecStart` of the unit, or of the last file beside it that has one. */
+function startLine(machine: Machine): string[] {
+  const unit = machine.path('/etc/systemd/system/netloom.service');
+  const dir = `${unit}.d`;
+  const files = [unit, ...(existsSync(dir) ? readdirSync(dir).map((name) => `${dir}/${name}`) : [])];
+  const lines = files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ExecStart=(.+)$/gm)]);
+  return lines.at(-1)![1]!.split(' ');
 }
 
 /** The port that every page publishes, as somebody else sees it. */
@@ -114,6 +137,61 @@ test('CRI-O: its configuration names what is there', async () => {
       (settings['plugin_dirs'] as string[]).some((dir) => existsSync(machine.path(`${dir}${type}`))),
       type,
     );
+  await guide.follow();
+  await assertNothingLeft(bed, machine);
+});
+
+test('Docker: a network of our drivers', async () => {
+  await using bed = await makeEngineBed();
+  await using stack = new AsyncDisposableStack();
+  const machine = stack.use(await enterSuite({ netns: bed.host.netns }));
+  const docker = async (): Promise<void> => {
+    const daemon = machine.start(['dockerd', '--storage-driver=overlay2', '--bridge=none']);
+    stack.use(daemon);
+    await until('dockerd answers', () => machine.ok(['docker', 'version']), { timeout: 30_000 }).catch((error) => {
+      throw new Error(daemon.output(), { cause: error });
+    });
+    writeRootfs(machine.path('/tmp/box.tar'));
+    await machine.ok(['docker', 'import', '--change', 'ENV PATH=/bin', '/tmp/box.tar', 'busybox']);
+  };
+  const guide = await installed(stack, machine, 'docker', { docker });
+  const printed = await guide.follow('endpoint ls');
+  assert.match(printed, /1 packets received/);
+  assert.match(printed, /10\.6\.0\.\d+\/24/);
+  assert.match(await published(bed), /hello|localhost/);
+  await guide.follow();
+  await assertNothingLeft(bed, machine);
+});
+
+/** What the machines of tests need, and others do not: no systemd, no right to raise limits, files in memory. */
+const PODMAN = `[containers]
+default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+`;
+const STORAGE = `[storage]
+driver = "vfs"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+`;
+
+test('Podman: its networks, with us in place of netavark', async () => {
+  await using bed = await makeEngineBed();
+  await using stack = new AsyncDisposableStack();
+  const machine = stack.use(await enterSuite({ netns: bed.host.netns }));
+  writeFileSync(machine.path('/etc/containers/containers.conf'), PODMAN);
+  writeFileSync(machine.path('/etc/containers/storage.conf'), STORAGE);
+  writeRootfs(machine.path('/tmp/box.tar'));
+  await machine.ok(['podman', 'import', '-q', '/tmp/box.tar', 'docker.io/library/busybox:latest']);
+  const guide = await installed(stack, machine, 'podman');
+  assert.match(await guide.follow('podman info'), /\/usr\/local\/libexec\/podman\/netavark/);
+  const printed = await guide.follow('endpoint ls');
+  assert.match(printed, /localhost/);
+  assert.match(printed, /10\.89\.5\.\d+\/24/);
+  assert.match(await published(bed), /hello|localhost/);
   await guide.follow();
   await assertNothingLeft(bed, machine);
 });

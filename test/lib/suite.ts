@@ -53,9 +53,12 @@ export function enterDistribution(options: MachineOptions): Promise<Machine> {
   return enterFolder('/', options);
 }
 
-/** A netloom daemon inside, at its usual place, that answers. */
-export async function startNetloom(machine: Machine): Promise<Inside> {
-  const daemon = machine.start(['netloom', 'daemon']);
+/** A netloom daemon inside, at its usual place, that answers. @param words how it is started */
+export async function startNetloom(
+  machine: Machine,
+  words: readonly string[] = ['netloom', 'daemon'],
+): Promise<Inside> {
+  const daemon = machine.start(words);
   await until('the daemon listens', () => existsSync(machine.path('/run/netloom/netloom.sock')), {
     timeout: 20_000,
   }).catch((error: unknown) => {
