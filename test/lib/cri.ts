@@ -86,7 +86,7 @@ function encode(message: Message): Buffer {
     for (const each of Array.isArray(content) ? (content as readonly (string | Message)[]) : [content]) {
       if (typeof each === 'number') parts.push(varint(Number(field) * 8 + VARINT), varint(each));
       else {
-        const inner = typeof each === 'string' ? Buffer.from(each) : encode(each as Message);
+        const inner = typeof each === 'string' ? Buffer.from(each) : encode(each);
         parts.push(varint(Number(field) * 8 + LENGTH), varint(inner.length), inner);
       }
     }
