@@ -154,7 +154,7 @@ test('what the real one answers, ours answers', async () => {
               return [ifname, subnets.map(({ gateway, ipnet }) => [ipnet, gateway ?? ''])];
             }),
           ])
-          .toSorted(),
+          .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
         links: links.map(({ ifname, mtu }) => `${ifname} ${mtu}`).toSorted(),
         addresses: addresses
           .flatMap(({ ifname, addr_info: info }) =>
