@@ -3,14 +3,15 @@ import type { EngineApi } from '../model/index.ts';
 import type { Configuration } from './configuration.ts';
 import { CNI_CODES, CniError } from './errors.ts';
 import type { Parameters } from './parameters.ts';
-import { endpointName } from './settings.ts';
 import type { ResultIp } from './spec.ts';
 
-/** Whether the endpoint is what ADD said, and whether the kernel holds it so. @throws CniError 3, 7, 105 */
-export async function check(api: EngineApi, parameters: Parameters, conf: Configuration): Promise<void> {
+/**
+ * Whether an endpoint is what ADD said, and whether the kernel holds it so. @throws CniError 3, 7, 105
+ * @param name  what it is called
+ */
+export async function check(api: EngineApi, parameters: Parameters, conf: Configuration, name: string): Promise<void> {
   const { prevResult } = conf;
   if (!prevResult) throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'prevResult: is missing, and CHECK needs it');
-  const name = endpointName(conf.name, parameters);
   const endpoint = await api.endpointInspect(name).catch((error: unknown) => {
     if (!hasCode(error, 'EENDPOINTNOTFOUND')) throw error;
     throw unknown(`container ${parameters.containerID} is not on network "${conf.name}"`);

@@ -8,7 +8,17 @@ import { CNI_CODES, CniError, errorAnswer, shown } from './errors.ts';
 import { resultOf } from './outcome.ts';
 import { type Parameters, parseParameters } from './parameters.ts';
 import { mergeResults, printResult } from './result.ts';
+import { selectionOf } from './selection.ts';
 import { delegateOf, endpointName, endpointPrefix, networkOf, type NetworkWish } from './settings.ts';
+import {
+  attachmentOf,
+  attachSiblings,
+  detachAttachment,
+  detachEach,
+  resultOfAll,
+  siblingNames,
+  siblingsOf,
+} from './several.ts';
 import { LATEST, type Result, SPEC_VERSIONS } from './spec.ts';
 
 /** One call, read. */
@@ -50,13 +60,14 @@ async function perform(task: Task): Promise<ProgramAnswer> {
       return await add(task, networkOf(conf));
     case 'DEL': {
       const name = endpointName(conf.name, parameters);
+      const detached = (api: EngineApi): Promise<void> => detachAttachment(api, conf, name);
       // each whatever becomes of the others; the address goes last, when nothing can answer at it any more
-      await all([() => withEngine(call, (api) => detach(api, name)), ...(ipam ? [() => ipam.run('DEL')] : [])]);
+      await all([() => withEngine(call, detached), ...(ipam ? [() => ipam.run('DEL')] : [])]);
       return NOTHING;
     }
     case 'CHECK':
       await ipam?.run('CHECK');
-      await withEngine(call, (api) => check(api, parameters, conf));
+      await withEngine(call, (api) => checkAll(task, api));
       return NOTHING;
     case 'GC':
       await all([() => withEngine(call, (api) => collect(api, conf)), ...(ipam ? [() => ipam.run('GC')] : [])]);
@@ -95,22 +106,32 @@ async function add(task: Task, wish: NetworkWish): Promise<ProgramAnswer> {
     ...attachOf(conf, { ...parameters, netns: call.netns ?? parameters.netns }, wish.name, ipam !== undefined),
     ...(call.request !== undefined && { request: call.request }),
   };
+  const selected = await selectionOf(conf, parameters, call.readFile);
+  const more = siblingsOf(conf, { ...parameters, netns: spec.netns }, selected);
   return await withEngine(call, async (api) => {
+    // read meanwhile: behind the attachment it would wait for the store
+    const networks = api.networkList();
+    networks.catch(() => undefined); // asked again where it is missed
     const { endpoint, given } = ipam
       ? await attachDelegated(api, spec, wish, ipam)
       : { endpoint: await attach(api, spec, wish), given: undefined };
-    const own = await resultOf(api, endpoint, conf, parameters.netns, given);
-    const result = conf.prevResult ? mergeResults(conf.prevResult, own) : own;
-    return {
-      ...print(printResult(result, conf.cniVersion)),
-      // by its id: the name may be another's by then
-      async undo() {
-        await all([
-          () => withEngine(call, (again) => detach(again, endpoint.id)),
-          ...(ipam ? [() => ipam.run('DEL')] : []),
-        ]);
-      },
-    };
+    const made = [endpoint.id];
+    // by their ids: the names may be another's by then
+    const undo = (): Promise<void> =>
+      all([() => withEngine(call, (again) => detachEach(again, made)), ...(ipam ? [() => ipam.run('DEL')] : [])]);
+    try {
+      const siblings = await attachSiblings(api, more, call.request);
+      made.unshift(...siblings.map(({ id }) => id).toReversed());
+      // its default route may be another's by now
+      const first = siblings.length === 0 ? endpoint : await api.endpointInspect(endpoint.id);
+      const alone = await resultOf(api, networks, first, conf, parameters.netns, given);
+      const own = await resultOfAll(api, networks, alone, siblings, selected, conf, parameters.netns);
+      const result = conf.prevResult ? mergeResults(conf.prevResult, own) : own;
+      return { ...print(printResult(result, conf.cniVersion)), undo };
+    } catch (error) {
+      await undo().catch(() => undefined); // why it failed says more
+      throw error;
+    }
   });
 }
 
@@ -119,6 +140,8 @@ async function attach(api: EngineApi, spec: AttachSpec, wish: NetworkWish): Prom
   try {
     return (await api.endpointAttach(spec)).value;
   } catch (error) {
+    if (hasCode(error, 'EINVAL') && error.message.startsWith(`${spec.netns} is not a network namespace`))
+      throw new CniError(CNI_CODES.BAD_ENVIRONMENT, `CNI_NETNS: ${error.message}`, { cause: error });
     if (!hasCode(error, 'ENETWORKNOTFOUND', 'ENETWORKBUSY') || !wish.spec) throw error;
   }
   await api.networkCreate(wish.spec).catch((refusal: unknown) => {
@@ -157,13 +180,12 @@ async function attachDelegated(
   }
 }
 
-/** One that is gone already is as it should be. */
-async function detach(api: EngineApi, name: string): Promise<void> {
-  try {
-    await api.endpointDetach(name);
-  } catch (error) {
-    if (!hasCode(error, 'EENDPOINTNOTFOUND')) throw error;
-  }
+/** The first interface, and those of further networks: that each is there which was asked for. */
+async function checkAll({ call, parameters, conf }: Task, api: EngineApi): Promise<void> {
+  const attachment = endpointName(conf.name, parameters);
+  const asked = siblingsOf(conf, parameters, await selectionOf(conf, parameters, call.readFile));
+  const names = [attachment, ...asked.flatMap(({ name = '' }) => name), ...(await siblingNames(api, conf, attachment))];
+  for (const name of new Set(names)) await check(api, parameters, conf, name);
 }
 
 /** Detaches what the runtime no longer knows of, all of it, whatever one of them says. */
@@ -174,7 +196,8 @@ async function collect(api: EngineApi, conf: Configuration): Promise<void> {
   const valid = new Set(conf.validAttachments.map((each) => endpointName(conf.name, each)));
   const prefix = endpointPrefix(conf.name);
   const names = (await api.endpointList()).flatMap(({ name }) => (name?.startsWith(prefix) ? [name] : []));
-  const done = await Promise.allSettled(names.filter((name) => !valid.has(name)).map((name) => detach(api, name)));
+  const stale = names.filter((name) => !valid.has(attachmentOf(name)));
+  const done = await Promise.allSettled(stale.map((name) => detachEach(api, [name])));
   for (const one of done) if (one.status === 'rejected') throw one.reason;
 }
 

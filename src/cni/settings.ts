@@ -7,7 +7,7 @@ import { NAME, type Parameters } from './parameters.ts';
 import { TUNING_KEYS } from './tuning.ts';
 
 /** Keys of a configuration that are the specification's or a convention's. */
-const COMMON = ['capabilities', 'dns', 'ipMasq', 'ipam'];
+const COMMON = ['capabilities', 'dns', 'ipMasq', 'ipam', 'selection'];
 /** What makes the network: the words of `network create`. */
 const NETWORK_KEYS = ['network', 'driver', 'internal', 'ipv4', 'ipv6', 'subnets', 'options', 'labels'];
 /** What is asked for every workload, where the runtime asks for nothing else. */

@@ -27,6 +27,8 @@ export interface ProgramCall {
    * whoever made this call runs no others.
    */
   delegate?(plugin: DelegateCall): Promise<ProgramAnswer | undefined>;
+  /** A file of the host as a whole, undefined where there is none. Missing: whoever made this call reads no files. */
+  readFile?(path: string): Promise<string | undefined>;
   /** The engine, where the call needs one. The caller of this disposes of it. */
   open(): Promise<EngineApi>;
 }

@@ -227,6 +227,11 @@ export interface Container {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
+  /**
+   * It runs no command: it is a namespace with its networks and ports, held by its name and without a process, for others
+   * to run in by the mode `container:NAME`.
+   */
+  readonly pod?: true;
   readonly dns: DnsSettings;
   /** `name:address`, as `--add-host`. */
   readonly extraHosts: readonly string[];
@@ -249,7 +254,10 @@ export interface DnsSettings {
 export interface ContainerSpec {
   /** Default: two words, as Docker does. */
   readonly name?: string;
+  /** Empty for a pod. */
   readonly command: readonly string[];
+  /** As `Container.pod`. */
+  readonly pod?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly workingDir?: string;
   readonly hostname?: string;

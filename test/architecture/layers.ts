@@ -81,6 +81,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     may: ['errors', 'version', 'addr', 'model', 'cni/json.ts'],
     why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
   },
+  libcni: {
+    may: ['errors', 'addr', 'model', 'cni'],
+    why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -93,7 +97,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'podman', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'podman', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },
@@ -128,8 +132,8 @@ export const BANS: readonly Ban[] = [
   },
   {
     pattern: /['"]node:child_process['"]/,
-    except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/'],
-    why: 'processes are started where the workload of a container is started, or the plugin that a call names: nowhere else',
+    except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/', 'libcni/exec.ts'],
+    why: 'processes are started where the workload of a container is started, or a CNI plugin: nowhere else',
   },
   {
     pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,
