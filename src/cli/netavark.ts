@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseCommand } from '../podman/index.ts';
 import type { GlobalFlags } from './flags.ts';
 
 /** Where a call of netavark finds what other programs have in fixed places; missing: there, too. */
 export interface NetavarkWays {
-  stdin?(): Promise<string>;
+  stdin?(): string;
   readonly flags?: GlobalFlags;
 }
 
@@ -18,15 +18,13 @@ export function netavarkWays(argv: readonly string[], env: Readonly<Record<strin
   try {
     command = parseCommand(argv);
   } catch {
-    return { stdin: () => Promise.resolve('') }; // the program says what is wrong with it
+    return { stdin: () => '' }; // the program says what is wrong with it
   }
   const { verb, file, rootless, config } = command;
   const reads = verb === 'setup' || verb === 'teardown' || verb === 'create';
   const given = (name: string): boolean => (env[name] ?? '') !== '';
   return {
-    ...(reads
-      ? file !== '' && file !== '-' && { stdin: () => readFile(file, 'utf8').catch(() => '') }
-      : { stdin: () => Promise.resolve('') }),
+    ...(reads ? file !== '' && file !== '-' && { stdin: () => read(file) } : { stdin: () => '' }),
     ...(rootless &&
       config !== '' && {
         flags: {
@@ -35,4 +33,13 @@ export function netavarkWays(argv: readonly string[], env: Readonly<Record<strin
         },
       }),
   };
+}
+
+/** Empty where it cannot be read: the program says so. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -79,7 +79,7 @@ function codeOf(error: unknown): number {
   if (error instanceof CniError) return error.cni;
   if (!(error instanceof NetloomError)) return CNI_CODES.INTERNAL;
   for (const [code, names] of BY_CODE) if (names.has(error.code)) return code;
-  return /^EBAD|^EADDROUTSIDE$/.test(error.code) ? CNI_CODES.BAD_CONFIGURATION : CNI_CODES.REFUSED;
+  return /^EBAD|^EADDROUTSIDE$|^EINVAL$/.test(error.code) ? CNI_CODES.BAD_CONFIGURATION : CNI_CODES.REFUSED;
 }
 
 /** Which codes of netloom are which of the specification's; what begins with EBAD besides is the configuration's fault. */

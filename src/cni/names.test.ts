@@ -15,7 +15,7 @@ test('a workload has the names that its runtime says, and no id that was drawn',
   assert.deepEqual(names(DRAWN, ''), []);
   assert.deepEqual(names(DRAWN, 'K8S_POD_NAME=web;K8S_POD_NAMESPACE=shop'), ['web', 'web.shop']);
   assert.deepEqual(names(DRAWN, 'IgnoreUnknown=1;K8S_POD_NAME=web;K8S_POD_NAMESPACE=web'), ['web']); // Podman
-  assert.deepEqual(names('db-0', '', ['db', 'db-0']), ['db', 'db-0']);
+  assert.deepEqual(names('db-0', '', ['db', 'db-0']), ['db-0', 'db']);
   assert.deepEqual(names('a'.repeat(64), ''), []);
   assert.deepEqual(names(DRAWN, 'K8S_POD_NAME=a b'), []);
 });

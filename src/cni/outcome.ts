@@ -8,17 +8,21 @@ import { resultRoute } from './tuning.ts';
 
 /**
  * What an attachment came to.
+ * @param networks as they were listed beside the attachment: one that it made is not among them
  * @param sandbox the namespace as the runtime calls it
  * @param given what an IPAM plugin said, where one was asked
  */
 export async function resultOf(
   api: EngineApi,
+  networks: Promise<readonly Network[]>,
   endpoint: Endpoint,
   conf: Configuration,
   sandbox: string,
   given: Result | undefined,
 ): Promise<Result> {
-  const network = await api.networkInspect(endpoint.network);
+  const its = ({ id }: Network): boolean => id === endpoint.network;
+  // not by networkInspect, which reads all that is attached
+  const network = (await networks.catch(() => [])).find(its) ?? (await api.networkList()).find(its)!;
   const { hostIfname } = endpoint;
   const ofNetwork = 'mtu' in network.options ? network.options.mtu : 0;
   // those on an interface of the host have its MTU and, of ipvlan, its hardware address: only the kernel knows

@@ -109,6 +109,9 @@ async function add(task: Task, wish: NetworkWish): Promise<ProgramAnswer> {
   const selected = await selectionOf(conf, parameters, call.readFile);
   const more = siblingsOf(conf, { ...parameters, netns: spec.netns }, selected);
   return await withEngine(call, async (api) => {
+    // read meanwhile: behind the attachment it would wait for the store
+    const networks = api.networkList();
+    networks.catch(() => undefined); // asked again where it is missed
     const { endpoint, given } = ipam
       ? await attachDelegated(api, spec, wish, ipam)
       : { endpoint: await attach(api, spec, wish), given: undefined };
@@ -121,8 +124,8 @@ async function add(task: Task, wish: NetworkWish): Promise<ProgramAnswer> {
       made.unshift(...siblings.map(({ id }) => id).toReversed());
       // its default route may be another's by now
       const first = siblings.length === 0 ? endpoint : await api.endpointInspect(endpoint.id);
-      const alone = await resultOf(api, first, conf, parameters.netns, given);
-      const own = await resultOfAll(api, alone, siblings, selected, conf, parameters.netns);
+      const alone = await resultOf(api, networks, first, conf, parameters.netns, given);
+      const own = await resultOfAll(api, networks, alone, siblings, selected, conf, parameters.netns);
       const result = conf.prevResult ? mergeResults(conf.prevResult, own) : own;
       return { ...print(printResult(result, conf.cniVersion)), undo };
     } catch (error) {
@@ -137,6 +140,8 @@ async function attach(api: EngineApi, spec: AttachSpec, wish: NetworkWish): Prom
   try {
     return (await api.endpointAttach(spec)).value;
   } catch (error) {
+    if (hasCode(error, 'EINVAL') && error.message.startsWith(`${spec.netns} is not a network namespace`))
+      throw new CniError(CNI_CODES.BAD_ENVIRONMENT, `CNI_NETNS: ${error.message}`, { cause: error });
     if (!hasCode(error, 'ENETWORKNOTFOUND', 'ENETWORKBUSY') || !wish.spec) throw error;
   }
   await api.networkCreate(wish.spec).catch((refusal: unknown) => {

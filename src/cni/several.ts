@@ -1,5 +1,5 @@
 import { hasCode, NetloomError } from '../errors.ts';
-import type { AttachSpec, Endpoint, EndpointTuning, EngineApi } from '../model/index.ts';
+import type { AttachSpec, Endpoint, EndpointTuning, EngineApi, Network } from '../model/index.ts';
 import { attachOf } from './attach.ts';
 import type { Configuration } from './configuration.ts';
 import { CniError } from './errors.ts';
@@ -77,6 +77,7 @@ export async function attachSiblings(
  */
 export async function resultOfAll(
   api: EngineApi,
+  networks: Promise<readonly Network[]>,
   first: Result,
   siblings: readonly Endpoint[],
   selected: readonly Selected[],
@@ -92,7 +93,7 @@ export async function resultOfAll(
         .in('default-route')
         .fail(`${router} is no router of the network`, `It has ${endpoint.gateways.join(', ') || 'none'}.`);
     }
-    const own = await resultOf(api, endpoint, { ...conf, runtimeConfig: {}, own: {} }, sandbox, undefined);
+    const own = await resultOf(api, networks, endpoint, { ...conf, runtimeConfig: {}, own: {} }, sandbox, undefined);
     // names are the first network's matter
     all = mergeResults(all, { ...own, dns: {} });
   }

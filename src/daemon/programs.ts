@@ -1,6 +1,6 @@
 import { NetloomError } from '../errors.ts';
-import { isPluginCall } from '../podman/words.ts';
 import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import { isPluginCall } from '../podman/words.ts';
 
 /**
  * The programs that runtimes start, each by the last part of its name: whether the call came through the daemon's socket or

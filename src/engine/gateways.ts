@@ -39,7 +39,7 @@ export async function settleGateways(
     candidates.set(endpoint.id, open ? gatewaysFor(network, endpoint) : []);
   }
   const order = endpoints.toSorted(
-    (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
+    (a, b) => b.gatewayPriority - a.gatewayPriority || (a.created < b.created ? -1 : a.created > b.created ? 1 : 0),
   );
   const winners = new Map<number, Endpoint>();
   for (const endpoint of order) {

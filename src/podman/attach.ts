@@ -49,7 +49,8 @@ export async function setup(api: EngineApi, netns: string, request: Request, tok
   const undo = async (by: EngineApi): Promise<void> => {
     // by their ids: the names may be others' by then
     await Promise.allSettled(done.map(({ endpoint }) => by.endpointDetach(endpoint.id)));
-    await dropUnused(by, new Set(done.map(({ endpoint }) => endpoint.network)));
+    // one that was made for an attachment that failed, too
+    await dropUnused(by, new Set(steps.map(({ network }) => network.name)));
   };
   try {
     for (const step of steps) {
@@ -90,9 +91,11 @@ function attachOf(
     name: endpointName(request.container, attachment),
     netns,
     ifname: attachment.ifname,
-    ...(attachment.addresses.length > 0 && { addresses: attachment.addresses }),
+    // Podman chose them, of some family several perhaps
+    ...(attachment.addresses.length > 0 && { addresses: attachment.addresses, exact: true }),
     ...(attachment.mac !== undefined && { mac: attachment.mac }),
     ...(network.dns && { aliases: namesOf([request.name, ...attachment.aliases]) }),
+    ...tuningOf(network),
     ...(metric !== undefined && { gatewayPriority: priorityOf(network.name, metric) }),
     ...(ports.length > 0 && { ports }),
     // a container's own servers, else its network's
@@ -100,17 +103,43 @@ function attachOf(
   };
 }
 
+/** What a network says of every container's routes. */
+function tuningOf({ name, options, routes }: PodmanNetwork): Pick<AttachSpec, 'tuning'> {
+  const { no_default_route: without = 'false' } = options;
+  if (!['true', '1', 'false', '0'].includes(without))
+    throw new NetloomError(
+      'EBADOPTION',
+      `network_info.${name}.options.no_default_route: "${without}" is no truth value`,
+    );
+  const none = without === 'true' || without === '1';
+  if (!none && routes.length === 0) return {};
+  return {
+    tuning: {
+      ...(none && { defaultRoute: false }),
+      ...(routes.length > 0 && {
+        routes: routes.map(({ destination, gateway, metric = DEFAULT_METRIC }) => ({
+          dst: destination,
+          ...(gateway !== '' && { gateway }),
+          priority: metric,
+        })),
+      }),
+    },
+  };
+}
+/** Of the routes of a network that says nothing. */
+const DEFAULT_METRIC = 100;
+
 /** Those that DNS can carry, each with the domain and without. */
 function namesOf(given: readonly string[]): string[] {
   const names = new Set(given.filter((name) => /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,240}[a-zA-Z0-9_])?$/.test(name)));
   return [...names].flatMap((name) => [name, `${name}.${DOMAIN}`]);
 }
 
-/** The route of the least metric wins; of ours that of the highest priority. 100 is what a network has that says nothing. */
+/** The route of the least metric wins; of ours that of the highest priority. */
 function priorityOf(network: string, metric: string): number {
   if (!/^\d{1,9}$/.test(metric))
     throw new NetloomError('EBADOPTION', `network_info.${network}.options.metric: "${metric}" is no number`);
-  return 100 - Number(metric);
+  return DEFAULT_METRIC - Number(metric);
 }
 
 /** How often a network may come and go under an attachment's hands before it is given up. */

@@ -20,6 +20,14 @@ export interface PodmanSubnet {
   readonly gateway?: string;
 }
 
+export interface PodmanRoute {
+  readonly destination: string;
+  readonly gateway: string;
+  readonly metric?: number;
+  /** `unicast`, `blackhole`, … */
+  readonly kind: string;
+}
+
 /** A network as Podman keeps it: its definition comes along with every call. */
 export interface PodmanNetwork {
   readonly id: string;
@@ -34,8 +42,7 @@ export interface PodmanNetwork {
   /** `host-local`, `dhcp`, `none`. */
   readonly ipam: string;
   readonly options: Readonly<Record<string, string>>;
-  /** Destinations of static routes. */
-  readonly routes: readonly string[];
+  readonly routes: readonly PodmanRoute[];
 }
 
 /** What `setup` and `teardown` read. */
@@ -73,12 +80,13 @@ export function parseJson(text: string): Readonly<Record<string, unknown>> {
 export function parseRequest(text: string, verb: 'setup' | 'teardown'): Request {
   const place = new Place();
   const top = parseJson(text);
+  const who = whoOf(top, place);
   const attachments = attachmentsOf(top['networks'], place.in('networks'));
   const setup = verb === 'setup';
   const info = place.in('network_info');
   const networks = Object.entries(setup ? asObject(top['network_info'] ?? {}, info) : {});
   return {
-    ...whoOf(top, place),
+    ...who,
     attachments,
     networks: new Map(networks.map(([key, value]) => [key, networkOf(value, info.in(key))])),
     ports: setup ? portsOf(top['port_mappings'], place.in('port_mappings')) : portsLeniently(top['port_mappings']),
@@ -153,7 +161,13 @@ export function networkOf(value: unknown, place: Place): PodmanNetwork {
     options: texts(given['options'], place.in('options')),
     routes: asArray(given['routes'], place.in('routes')).map((each, i) => {
       const at = place.in('routes').in(i);
-      return textOf(asObject(each, at)['destination'], at.in('destination'));
+      const { destination, gateway, metric, route_type: kind } = asObject(each, at);
+      return {
+        destination: asString(destination, at.in('destination')),
+        gateway: textOf(gateway, at.in('gateway')),
+        ...(Number.isInteger(metric) && { metric: metric as number }),
+        kind: textOf(kind, at.in('route_type')) || 'unicast',
+      };
     }),
   };
 }

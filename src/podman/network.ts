@@ -13,8 +13,10 @@ export const DNS_LABEL = 'io.podman.network.dns';
 /** What of Podman's options a network of ours becomes; every other one is refused. @throws NetloomError EBADOPTION */
 export function specOf(network: PodmanNetwork): NetworkSpec {
   const { driver, subnets, internal, options } = network;
-  if (network.routes.length > 0) {
-    throw refused(network, `routes: a static route (to ${network.routes[0]}) is not made`, 'leave --route out');
+  const dropping = network.routes.find(({ kind }) => kind !== 'unicast');
+  if (dropping) {
+    const what = `routes: one of type ${dropping.kind} (to ${dropping.destination}) is not made`;
+    throw refused(network, what, 'leave it out');
   }
   const has = (v6: boolean): boolean => subnets.some(({ subnet }) => subnet.includes(':') === v6);
   const dhcp = network.ipam === 'dhcp';
@@ -68,7 +70,7 @@ function ownOptions(
 }
 
 /** What is read of a network's options by whoever attaches to it, and is nothing of the network's own. */
-const ATTACHERS = new Set(['metric']);
+const ATTACHERS = new Set(['metric', 'no_default_route']);
 
 function optionsOf(network: PodmanNetwork, options: PodmanNetwork['options']): Record<string, string> {
   const { driver } = network;
@@ -87,7 +89,6 @@ function optionsOf(network: PodmanNetwork, options: PodmanNetwork['options']): R
     else if (key === 'mode' && (value === 'managed' || value === '')) continue;
     // no network of ours reaches another, whatever it says
     else if (key === 'isolate' && ['true', 'false', 'strict', '1', '0'].includes(value)) continue;
-    else if (key === 'no_default_route' && ['false', '0'].includes(value)) continue;
     else {
       const why = Object.hasOwn(UNSERVED, key) ? UNSERVED[key]! : 'is not known';
       throw refused(network, `options.${key}: ${value === '' ? '' : `"${value}" `}${why}`, `create it without ${key}`);
@@ -100,7 +101,6 @@ function optionsOf(network: PodmanNetwork, options: PodmanNetwork['options']): R
 const UNSERVED: Readonly<Record<string, string>> = {
   mode: 'is not served: netloom makes and keeps its bridges itself',
   isolate: 'is none of true, false and strict',
-  no_default_route: 'is not served: every network that is not internal has a default route to offer',
   vlan: 'is not served: bridges of netloom have no VLANs',
   vrf: 'is not served: netloom has no VRFs',
   bclim: 'is not served',
@@ -153,11 +153,14 @@ async function replace(api: EngineApi, stale: Network): Promise<void> {
   }
 }
 
-/** With its last container goes a network that was made for Podman, which has the definition. */
-export async function dropUnused(api: EngineApi, ids: ReadonlySet<string>): Promise<void> {
-  if (ids.size === 0) return;
-  for (const { id, labels } of await api.networkList()) {
-    if (!ids.has(id) || labels[ID_LABEL] === undefined) continue;
+/**
+ * With its last container goes a network that was made for Podman, which has the definition.
+ * @param refs names or ids of networks that may be unused by now
+ */
+export async function dropUnused(api: EngineApi, refs: ReadonlySet<string>): Promise<void> {
+  if (refs.size === 0) return;
+  for (const { id, name, labels } of await api.networkList()) {
+    if ((!refs.has(id) && !refs.has(name)) || labels[ID_LABEL] === undefined) continue;
     try {
       await api.networkRemove(id);
     } catch (error) {

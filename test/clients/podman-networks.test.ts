@@ -121,10 +121,10 @@ for (const from of ['distribution', 'suite'] as const) {
 test('what netavark does and we do not is refused in words that say what to leave out', async () => {
   await using host = await makePodman({ from: 'suite', shim: true, door: 'netavark' });
   await host.podman('network', 'create', '-o', 'vrf=blue', 'colour');
-  await host.podman('network', 'create', '--route', '10.9.0.0/16,10.89.1.9', '--subnet', '10.89.1.0/24', 'far');
+  await host.podman('network', 'create', '-o', 'mode=unmanaged', '--interface-name', 'theirs', 'foreign');
   for (const [network, message] of [
     ['colour', /options\.vrf: "blue" is not served.*create it without vrf/],
-    ['far', /routes: a static route \(to 10\.9\.0\.0\/16\) is not made: leave --route out/],
+    ['foreign', /options\.mode: "unmanaged" is not served.*create it without mode/],
   ] as const) {
     const { status, stderr } = await host.tries('run', '--rm', '--network', network, 'box', 'true');
     assert.notEqual(status, 0);

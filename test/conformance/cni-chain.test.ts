@@ -1,7 +1,7 @@
 /** A plugin among others: what came before it, what it sets of one endpoint, and whether the kernel holds it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { callCni, type CniAnswer, type CniCall, PLUGINS } from '../lib/cni.ts';
+import { addOnParent, callCni, type CniAnswer, type CniCall, PLUGINS } from '../lib/cni.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
@@ -160,63 +160,50 @@ test('source routes: each address answers by its own interface', async () => {
   );
 });
 
-test('CHECK says what the kernel lacks', async () => {
-  await using bed = await makeEngineBed();
-  const a = await bed.workload('a');
-  const ports = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
-  const conf = { routes: [{ dst: '192.0.2.0/24' }], sourceRoutes: true, runtimeConfig: { portMappings: ports } };
-  const damages: readonly [string, (host: string) => Promise<unknown>, RegExp][] = [
-    [
-      'the address is removed',
-      () => okIn(a.netns, ['ip', 'addr', 'del', '10.1.0.2/16', 'dev', 'eth0']),
-      /there is no address/,
-    ],
-    ['a route is gone', () => okIn(a.netns, ['ip', 'route', 'del', '192.0.2.0/24']), /there is no route/],
-    ['a rule is gone', () => okIn(a.netns, ['ip', 'rule', 'del', 'from', '10.1.0.2']), /there is no rule/],
-    ['it is set down', () => okIn(a.netns, ['ip', 'link', 'set', 'eth0', 'down']), /it has another link/],
-    [
-      'a published port is gone',
-      () => okIn(bed.host.netns, ['nft', 'flush', 'map', 'inet', 'netloom', 'publish4_any']),
-      /there is no nft-element/,
-    ],
-    [
-      'a chain is emptied',
-      () => okIn(bed.host.netns, ['nft', 'flush', 'chain', 'inet', 'netloom', 'nat_postrouting']),
-      /it has another nft-chain/,
-    ],
-    ['the interface is deleted', () => okIn(a.netns, ['ip', 'link', 'del', 'eth0']), /there is no link/],
-    ['the host’s end is deleted', (host) => okIn(bed.host.netns, ['ip', 'link', 'del', host]), /there is no link/],
-  ];
-  const plugin = net(bed);
-  for (const [what, damage, message] of damages) {
+interface Added {
+  readonly address: string;
+  readonly host: string;
+}
+/** What is done to an attachment, where, and what CHECK says of it. */
+const DAMAGES: readonly [string, 'workload' | 'host', (added: Added) => string, RegExp][] = [
+  ['an address is removed', 'workload', ({ address }) => `ip addr del ${address} dev eth0`, /there is no address/],
+  ['a route is gone', 'workload', () => 'ip route del 192.0.2.0/24', /there is no route/],
+  [
+    'a rule is gone',
+    'workload',
+    ({ address }) => `ip rule del from ${address.replace(/\/.*/, '')}`,
+    /there is no rule/,
+  ],
+  ['it is set down', 'workload', () => 'ip link set eth0 down', /it has another link/],
+  ['the interface is deleted', 'workload', () => 'ip link del eth0', /there is no link/],
+  ['the host’s end is deleted', 'host', ({ host }) => `ip link del ${host}`, /there is no link/],
+  ['a published port is gone', 'host', () => 'nft flush map inet netloom publish4_any', /there is no nft-element/],
+  ['a chain is emptied', 'host', () => 'nft flush chain inet netloom nat_postrouting', /it has another nft-chain/],
+];
+for (const [what, where, script, message] of DAMAGES) {
+  test(`CHECK, and STATUS: ${what}`, async () => {
+    await using bed = await makeEngineBed();
+    const a = await bed.workload('a');
+    const plugin = net(bed);
+    const ports = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
+    const conf = { routes: [{ dst: '192.0.2.0/24' }], sourceRoutes: true, runtimeConfig: { portMappings: ports } };
     const call = { id: 'pod', netns: a.path, conf };
     const added = await plugin('ADD', call);
     assert.equal(added.status, 0, JSON.stringify(added.json));
     const { interfaces, ips } = added.json as { interfaces: { name: string }[]; ips: { address: string }[] };
     const check = { ...call, conf: { ...conf, prevResult: added.json } };
-    assert.deepEqual((await plugin('CHECK', check)).json, {}, what);
-    if (what.includes('address') || what.includes('rule')) {
-      const own = ips[0]?.address ?? '';
-      await okIn(
-        a.netns,
-        what.includes('rule')
-          ? ['ip', 'rule', 'del', 'from', own.replace(/\/.*/, '')]
-          : ['ip', 'addr', 'del', own, 'dev', 'eth0'],
-      );
-    } else await damage(interfaces[0]?.name ?? '');
+    assert.deepEqual((await plugin('CHECK', check)).json, {});
+    const line = script({ address: ips[0]?.address ?? '', host: interfaces[0]?.name ?? '' });
+    await okIn(where === 'host' ? bed.host.netns : a.netns, ['sh', '-c', line]);
     const wrong = await plugin('CHECK', check);
-    assert.deepEqual([wrong.status, wrong.json['code']], [1, 105], what);
-    assert.match(String(wrong.json['msg']), message, what);
+    assert.deepEqual([wrong.status, wrong.json['code']], [1, 105]);
+    assert.match(String(wrong.json['msg']), message);
     assert.match(String(wrong.json['details']), /\b(ip|nft|nsenter)\b/, 'the commands that would put it right');
-    if (what.includes('chain')) {
-      const status = await plugin('STATUS', {});
-      assert.deepEqual([status.status, status.json['code']], [1, 51], JSON.stringify(status.json));
-    }
-    assert.equal((await plugin('DEL', call)).status, 0, what);
-    await bed.engine.gc();
-  }
-  assert.equal((await plugin('STATUS', {})).status, 0);
-});
+    const status = await plugin('STATUS', {});
+    assert.deepEqual([status.status, status.json['code']], [1, 51], JSON.stringify(status.json));
+    assert.equal((await plugin('DEL', call)).status, 0);
+  });
+}
 
 test('every capability of the conventions', async () => {
   await using bed = await makeEngineBed();
@@ -251,7 +238,7 @@ test('every capability of the conventions', async () => {
   ]);
   assert.match(
     await okIn(bed.host.netns, ['tc', 'qdisc', 'show', 'dev', endpoint?.hostIfname ?? '']),
-    /tbf .*burst 200000b|burst 195(\.\d+)?Kb/,
+    /burst (200000|199999)b/,
   );
   await using _server = await tcpServer(a.netns, '0.0.0.0', 80, 'served');
   assert.ok((await tcpConnect(bed.host.outside, ADDRESS.host, 8081)).ok);
@@ -276,47 +263,13 @@ test('every capability of the conventions', async () => {
   }
 });
 
-test('interfaces on one of the host’s: hardware address and MTU as they are, and no gateway that is none', async () => {
+test('macvlan: hardware address and MTU as they are, and no names where nobody answers', async () => {
   await using bed = await makeEngineBed();
-  await okIn(bed.host.netns, ['ip', 'link', 'add', 'par0', 'mtu', '1400', 'type', 'dummy']);
-  await okIn(bed.host.netns, ['ip', 'link', 'set', 'par0', 'up']);
-  const [{ address: mac }] = await jsonIn<[{ address: string }]>(bed.host.netns, ['ip', '-j', 'link', 'show', 'par0']);
-  for (const [driver, mode, gateway] of [
-    ['ipvlan', 'l3', undefined],
-    ['ipvlan', 'l2', '10.11.0.1'],
-    ['macvlan', 'bridge', '10.12.0.1'],
-  ] as const) {
-    const name = `${driver}-${mode}`;
-    const { path } = await bed.workload(name);
-    const subnet = { ipvlan: mode === 'l3' ? '10.10.0.0/24' : '10.11.0.0/24', macvlan: '10.12.0.0/24' }[driver];
-    const plugin = net(bed, {
-      cniVersion: '1.1.0',
-      name,
-      type: 'netloom',
-      driver,
-      options: { parent: 'par0', mode },
-      subnets: [{ subnet }],
-    });
-    const added = await plugin('ADD', { id: 'pod', netns: path });
-    assert.equal(added.status, 0, JSON.stringify(added.json));
-    const { interfaces, ips, routes, dns } = added.json as {
-      interfaces: { name: string; mac: string; mtu: number }[];
-      ips: { gateway?: string }[];
-      routes: { dst: string; gw?: string }[];
-      dns: object;
-    };
-    assert.deepEqual(
-      interfaces.map((each) => [each.name, each.mtu]),
-      [['eth0', 1400]],
-    );
-    if (driver === 'ipvlan') assert.equal(interfaces[0]?.mac, mac);
-    assert.match(interfaces[0]?.mac ?? '', /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
-    assert.equal(ips[0]?.gateway, gateway);
-    assert.deepEqual(routes, [{ dst: '0.0.0.0/0', ...(gateway !== undefined && { gw: gateway }) }]);
-    assert.deepEqual(dns, {}, 'nobody answers names there');
-    assert.equal((await plugin('DEL', { id: 'pod', netns: path })).status, 0);
-    await bed.engine.networkRemove(name);
-  }
+  const { interfaces, ips, routes } = await addOnParent(bed, 'macvlan', 'bridge');
+  assert.deepEqual([interfaces.length, interfaces[0]?.mtu], [1, 1400]);
+  assert.match(interfaces[0]?.mac ?? '', /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+  assert.equal(ips[0]?.gateway, '10.12.0.1');
+  assert.deepEqual(routes, [{ dst: '0.0.0.0/0', gw: '10.12.0.1' }]);
 });
 
 test('DEL: whatever is gone by then', async () => {

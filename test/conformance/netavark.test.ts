@@ -1,6 +1,7 @@
 /** The program as netavark: a process per call with JSON on standard input, as Podman makes them, and beside the real one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Netns } from '../../src/kernel/index.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import {
@@ -68,7 +69,7 @@ test('two containers are set up, reach each other and are reached, and leave not
 
   // the same again is the same container, started anew
   assert.deepEqual((await bed.netavark(['setup', a.path], one)).json, first.json);
-  assert.deepEqual((await bed.engine.endpointList()).map(({ name }) => name).toSorted(), [
+  assert.deepEqual((await bed.engine.endpointList()).map(({ name = '' }) => name).toSorted(), [
     'podman:c1:web:eth0',
     'podman:c2:web:eth0',
   ]);
@@ -153,7 +154,7 @@ test('what the real one answers, ours answers', async () => {
               return [ifname, subnets.map(({ gateway, ipnet }) => [ipnet, gateway ?? ''])];
             }),
           ])
-          .toSorted(),
+          .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
         links: links.map(({ ifname, mtu }) => `${ifname} ${mtu}`).toSorted(),
         addresses: addresses
           .flatMap(({ ifname, addr_info: info }) =>
@@ -169,4 +170,117 @@ test('what the real one answers, ours answers', async () => {
     }
     assert.deepEqual(seen[1], seen[0], what);
   }
+});
+
+test('several addresses, static routes, metrics, and a network that offers no default route', async () => {
+  await using bed = await makeBed();
+  const { netns, path } = await bed.workload('a');
+  const far = podmanNetwork('far', {
+    subnets: [{ subnet: '10.92.0.0/24', gateway: '10.92.0.1' }],
+    routes: [
+      { destination: '10.200.0.0/16', gateway: '10.92.0.254' },
+      { destination: '10.201.0.0/16', gateway: '10.92.0.253', metric: 7 },
+    ],
+  });
+  const second = podmanNetwork('second', {
+    subnets: [{ subnet: '10.93.0.0/24', gateway: '10.93.0.1' }],
+    options: { metric: '50' },
+  });
+  const third = podmanNetwork('third', {
+    subnets: [{ subnet: '10.94.0.0/24', gateway: '10.94.0.1' }],
+    options: { no_default_route: '1', metric: '1' },
+  });
+  const request = podmanRequest('c1', [
+    [far, { static_ips: ['10.92.0.7', '10.92.0.8'] }],
+    [second, { static_ips: ['10.93.0.7'] }],
+    [third, { static_ips: ['10.94.0.7'] }],
+  ]);
+  const status = blocks(await bed.netavark(['setup', path], request));
+  assert.deepEqual(
+    status['far']?.interfaces['eth0']?.subnets.map(({ ipnet }) => ipnet),
+    ['10.92.0.7/24', '10.92.0.8/24'],
+  );
+  const routes = await jsonIn<{ dst: string; gateway?: string; metric?: number }[]>(netns, ['ip', '-j', 'route']);
+  assert.deepEqual(
+    routes
+      .flatMap(({ dst, gateway, metric = 0 }) => (gateway === undefined ? [] : [`${dst} ${gateway} ${metric}`]))
+      .toSorted(),
+    ['10.200.0.0/16 10.92.0.254 100', '10.201.0.0/16 10.92.0.253 7', 'default 10.93.0.1 0'],
+  );
+  assert.equal((await bed.netavark(['teardown', path], request)).status, 0);
+});
+
+test('a network that was defined anew, whose containers died unheard, is made anew', async () => {
+  await using bed = await makeBed();
+  {
+    const { netns, path } = await bed.workload('dead');
+    const web = podmanNetwork('web');
+    blocks(await bed.netavark(['setup', path], podmanRequest('c1', [[web, { static_ips: ['10.89.0.2'] }]])));
+    Netns.unpin(path);
+    netns[Symbol.dispose]();
+  }
+  const { path } = await bed.workload('b');
+  const web = podmanNetwork('web', { subnets: [{ subnet: '10.96.0.0/24', gateway: '10.96.0.1' }] });
+  const request = podmanRequest('c2', [[web, { static_ips: ['10.96.0.2'] }]]);
+  blocks(await bed.netavark(['setup', path], request));
+  assert.deepEqual((await bed.engine.networkInspect('web')).subnets, [
+    { subnet: '10.96.0.0/24', gateway: '10.96.0.1' },
+  ]);
+  // while somebody lives on it, it stays
+  const { path: other } = await bed.workload('c');
+  const again = podmanNetwork('web', { subnets: [{ subnet: '10.97.0.0/24', gateway: '10.97.0.1' }] });
+  const refused = await bed.netavark(['setup', other], podmanRequest('c3', [[again, { static_ips: ['10.97.0.2'] }]]));
+  assert.equal(refused.status, 1);
+  assert.match(JSON.stringify(refused.json), /network \\"web\\" was defined anew/);
+  // nor is anything taken that is netloom's own
+  await bed.engine.networkCreate({ name: 'mine', subnets: [{ subnet: '10.98.0.0/24' }] });
+  const mine = podmanNetwork('mine', { subnets: [{ subnet: '10.98.0.0/24', gateway: '10.98.0.1' }] });
+  const { json } = await bed.netavark(['setup', other], podmanRequest('c3', [[mine, { static_ips: ['10.98.0.2'] }]]));
+  assert.match(JSON.stringify(json), /netloom's own, not Podman's: call one of the two otherwise/);
+});
+
+test('what cannot be is one line of JSON that says where, and changes nothing', async () => {
+  await using bed = await makeBed();
+  const { path } = await bed.workload('a');
+  const web = podmanNetwork('web');
+  const per = { static_ips: ['10.89.0.2'] };
+  const good = podmanRequest('c1', [[web, per]]);
+  const one = (more: object): object => podmanRequest('c1', [[podmanNetwork('web', more), per]]);
+  const wrong: readonly (readonly [readonly string[], object | string, RegExp])[] = [
+    [['setup', path], '{', /no JSON/],
+    [['setup', path], '[]', /an object is wanted/],
+    [['setup', path], {}, /^container_id: is missing/],
+    [['setup', path], { ...good, container_id: '../x' }, /^container_id: "\.\.\/x" is no id/],
+    [['setup', path], { ...good, networks: 7 }, /^networks: an object is wanted/],
+    [['setup', path], { ...good, network_info: {} }, /^network_info\.web: is missing/],
+    [['setup', path], one({ driver: 'overlay' }), /driver: there is no "overlay": it is bridge/],
+    [['setup', path], one({ options: { vlan: '7' } }), /options\.vlan: "7" is not served/],
+    [['setup', path], one({ options: { colour: 'red' } }), /options\.colour: "red" is not known/],
+    [['setup', path], one({ options: { mtu: 'x' } }), /mtu=x/],
+    [['setup', path], one({ subnets: [{ subnet: '10.89.0.0/99' }] }), /10\.89\.0\.0\/99/],
+    [['setup', path], one({ subnets: [] }), /subnets: there is none/],
+    [['setup', path], one({ ipam_options: { driver: 'none' } }), /ipam_options\.driver: "none"/],
+    [
+      ['setup', path],
+      { ...good, port_mappings: [{ host_port: 0, container_port: 1 }] },
+      /port_mappings\[0\]\.host_port/,
+    ],
+    [['setup', path], podmanRequest('c1', [[web, { static_ips: ['10.1.0.2'] }]]), /10\.1\.0\.2/],
+    [['setup', path], podmanRequest('c1', [[web, { ...per, interface_name: 'a/b' }]]), /a\/b/],
+    [['setup', '/nonexistent'], good, /nonexistent/],
+    [['setup'], good, /setup needs the path of a namespace/],
+    [['seutp', path], good, /no command "seutp"/],
+    [['--colour', 'setup', path], good, /no option --colour/],
+    [['dhcp-proxy'], '', /netloom asks DHCP servers itself/],
+  ];
+  for (const [words, input, message] of wrong) {
+    const { status, json } = await bed.netavark(words, input);
+    assert.equal(status, 1, message.source);
+    const { error, ...rest } = json as { error: string };
+    assert.deepEqual(rest, {});
+    assert.match(error, message);
+    assert.doesNotMatch(error, /\n/);
+  }
+  assert.deepEqual(await bed.engine.endpointList(), []);
+  assert.ok(!(await bed.engine.networkList()).some(({ name }) => name === 'web'));
 });

@@ -47,7 +47,7 @@ export async function makePodman({ from, door, shim = false, daemon = true, host
     (await machine.ok(words, { timeout: 60_000 })).trim();
   const startDaemon = async (): Promise<void> => {
     served = machine.start(['netloom', 'daemon']);
-    await until('the daemon serves', () => served?.output().includes('listening'), { timeout: 20_000 });
+    await until('the daemon serves', () => served?.output().includes('listening'), { timeout: 60_000 });
   };
   await ok('sh', '-ec', PREPARE);
   if (shim) {
