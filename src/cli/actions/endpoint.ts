@@ -19,7 +19,7 @@ const COLUMNS = [
   {
     title: 'OF',
     // A tap for a virtual machine is of no container, and in the host's own namespace.
-    cell: (row: View) => String(row['Container'] || row['Namespace'] || row['Type']),
+    cell: (row: View) => String(row['Container'] || row['Namespace'] || row['Name'] || row['Type']),
     flexible: true,
   },
   { title: 'INTERFACE', cell: (row: View) => String(row['Interface']) },

@@ -1,0 +1,57 @@
+import { request } from 'node:http';
+import { IMAGE, startDocker } from '../../test/lib/dockerd.ts';
+import { makeHost } from '../../test/lib/host.ts';
+import { median, result, type Result, timed } from '../lib/measure.ts';
+
+const WARM = 10;
+const ROUNDS = 40;
+const SOCKET = '/run/bench.sock';
+
+/**
+ * A running container is connected to a network and taken off it, by the later dockerd's API: netloom's driver beside
+ * Docker's own bridge, of one dockerd, in turns. Needs root.
+ */
+export async function docker(): Promise<Result[]> {
+  await using host = await makeHost();
+  await using it = await startDocker({
+    netns: host.netns,
+    suite: true,
+    dockerd: ['-H', 'unix:///var/run/docker.sock', '-H', `unix://${SOCKET}`],
+  });
+  await it.docker('network', 'create', '-d', 'netloom', '--subnet', '10.64.0.0/16', 'ours');
+  await it.docker('network', 'create', '-d', 'bridge', '--subnet', '10.65.0.0/16', 'reference');
+  // one of each that stays: a bridge without ports comes up with the first
+  for (const network of SIDES) await it.docker('run', '-d', '--network', network, IMAGE);
+  await it.docker('run', '-d', '--name', 'box', '--network', 'none', IMAGE);
+  await it.docker('network', 'disconnect', 'none', 'box');
+  const socketPath = it.machine.path(SOCKET);
+  const costs = { connect: { ours: [], reference: [] }, disconnect: { ours: [], reference: [] } } as Costs;
+  for (let round = -WARM; round < ROUNDS; round++) {
+    for (const network of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
+      for (const verb of VERBS) {
+        const cost = await timed(() => post(socketPath, `/networks/${network}/${verb}`, { Container: 'box' }));
+        if (round >= 0) costs[verb][network].push(cost);
+      }
+    }
+  }
+  return VERBS.map((verb) => result(`docker/${verb}`, 'ms', median(costs[verb].ours), median(costs[verb].reference)));
+}
+
+const SIDES = ['ours', 'reference'] as const;
+const VERBS = ['connect', 'disconnect'] as const;
+type Costs = Record<(typeof VERBS)[number], Record<(typeof SIDES)[number], number[]>>;
+
+function post(socketPath: string, path: string, body: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    const asked = request({ socketPath, path, method: 'POST', headers }, (answer) => {
+      let said = '';
+      answer.on('data', (part: Buffer) => (said += part.toString()));
+      answer.on('end', () =>
+        answer.statusCode === 200 ? resolve() : reject(new Error(`${path}: ${answer.statusCode} ${said}`)),
+      );
+    });
+    asked.on('error', reject);
+    asked.end(JSON.stringify(body));
+  });
+}
