@@ -57,7 +57,8 @@ export class NetworkDriver {
     const network = await this.#find(id);
     if (!network) return {};
     // Docker removes a network that no container is on: what is there of it Docker has forgotten
-    for (const endpoint of await this.#endpointsOf(network)) await this.#detach(endpoint.id);
+    for (const { id } of await this.#endpointsOf(network))
+      await this.#engine.endpointDetach(id).catch(unless('EENDPOINTNOTFOUND'));
     await this.#engine.networkRemove(network.id).catch(unless('ENETWORKNOTFOUND'));
     this.#known.delete(id);
     return {};
@@ -94,7 +95,8 @@ export class NetworkDriver {
   }
 
   async DeleteEndpoint(request: Fields): Promise<Fields> {
-    await this.#detach(nameOf(request));
+    // the container is off it by now: Docker has taken the interface out of the sandbox, and its ports are closed
+    await this.#engine.endpointDetach(nameOf(request), { behind: true }).catch(unless('EENDPOINTNOTFOUND'));
     return {};
   }
 
@@ -171,10 +173,6 @@ export class NetworkDriver {
       if (!same) throw error;
       return endpoint;
     }
-  }
-
-  async #detach(ref: string): Promise<void> {
-    await this.#engine.endpointDetach(ref).catch(unless('EENDPOINTNOTFOUND'));
   }
 
   async #endpointsOf(network: Network): Promise<Endpoint[]> {
