@@ -166,8 +166,10 @@ export class NetworkDriver {
     try {
       return (await this.#engine.endpointAttach(spec)).value;
     } catch (error) {
-      if (!hasCode(error, 'ENAMETAKEN')) throw error;
-      const endpoint = await this.#engine.endpointInspect(spec.name ?? '');
+      // its address may be taken because it has it itself
+      if (!hasCode(error, 'ENAMETAKEN', 'EADDRTAKEN')) throw error;
+      const endpoint = await this.#engine.endpointInspect(spec.name ?? '').catch(unless('EENDPOINTNOTFOUND'));
+      if (!endpoint) throw error;
       const addresses = endpoint.addresses.map(withoutLength);
       const same = endpoint.network === network.id && (spec.addresses ?? []).every((text) => addresses.includes(text));
       if (!same) throw error;
