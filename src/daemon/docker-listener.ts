@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Scope } from '../docker/index.ts';
 import type { EngineApi } from '../model/index.ts';
 import type { Logger } from './log.ts';
@@ -18,6 +20,8 @@ export async function serveDocker(
   log: Logger,
 ): Promise<AsyncDisposable> {
   const { createDockerDoor } = await import('../docker/index.ts');
+  // as Docker makes it, where we are first: others may go through and see nothing
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
   const claim = await claimSocketPath(path);
   const server = createDockerDoor({ engine, log, ...(scope !== undefined && { scope }) });
   try {

@@ -57,7 +57,8 @@ export class NetworkDriver {
     const network = await this.#find(id);
     if (!network) return {};
     // Docker removes a network that no container is on: what is there of it Docker has forgotten
-    for (const endpoint of await this.#endpointsOf(network)) await this.#detach(endpoint.id);
+    for (const { id } of await this.#endpointsOf(network))
+      await this.#engine.endpointDetach(id).catch(unless('EENDPOINTNOTFOUND'));
     await this.#engine.networkRemove(network.id).catch(unless('ENETWORKNOTFOUND'));
     this.#known.delete(id);
     return {};
@@ -94,7 +95,8 @@ export class NetworkDriver {
   }
 
   async DeleteEndpoint(request: Fields): Promise<Fields> {
-    await this.#detach(nameOf(request));
+    // the container is off it by now: Docker has taken the interface out of the sandbox, and its ports are closed
+    await this.#engine.endpointDetach(nameOf(request), { behind: true }).catch(unless('EENDPOINTNOTFOUND'));
     return {};
   }
 
@@ -164,17 +166,15 @@ export class NetworkDriver {
     try {
       return (await this.#engine.endpointAttach(spec)).value;
     } catch (error) {
-      if (!hasCode(error, 'ENAMETAKEN')) throw error;
-      const endpoint = await this.#engine.endpointInspect(spec.name ?? '');
+      // its address may be taken because it has it itself
+      if (!hasCode(error, 'ENAMETAKEN', 'EADDRTAKEN')) throw error;
+      const endpoint = await this.#engine.endpointInspect(spec.name ?? '').catch(unless('EENDPOINTNOTFOUND'));
+      if (!endpoint) throw error;
       const addresses = endpoint.addresses.map(withoutLength);
       const same = endpoint.network === network.id && (spec.addresses ?? []).every((text) => addresses.includes(text));
       if (!same) throw error;
       return endpoint;
     }
-  }
-
-  async #detach(ref: string): Promise<void> {
-    await this.#engine.endpointDetach(ref).catch(unless('EENDPOINTNOTFOUND'));
   }
 
   async #endpointsOf(network: Network): Promise<Endpoint[]> {

@@ -32,10 +32,11 @@ export function createDockerDoor({ engine, scope = 'local', log }: DockerDoorOpt
   const methods = methodsOf(engine, scope);
   return createServer((request, response) => {
     const name = (request.url ?? '').slice(1);
+    const began = performance.now();
     answer(methods.get(name), name, request)
       .then(
         (fields) => {
-          log?.debug({ method: name }, 'docker asked');
+          log?.debug({ method: name, ms: Math.round((performance.now() - began) * 10) / 10 }, 'docker asked');
           send(response, 200, fields);
         },
         (error: unknown) => {

@@ -8,6 +8,7 @@ import {
   type AttachSpec,
   type ChangeOptions,
   type Container,
+  type DetachOptions,
   type Endpoint,
   type EndpointSpec,
   formatPort,
@@ -49,6 +50,7 @@ import {
   findEndpoint,
   findNetwork,
   KEYS,
+  noEndpoint,
   putEndpoint,
   type Workload,
   workloadHandedOver,
@@ -97,6 +99,14 @@ export async function endpointAttach(
     const same = await madeBefore(core, parts);
     if (same) return { value: same };
     // the kernel refuses a master that is no longer there as an invalid one
+    // what is on its way out may have what is wanted
+    if (
+      core.behind.busy &&
+      hasCode(error, 'ENAMETAKEN', 'EADDRTAKEN', 'EPOOLEXHAUSTED', 'EPORTTAKEN', 'ENETWORKFULL')
+    ) {
+      await core.behind.idle();
+      return withPlan(await attempt(), first);
+    }
     const stale = plan && (plan.bridgeIndex !== 0 ? hasCode(error, 'EINVAL') : hasCode(error, 'ENODEV', 'EBADPARENT'));
     if (!plan || plan.applies || !stale) throw error;
     await forgetApplied(core, plan.network);
@@ -138,9 +148,11 @@ async function requireNoLink(kernel: KernelScope, name: string): Promise<void> {
   });
 }
 
-export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+export async function endpointDetach(core: Core, ref: string, options?: DetachOptions): Promise<Outcome<Endpoint>> {
   return await change(core, options, async (tx, kernel) => {
     const endpoint = await findEndpoint(tx, ref);
+    // somebody is at it, and waits for nobody
+    if (endpoint.phase === 'removing' && options?.behind && endpoint.owner === core.id) throw noEndpoint(ref);
     if (endpoint.container !== '') {
       throw new NetloomError('EENDPOINTINUSE', `endpoint ${endpoint.id.slice(0, 12)} belongs to a container`, {
         hint: 'use network disconnect, or remove the container',
@@ -148,7 +160,7 @@ export async function endpointDetach(core: Core, ref: string, options?: ChangeOp
     }
     const decision = await planDetach(core, tx, kernel, endpoint, await workloadOf(tx, endpoint));
     // what is left is to give back what it had, which nobody else can have meanwhile
-    return { ...decision, settled: decision.value };
+    return { ...decision, settled: decision.value, ...(options?.behind && { behind: true }) };
   });
 }
 

@@ -55,11 +55,13 @@ export async function findContainer(tx: ReadTx, ref: string): Promise<Container>
 
 export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
   const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, KEYS.endpointNames, 'endpoint');
-  if (!endpoint)
-    throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
-      hint: 'netloom endpoint ls shows those there are',
-    });
+  if (!endpoint) throw noEndpoint(ref);
   return endpoint;
+}
+export function noEndpoint(ref: string): NetloomError {
+  return new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
+    hint: 'netloom endpoint ls shows those there are',
+  });
 }
 
 /** By exact name, exact id, or a beginning of an id that only one object has. */

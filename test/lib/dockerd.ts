@@ -25,6 +25,8 @@ export interface Dockerd extends AsyncDisposable {
   tried(...words: readonly string[]): Promise<RunResult>;
   /** `netloom` with these words; its output. */
   netloom(...words: readonly string[]): Promise<string>;
+  /** Resolves when netloom has no endpoint any more: Docker does not wait for the kernel. */
+  empty(): Promise<void>;
   /** What runs by now. */
   readonly daemons: { dockerd: Inside; netloom: Inside };
   /** @param meanwhile done once dockerd has begun to load what it had, and before it answers */
@@ -94,6 +96,9 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
     docker,
     tried: (...argv) => machine.run([client, ...argv]),
     netloom: (...argv) => machine.ok(['netloom', ...argv]),
+    async empty() {
+      await until('no endpoint is left', async () => (await api.endpointList()).length === 0);
+    },
     daemons,
     startDockerd,
     startNetloom,
