@@ -1,6 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { writeShim } from '../../src/cli/shim-file.ts';
+import { writeFileSync } from 'node:fs';
 import { type EngineBed, makeEngineBed } from './engine.ts';
 import { ADDRESS, type HostOptions } from './host.ts';
 import { jsonIn, runIn, type RunResult } from './run.ts';
@@ -50,13 +48,10 @@ export async function makePodman({ from, door, shim = false, daemon = true, host
     await until('the daemon serves', () => served?.output().includes('listening'), { timeout: 60_000 });
   };
   await ok('sh', '-ec', PREPARE);
-  if (shim) {
-    for (const name of ['netavark', 'netloom']) {
-      rmSync(machine.path(`${HELPERS}/${name}`));
-      writeShim(machine.path(`${HELPERS}/${name}`), { program: LAUNCHER, socket: '/run/netloom/call.sock' });
-    }
-  }
-  writeFileSync(machine.path('/etc/containers/containers.conf'), configuration(door));
+  // as docs/podman.md says: Podman, and netavark, look there without being told
+  if (shim) await ok('netloom', 'podman', 'install', ...(door === 'plugin' ? ['--plugin'] : []));
+  else await ok('sh', '-ec', LINK);
+  writeFileSync(machine.path('/etc/containers/containers.conf'), configuration(door, shim));
   writeFileSync(machine.path('/etc/containers/storage.conf'), STORAGE);
   writeFileSync(machine.path('/etc/resolv.conf'), 'nameserver 198.51.100.53\n');
   if (daemon) await startDaemon();
@@ -83,13 +78,12 @@ export async function makePodman({ from, door, shim = false, daemon = true, host
   };
 }
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/netloom', import.meta.url));
-
 /** Where the programs that Podman starts are found. */
 const HELPERS = '/usr/local/lib/helpers';
 
 /** crun refuses the hybrid cgroups of some machines; there is no systemd inside, and no right to raise limits. */
-function configuration(door: PodmanOptions['door']): string {
+function configuration(door: PodmanOptions['door'], shim: boolean): string {
+  const links = !shim && door === 'netavark' ? `helper_binaries_dir = ["${HELPERS}", "/usr/lib/podman"]` : '';
   return `[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=1024:4096"]
 log_driver = "k8s-file"
@@ -98,11 +92,11 @@ default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SER
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-helper_binaries_dir = [${door === 'netavark' ? `"${HELPERS}", ` : ''}"/usr/lib/podman"]
+${links}
 [network]
 network_backend = "${door === 'cni' ? 'cni' : 'netavark'}"
-cni_plugin_dirs = ["${HELPERS}"]
-${door === 'plugin' ? `netavark_plugin_dirs = ["${HELPERS}"]` : ''}
+${door === 'cni' ? `cni_plugin_dirs = ["${HELPERS}"]` : ''}
+${door === 'plugin' && !shim ? `netavark_plugin_dirs = ["${HELPERS}"]` : ''}
 `;
 }
 const STORAGE = `[storage]
@@ -111,15 +105,18 @@ runroot = "/run/containers/storage"
 graphroot = "/var/lib/containers/storage"
 `;
 
+/** Links to the program itself, in a place of their own. */
+const LINK = `
+mkdir -p ${HELPERS}
+for name in netavark netloom; do ln -s "$(readlink -f "$(command -v netloom)")" ${HELPERS}/$name; done
+`;
 const PREPARE = `
-mkdir -p /etc/containers /etc/cni/net.d ${HELPERS} /tmp/image/bin /tmp/image/etc /tmp/image/tmp
-ln -s "$(readlink -f "$(command -v netloom)")" ${HELPERS}/netavark
-ln -s "$(readlink -f "$(command -v netloom)")" ${HELPERS}/netloom
+mkdir -p /etc/containers /etc/cni/net.d /tmp/image/bin /tmp/image/etc /tmp/image/tmp
 printf '{"default":[{"type":"insecureAcceptAnything"}]}' >/etc/containers/policy.json
 cp "$(command -v busybox)" /tmp/image/bin/busybox
 for tool in sh sleep ping ping6 nslookup wget httpd nc ip cat ls echo kill; do ln -s busybox /tmp/image/bin/$tool; done
 printf 'root:x:0:0:root:/:/bin/sh\\n' >/tmp/image/etc/passwd
-mkdir -p /tmp/www && ln -s /bin/busybox /tmp/image/bin/true
+ln -s busybox /tmp/image/bin/true
 `;
 
 /** Serves a page at port 80 for as long as it is let. */
