@@ -3,7 +3,8 @@
 #
 # Everything on a fresh machine: dependencies, the Debian packages that the tests use, the checks of tools/check.sh,
 # then the tests: those that need no kernel once, those that do twice, as root and in an unprivileged user namespace;
-# and once, in a virtual machine, those that need what many kernels lack (test/vm/README.md).
+# once, in a virtual machine, those that need what many kernels lack (test/vm/README.md); and once, as root, those that
+# drive real container clients (test/clients/README.md).
 # A FILTER runs only the files whose path contains it, and leaves the checks out.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,13 +31,41 @@ fi
 sh tools/bootstrap.sh
 find_node
 
+# ---- which files ----
+chosen() {
+  # shellcheck disable=SC2086
+  if [ -z "$filters" ]; then echo "$1"; else echo "$1" | grep -F $filters || true; fi
+}
+here=$(sh tools/vm/files.sh here) || exit 1
+once=$(sh tools/vm/files.sh once) || exit 1
+guest=$(sh tools/vm/files.sh guest) || exit 1
+pure=$(chosen "$(find src test/golden test/architecture -name '*.test.ts' | sort)")
+live=$(chosen "$here")
+guest=$(chosen "$guest")
+clients=$(chosen "$(find test/clients -name '*.test.ts' | sort)")
+case $modes in
+  *root*) ;;
+  *)
+    [ -z "$clients" ] || echo "# not run without root:" $clients
+    clients=
+    ;;
+esac
+[ -n "$pure$live$guest$clients" ] || fail "no test file matches"
+
 # ---- what the tests compare with and drive ----
 commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
   ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
-  unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux
-  readelf:binutils'
-missing=$(for pair in $commands; do command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"; done)
+  unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux readelf:binutils
+  go:golang-go
+  /usr/lib/cni/bridge:containernetworking-plugins
+  /usr/share/gocode/src/github.com/containernetworking/cni/libcni:golang-github-appc-cni-dev'
+[ -z "$clients" ] || commands="$commands containerd:containerd runc:runc dockerd:docker.io podman:podman
+  /usr/lib/podman/netavark:netavark /usr/lib/podman/aardvark-dns:aardvark-dns"
+# a command, or the path of what has none
+missing=$(for pair in $commands; do
+  case $pair in /*) [ -e "${pair%%:*}" ] ;; *) command -v "${pair%%:*}" >/dev/null ;; esac || echo "${pair#*:}"
+done)
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
   set -- $missing
@@ -45,21 +74,15 @@ if [ -n "$missing" ]; then
   sh tools/packages.sh "$@"
 fi
 
-# ---- which files, and the virtual machine where they need one ----
-chosen() {
-  # shellcheck disable=SC2086
-  if [ -z "$filters" ]; then echo "$1"; else echo "$1" | grep -F $filters || true; fi
-}
-here=$(sh tools/vm/files.sh here) || exit 1
-guest=$(sh tools/vm/files.sh guest) || exit 1
-pure=$(chosen "$(find src test/golden test/architecture -name '*.test.ts' | sort)")
-live=$(chosen "$here")
-guest=$(chosen "$guest")
-[ -n "$pure$live$guest" ] || fail "no test file matches"
+# ---- the virtual machine and the later suite, where a file needs one ----
 # shellcheck disable=SC2086
 if [ -n "$guest" ] || { [ -n "$live" ] && grep -qE '/lib/guest\.ts|/tools/vm/' $live; }; then
   NETLOOM_VM_CACHE=$(sh tools/vm/run.sh --prepare) || fail "the tests need the virtual machine of tools/vm (above)"
   export NETLOOM_VM_CACHE
+fi
+if [ -n "$clients" ]; then
+  NETLOOM_SUITE=$(sh tools/suite.sh) || fail "the tests need the later suite of tools/suite.sh (above)"
+  export NETLOOM_SUITE
 fi
 
 # ---- checks and tests ----
@@ -80,15 +103,22 @@ tests_in() {
     echo "# tests without a kernel"
     tests_in "${modes##* }" $pure
   fi
-  [ -z "$live" ] || for mode in $modes; do
+  for mode in $modes; do
+    [ -n "$live" ] || break
     echo "# live tests, mode $mode"
     tests_in "$mode" $live
+    # what does not depend on who runs it has been run
+    live=$(echo "$live" | grep -vxF "$once" || true)
   done
   if [ -n "$guest" ]; then
     # what the modes differ in, this machine's kernel has shown: the emulated one takes its time
     set -- $modes
     echo "# live tests in the guest, mode $1"
     sh tools/vm/test.sh "--$1" $guest || status=1
+  fi
+  if [ -n "$clients" ]; then
+    echo "# real clients, as root"
+    tests_in root $clients
   fi
 }
 

@@ -1,5 +1,9 @@
 import { connect as netConnect } from 'node:net';
 import type {
+  AddressPool,
+  AddressPoolDetail,
+  AllocateSpec,
+  Allocation,
   AttachSpec,
   ChangeOptions,
   Container,
@@ -7,6 +11,7 @@ import type {
   ContainerSpec,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -19,7 +24,9 @@ import type {
   NetworkUpdate,
   Outcome,
   PlanStep,
+  PoolSpec,
   RehearsalStep,
+  ReleaseSpec,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
@@ -155,8 +162,30 @@ export class Client implements EngineApi {
   endpointInspect(ref: string): Promise<Endpoint> {
     return this.#get(`/v1/endpoints/${segment(ref)}`);
   }
+  endpointCheck(ref: string): Promise<EndpointCheck> {
+    return this.#get(`/v1/endpoints/${segment(ref)}/check`);
+  }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('PATCH', `/v1/endpoints/${segment(id)}`, options, update);
+  }
+
+  poolCreate(spec: PoolSpec): Promise<AddressPool> {
+    return this.#change('POST', '/v1/pools', undefined, spec);
+  }
+  poolList(): Promise<readonly AddressPool[]> {
+    return this.#get('/v1/pools');
+  }
+  poolInspect(ref: string): Promise<AddressPoolDetail> {
+    return this.#get(`/v1/pools/${segment(ref)}`);
+  }
+  poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<AddressPool> {
+    return this.#change('DELETE', `/v1/pools/${segment(ref)}`, options);
+  }
+  addressAllocate(spec: AllocateSpec): Promise<Allocation> {
+    return this.#change('POST', '/v1/pools/allocate', undefined, spec);
+  }
+  addressRelease(spec: ReleaseSpec): Promise<void> {
+    return this.#change('POST', '/v1/pools/release', undefined, spec);
   }
 
   rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {

@@ -24,7 +24,7 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
   dryRun: flag('Plan only: nothing is stored, nothing is applied. Implies `explain`.'),
   explain: flag('The plan comes beside the result.'),
   all: flag('Those that have ended, too.'),
-  force: flag('Kill a running one first.'),
+  force: flag('Kill a running one first; take back what was given out.'),
   follow: flag('Go on until the container has ended.'),
   foreground: flag("The command runs on the caller's terminal."),
   tail: Type.Unsafe<number>(Type.Integer({ minimum: 0, description: 'Only the last lines.' })),
@@ -70,7 +70,7 @@ export interface Operation<B = unknown, A = unknown, Q = unknown> {
   /** `/v1/networks/:ref` */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'system' | 'networks' | 'containers' | 'endpoints';
+  readonly tag: 'system' | 'networks' | 'containers' | 'endpoints' | 'pools';
   readonly query: readonly QueryName[];
   readonly body?: Named<B>;
   /** Bytes; missing: the daemon's limit, 1 MiB. */

@@ -12,6 +12,7 @@ import { type MediaType, METRICS_TYPE, type Operation, paramsSchema, parseQuery,
 import { containerRoutes } from './routes/containers.ts';
 import { endpointRoutes } from './routes/endpoints.ts';
 import { networkRoutes } from './routes/networks.ts';
+import { poolRoutes } from './routes/pools.ts';
 import { systemRoutes } from './routes/system.ts';
 import type { ErrorBody } from './schema/change.ts';
 import { change, definitions, system } from './schema/index.ts';
@@ -22,6 +23,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...networkRoutes,
   ...containerRoutes,
   ...endpointRoutes,
+  ...poolRoutes,
 ];
 
 /** Values are taken as they are and unknown fields are refused: a wish is never dropped or bent in silence. */

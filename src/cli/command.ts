@@ -11,7 +11,16 @@ import type { GlobalFlags } from './flags.ts';
 import { GLOBAL_FLAGS } from './flags.ts';
 
 /** Headings of the overview, in this order. */
-export const TOPICS = ['Containers', 'Networks', 'Endpoints', 'Compose', 'Watch and mend', 'netloom itself'] as const;
+export const TOPICS = [
+  'Containers',
+  'Pods',
+  'Networks',
+  'Endpoints',
+  'Compose',
+  'CNI',
+  'Watch and mend',
+  'netloom itself',
+] as const;
 export type Topic = (typeof TOPICS)[number];
 
 /** What a word on the command line stands for; completion asks for candidates by it. */
@@ -19,9 +28,14 @@ export type WordKind =
   | 'network'
   | 'container'
   | 'running'
+  | 'pod'
   | 'endpoint'
   /** A published port of the container that stands before it. */
   | 'published'
+  /** A network of CNI's configuration. */
+  | 'cni'
+  /** A named namespace. */
+  | 'netns'
   | 'file'
   | 'directory'
   | 'command'

@@ -1,4 +1,8 @@
 import type {
+  AddressPool,
+  AddressPoolDetail,
+  AllocateSpec,
+  Allocation,
   AttachSpec,
   ChangeOptions,
   Container,
@@ -6,6 +10,7 @@ import type {
   ContainerSpec,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -18,7 +23,9 @@ import type {
   NetworkUpdate,
   Outcome,
   PlanStep,
+  PoolSpec,
   RehearsalStep,
+  ReleaseSpec,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
@@ -203,6 +210,14 @@ export const EVENTS: readonly EngineEvent[] = [
 ];
 
 /** An engine that remembers what it was asked and answers from the records above. */
+const POOL: AddressPool = {
+  id: '5'.repeat(64),
+  name: 'lab',
+  created: '2026-11-21T08:00:00.000Z',
+  subnet: '10.7.0.0/24',
+  gateway: '10.7.0.1',
+};
+
 export class FixtureEngine implements EngineApi {
   readonly calls: [method: string, ...args: unknown[]][] = [];
   networks: Network[] = [WEB, HOST];
@@ -346,9 +361,33 @@ export class FixtureEngine implements EngineApi {
   async endpointInspect(): Promise<Endpoint> {
     return ENDPOINT;
   }
+  async endpointCheck(): Promise<EndpointCheck> {
+    return { faults: [], mac: '', mtu: 0 };
+  }
   async endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     this.#note('endpointUpdate', id, update, options);
     return this.#outcome(ENDPOINT, options);
+  }
+  async poolCreate(spec: PoolSpec): Promise<AddressPool> {
+    this.#note('poolCreate', spec);
+    return POOL;
+  }
+  async poolList(): Promise<readonly AddressPool[]> {
+    return [POOL];
+  }
+  async poolInspect(): Promise<AddressPoolDetail> {
+    return { ...POOL, allocations: [{ address: '10.7.0.2/24', owner: 'cni:web:3f1c:eth0' }] };
+  }
+  async poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<AddressPool> {
+    this.#note('poolRemove', ref, options);
+    return POOL;
+  }
+  async addressAllocate(spec: AllocateSpec): Promise<Allocation> {
+    this.#note('addressAllocate', spec);
+    return { address: '10.7.0.2/24', owner: spec.owner };
+  }
+  async addressRelease(spec: ReleaseSpec): Promise<void> {
+    this.#note('addressRelease', spec);
   }
   async rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
     this.#note('rehearse', steps);

@@ -32,15 +32,8 @@ export function builtShim(): string {
  * Writes a copy of the shim that knows its program and its socket: whole or not at all, over one that runs as well.
  * @throws NetloomError ENOSHIM, EBADOPTION for what does not fit; and what writing raises
  */
-export function writeShim(path: string, { program, socket }: ShimSettings): void {
-  const bytes = readFileSync(builtShim());
-  const at = bytes.indexOf(MARK);
-  if (at < 0 || bytes.indexOf(MARK, at + 1) >= 0)
-    throw new NetloomError('ENOSHIM', 'the shim of calls is of another version', {
-      hint: 'build it: sh native/build.sh',
-    });
-  put(bytes, at + MARK_SIZE, PROGRAM_SIZE, PROGRAM_SIZE, program);
-  put(bytes, at + MARK_SIZE + PROGRAM_SIZE, SOCKET_SLOT, SOCKET_SIZE, socket);
+export function writeShim(path: string, settings: ShimSettings): void {
+  const bytes = withSettings(settings);
   const draft = join(dirname(path), `.netloom-call.${process.pid}`);
   try {
     writeFileSync(draft, bytes, { mode: 0o755, flag: 'wx' });
@@ -52,6 +45,18 @@ export function writeShim(path: string, { program, socket }: ShimSettings): void
   }
 }
 
+function withSettings({ program, socket }: ShimSettings): Buffer {
+  const bytes = readFileSync(builtShim());
+  const at = bytes.indexOf(MARK);
+  if (at < 0 || bytes.indexOf(MARK, at + 1) >= 0)
+    throw new NetloomError('ENOSHIM', 'the shim of calls is of another version', {
+      hint: 'build it: sh native/build.sh',
+    });
+  put(bytes, at + MARK_SIZE, PROGRAM_SIZE, PROGRAM_SIZE, program);
+  put(bytes, at + MARK_SIZE + PROGRAM_SIZE, SOCKET_SLOT, SOCKET_SIZE, socket);
+  return bytes;
+}
+
 function put(bytes: Buffer, at: number, size: number, most: number, text: string): void {
   const given = Buffer.from(text);
   if (!text.startsWith('/') || given.includes(0) || given.length >= most) {
@@ -59,4 +64,10 @@ function put(bytes: Buffer, at: number, size: number, most: number, text: string
   }
   bytes.fill(0, at, at + size);
   given.copy(bytes, at);
+}
+
+/** Whether these are the bytes of a copy of the shim, of any version; with `settings`, of the one built here with these. */
+export function isShim(bytes: Buffer, settings?: ShimSettings): boolean {
+  if (settings === undefined) return bytes.includes(MARK.slice(0, MARK.indexOf(',')));
+  return bytes.equals(withSettings(settings));
 }

@@ -7,6 +7,7 @@ import type {
   ContainerSpec,
   ContainerState,
   Endpoint,
+  EndpointCheck,
   EngineApi,
   Network,
   NetworkSpec,
@@ -85,6 +86,12 @@ export class MemoryEngine implements EngineApi {
   networkUpdate: () => Promise<never> = absent;
   containerUpdate: () => Promise<never> = absent;
   endpointUpdate: () => Promise<never> = absent;
+  poolCreate: () => Promise<never> = absent;
+  poolList: () => Promise<never> = absent;
+  poolInspect: () => Promise<never> = absent;
+  poolRemove: () => Promise<never> = absent;
+  addressAllocate: () => Promise<never> = absent;
+  addressRelease: () => Promise<never> = absent;
   gc: () => Promise<never> = absent;
   doctor: () => Promise<never> = absent;
   metrics: () => Promise<never> = absent;
@@ -228,6 +235,9 @@ export class MemoryEngine implements EngineApi {
     const found = (await this.endpointList()).find(({ id, name }) => id === ref || name === ref);
     if (!found) throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`);
     return found;
+  }
+  async endpointCheck(): Promise<EndpointCheck> {
+    return { faults: [], mac: '', mtu: 0 };
   }
   async [Symbol.asyncDispose](): Promise<void> {}
 

@@ -31,6 +31,7 @@ import {
   stop,
 } from './process.ts';
 import { endpointsOf, findContainer, KEYS } from './records.ts';
+import { joined, memberKey, membersOf, requireCommand } from './pods.ts';
 import { bringUp, containerEvent, isThere, isUp, lenderOf, takeDown } from './sandbox.ts';
 
 /** How long a stopping container's command has after SIGTERM, seconds. */
@@ -53,16 +54,18 @@ export async function containerCreate(
       await requireFreeName(tx, parts.name);
       await tx.create(KEYS.containerNames + parts.name, id);
       const container: Container = {
-        ...parts,
+        ...(await joined(tx, parts)),
         id,
         created: core.now().toISOString(),
         netns: '',
         phase: 'creating',
         owner: core.id,
       };
+      const member = memberKey(container);
+      if (member !== undefined) await tx.put(member, 1);
       return await bringUp(core, tx, container, false);
     });
-    await refreshHosts(core, networksOf(outcome.value));
+    await refreshHosts(core, [...networksOf(outcome.value), ...(await networksOfPod(core, outcome.value))]);
     await growCrowded(core, networksOf(outcome.value));
     return withPlan(outcome, first);
   });
@@ -90,6 +93,8 @@ export async function containerStart(
 ): Promise<Outcome<ContainerDetail>> {
   return await exclusively(core, ref, async (id) => {
     const { container, lender, plan, warnings } = await startable(core, id, options);
+    if (container.pod)
+      return { value: await containerInspect(core, id), ...(options?.explain ? { plan } : {}), ...warnings };
     if (!core.stage) {
       try {
         await startDetached(core, container, lender);
@@ -107,6 +112,7 @@ export async function containerStart(
 
 export async function containerSpawnPlan(core: Core, ref: string, foreground: boolean): Promise<SpawnPlan> {
   return await exclusively(core, ref, async (id) => {
+    requireCommand(await find(core, id));
     const { container, lender } = await startable(core, id);
     return spawnPlan(core, container, lender, foreground);
   });
@@ -115,6 +121,7 @@ export async function containerSpawnPlan(core: Core, ref: string, foreground: bo
 export async function containerExecPlan(core: Core, ref: string, command: readonly string[]): Promise<SpawnPlan> {
   const { container, lender } = await core.store.read(async (tx) => {
     const container = await findContainer(tx, ref);
+    requireCommand(container);
     // the one that lent its namespace may be gone since
     return { container, lender: await lenderOf(tx, container).catch(() => container) };
   });
@@ -127,6 +134,9 @@ export async function containerStop(
   options?: ChangeOptions & { readonly timeoutSeconds?: number },
 ): Promise<Outcome<ContainerDetail>> {
   const container = await find(core, ref);
+  const members = await core.store.read((tx) => membersOf(tx, container));
+  const stopped = await Promise.all(members.map(({ id }) => containerStop(core, id, options)));
+  if (container.pod) return await podStop(core, container, stopped, options);
   const signals = signalSteps(core, container, 'SIGTERM');
   if (!core.stage) await stop(core, container, options?.timeoutSeconds ?? STOP_TIMEOUT);
   const state = stateOf(core.paths, container);
@@ -136,6 +146,18 @@ export async function containerStop(
   return { value, ...(options?.explain ? { plan: [...signals, ...plan] } : {}) };
 }
 
+/** Its containers have ended: its interfaces and its namespace go, until it is started again. */
+async function podStop(
+  core: Core,
+  pod: Container,
+  stopped: readonly Outcome<ContainerDetail>[],
+  options?: ChangeOptions,
+): Promise<Outcome<ContainerDetail>> {
+  const plan = stopped.flatMap((each) => each.plan ?? []);
+  plan.push(...(await exclusively(core, pod.id, (id) => find(core, id).then((now) => ended(core, now, options)))));
+  return { value: await containerInspect(core, pod.id), ...(options?.explain ? { plan } : {}) };
+}
+
 export async function containerKill(
   core: Core,
   ref: string,
@@ -143,6 +165,7 @@ export async function containerKill(
   options?: ChangeOptions,
 ): Promise<Outcome<ContainerDetail>> {
   const container = await find(core, ref);
+  requireCommand(container);
   const plan = signalSteps(core, container, signal);
   if (plan.length === 0 || (!core.stage && !signalContainer(core, container, signal))) throw notRunning(container);
   // its end, where the signal brings it, is noticed by whoever watches it
@@ -152,7 +175,9 @@ export async function containerKill(
 }
 
 export async function containerWait(core: Core, ref: string): Promise<number> {
-  return await exitStatus(core, await find(core, ref));
+  const container = await find(core, ref);
+  requireCommand(container);
+  return await exitStatus(core, container);
 }
 
 /** The command has ended: endpoints and namespace go; the record stays unless it asked to go, too. */
@@ -181,6 +206,20 @@ export async function containerRemove(
   options?: ChangeOptions & { readonly force?: boolean },
 ): Promise<Outcome<Container>> {
   const container = await find(core, ref);
+  const members = await core.store.read((tx) => membersOf(tx, container));
+  const [first] = members;
+  if (first && !options?.force) {
+    throw new NetloomError(
+      'EPODINUSE',
+      `pod "${container.name}" has containers: ${first.name}${members.length > 1 ? ', …' : ''}`,
+      {
+        hint: 'remove them first, or use --force',
+      },
+    );
+  }
+  const before = await Promise.all(
+    members.map(({ id, ...rest }) => unlessGone(containerRemove(core, id, options), { value: { id, ...rest } })),
+  );
   const remove = exclusively(core, container.id, async (id) => {
     const { status } = stateOf(core.paths, container);
     if (status === 'running' && !options?.force) {
@@ -191,7 +230,8 @@ export async function containerRemove(
     const signals = signalSteps(core, container, 'SIGKILL');
     // with the lock: nobody starts it again in between
     if (!core.stage) await stop(core, container, 0);
-    return withPlan(await takeDown(core, await find(core, id), false, options), signals);
+    const plan = [...before.flatMap((each) => each.plan ?? []), ...signals];
+    return withPlan(await takeDown(core, await find(core, id), false, options), plan);
   });
   // one that removes itself at its end may have been faster
   return options?.force ? await unlessGone(remove, { value: container }) : await remove;
@@ -279,6 +319,15 @@ async function find(core: Core, ref: string): Promise<Container> {
 
 function networksOf({ endpoints }: ContainerDetail): string[] {
   return endpoints.map((e) => e.network);
+}
+
+/** Those whose workloads know a pod's containers by name. */
+async function networksOfPod(core: Core, { mode }: Container): Promise<string[]> {
+  if (mode.kind !== 'container') return [];
+  return await core.store.read(async (tx) => {
+    const pod = await findContainer(tx, mode.container);
+    return pod.pod ? (await endpointsOf(tx, workloadOfContainer(pod))).map((e) => e.network) : [];
+  });
 }
 
 function notRunning(container: Container): NetloomError {

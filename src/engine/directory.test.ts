@@ -16,6 +16,7 @@ function container(name: string, servers: readonly string[] = []): Container {
     id: `c-${name}`,
     name,
     hostname: `h-${name}`,
+    mode: { kind: 'networks' },
     dns: { servers, search: [], options: [] },
   } as unknown as Container;
 }
@@ -49,6 +50,19 @@ test('an asker sees the names of its own networks, the one that it asks on first
   assert.deepEqual(d.reverse(from('1', 2), '10.0.1.3'), ['b.net1']);
   assert.deepEqual(d.reverse(from('1', 2), '10.0.1.77'), []);
   assert.equal(d.reverse(from('1', 2), '10.0.3.3'), undefined, 'not for this asker');
+});
+
+test('the containers of a pod are names of the pod', () => {
+  const d = new Directory(services);
+  d.putNetwork(network('1'));
+  const member = { ...container('m'), mode: { kind: 'container', container: 'c-pod' } } as Container;
+  d.putContainer(member); // whichever is heard of first
+  d.putContainer(container('pod'));
+  d.putEndpoint(endpoint('pod', '1', 2));
+  for (const name of ['pod', 'm', 'm.net1']) assert.deepEqual(d.lookup(from('1', 2), name), ['10.0.1.2'], name);
+  assert.deepEqual(d.reverse(from('1', 2), '10.0.1.2'), ['pod.net1']);
+  d.dropContainer(member.id);
+  assert.equal(d.lookup(from('1', 2), 'm'), undefined);
 });
 
 test('who is on internal networks only asks nobody outside; dns servers are the container’s own', () => {

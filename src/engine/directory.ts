@@ -1,6 +1,7 @@
 import { contains, parseIp, parsePrefix, type Prefix, tryParseIp } from '../addr/index.ts';
 import type { Asker, AskerPolicy, NameView, SrvTarget } from '../dns/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
+import { namesOf } from './pods.ts';
 import { type ServiceNumbers, portNumber } from './service-names.ts';
 
 /** Behind a container's name, to tell networks apart: `web.front`. */
@@ -36,6 +37,8 @@ export class Directory implements NameView {
   readonly #zones = new Map<string, Zone>();
   readonly #endpoints = new Map<string, Named>();
   readonly #containers = new Map<string, Container>();
+  /** Containers by the one whose namespace they run in. */
+  readonly #members = new Map<string, Map<string, Container>>();
   /** Ids of endpoints by workload, in order of the default route. */
   readonly #workloads = new Map<string, Set<string>>();
   readonly #services: ServiceNumbers;
@@ -46,7 +49,7 @@ export class Directory implements NameView {
   }
 
   clear(): void {
-    for (const map of [this.#zones, this.#endpoints, this.#containers, this.#workloads]) map.clear();
+    for (const map of [this.#zones, this.#endpoints, this.#containers, this.#members, this.#workloads]) map.clear();
   }
 
   putNetwork(network: Network): void {
@@ -65,13 +68,21 @@ export class Directory implements NameView {
     const before = this.#containers.get(container.id);
     this.#containers.set(container.id, container);
     if (before?.name === container.name && before.hostname === container.hostname) return;
-    for (const id of this.#workloads.get(container.id) ?? []) {
-      const named = this.#endpoints.get(id);
-      if (named) this.putEndpoint(named.endpoint);
-    }
+    this.#renew(container.id);
+    const { mode } = container;
+    if (mode.kind !== 'container') return;
+    const members = this.#members.get(mode.container) ?? new Map<string, Container>();
+    this.#members.set(mode.container, members.set(container.id, container));
+    this.#renew(mode.container);
   }
   dropContainer(id: string): void {
+    const mode = this.#containers.get(id)?.mode;
     this.#containers.delete(id);
+    if (mode?.kind !== 'container') return;
+    const members = this.#members.get(mode.container);
+    members?.delete(id);
+    if (members?.size === 0) this.#members.delete(mode.container);
+    this.#renew(mode.container);
   }
 
   putEndpoint(endpoint: Endpoint): void {
@@ -189,10 +200,19 @@ export class Directory implements NameView {
 
   #namesOf(endpoint: Endpoint, zone: Zone): string[] {
     const container = this.#containers.get(endpoint.container);
-    const own = [...(container ? [container.name, container.hostname] : []), ...endpoint.aliases];
+    const members = [...(this.#members.get(endpoint.container)?.values() ?? [])];
+    const own = container ? namesOf(container, endpoint.aliases, members) : endpoint.aliases;
     const names = [...new Set(own.map((name) => name.toLowerCase()))];
     if (zone.name === '') return names;
     return [...names, ...names.map((name) => `${name}.${zone.name.toLowerCase()}`)];
+  }
+
+  /** The names of a container's endpoints, anew. */
+  #renew(container: string): void {
+    for (const id of this.#workloads.get(container) ?? []) {
+      const named = this.#endpoints.get(id);
+      if (named) this.putEndpoint(named.endpoint);
+    }
   }
 
   #zone(id: string): Zone {

@@ -175,7 +175,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'request'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'exact' | 'tuning' | 'request'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -209,6 +209,7 @@ export async function planAttach(
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
     // one that a server gives is asked for there
+    ...(spec.exact && { exact: true }),
     ...(spec.addresses && { fixed: asks ? spec.addresses.filter((text) => text.includes(':')) : spec.addresses }),
   });
   const draft: Endpoint = {
@@ -231,6 +232,7 @@ export async function planAttach(
     gatewayPriority: spec.gatewayPriority ?? 0,
     ports: await publishPorts(core, tx, network, { id, addresses: leases.map((lease) => lease.text) }, workload, ports),
     rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
+    ...(spec.tuning && { tuning: spec.tuning }),
     created: core.now().toISOString(),
     phase: 'creating',
     owner: core.id,

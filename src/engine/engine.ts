@@ -8,6 +8,10 @@ import { DEFAULT_POOLS, type Pool, ulaPool } from '../ipam/index.ts';
 import { FileLock, Netns } from '../kernel/index.ts';
 import { type Meter, NO_METER } from '../metrics/index.ts';
 import type {
+  AddressPool,
+  AddressPoolDetail,
+  AllocateSpec,
+  Allocation,
   AttachSpec,
   ChangeOptions,
   Container,
@@ -15,6 +19,7 @@ import type {
   ContainerSpec,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -28,7 +33,9 @@ import type {
   NetworkUpdate,
   Outcome,
   PlanStep,
+  PoolSpec,
   RehearsalStep,
+  ReleaseSpec,
   SpawnPlan,
   VersionInfo,
 } from '../model/index.ts';
@@ -39,6 +46,7 @@ import type { Change } from './apply.ts';
 import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
+import { endpointCheck } from './endpoint-check.ts';
 import * as endpoints from './endpoints.ts';
 import { Behind } from './behind.ts';
 import { EventHub } from './events.ts';
@@ -49,6 +57,7 @@ import { readLog } from './log.ts';
 import { exposition } from './metrics.ts';
 import * as networks from './networks.ts';
 import { DEFAULT_PATHS, type Paths } from './paths.ts';
+import * as pools from './pools.ts';
 import { Reaper } from './reaper.ts';
 import { rehearse, rehearseSteps } from './rehearse.ts';
 import { endpointsOn, findNetwork } from './records.ts';
@@ -252,8 +261,30 @@ export class Engine implements EngineApi {
   endpointInspect(ref: string): Promise<Endpoint> {
     return endpoints.endpointInspect(this.#core, ref);
   }
+  endpointCheck(ref: string): Promise<EndpointCheck> {
+    return endpointCheck(this.#core, ref);
+  }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
+  }
+
+  poolCreate(spec: PoolSpec): Promise<AddressPool> {
+    return pools.poolCreate(this.#core, spec);
+  }
+  poolList(): Promise<readonly AddressPool[]> {
+    return pools.poolList(this.#core);
+  }
+  poolInspect(ref: string): Promise<AddressPoolDetail> {
+    return pools.poolInspect(this.#core, ref);
+  }
+  poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<AddressPool> {
+    return pools.poolRemove(this.#core, ref, options);
+  }
+  addressAllocate(spec: AllocateSpec): Promise<Allocation> {
+    return pools.addressAllocate(this.#core, spec);
+  }
+  addressRelease(spec: ReleaseSpec): Promise<void> {
+    return pools.addressRelease(this.#core, spec);
   }
 
   rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {

@@ -18,6 +18,7 @@ import { looking, missing, surplus } from './diff.ts';
 import type { KernelScope } from './kernel.ts';
 import type { Claim } from './ports.ts';
 import { apply, commitRuleset, type Fault, noteBridges, rootsOf, textOf } from './put-right.ts';
+import { isPoolLease } from './pools.ts';
 import { KEYS } from './records.ts';
 import { compareHost, finishPending, reapDead } from './recover.ts';
 import { deathOf, isRuleset, knownKeys, type WantedObject } from './wanted.ts';
@@ -147,7 +148,9 @@ async function leftovers(core: Core, objects: readonly WantedObject[], dry: bool
 async function forgetClaims(core: Core, dry: boolean, found: Findings): Promise<void> {
   const stale = await core.store.read(async (tx) => {
     const endpoints = new Set((await tx.list<Endpoint>(KEYS.endpoints)).map(({ value }) => value.id));
-    const claims = [...(await tx.list<Lease>('leases/')), ...(await tx.list<Claim>(KEYS.ports))];
+    // what pools gave out is not for endpoints of ours
+    const leases = (await tx.list<Lease>('leases/')).filter(({ key }) => !isPoolLease(key));
+    const claims = [...leases, ...(await tx.list<Claim>(KEYS.ports))];
     return claims.filter(({ value }) => !endpoints.has(value.endpoint));
   });
   if (stale.length === 0) return;

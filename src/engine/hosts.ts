@@ -2,6 +2,7 @@ import type { Container, Endpoint, Network } from '../model/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { type HostsEntry, plain, type Surroundings, updateEtc } from './files.ts';
+import { membersOf, namesOf } from './pods.ts';
 import { endpointsOf, endpointsOn, KEYS } from './records.ts';
 
 /** What a container's files say of its networks: who answers names there or, where nobody does, the names themselves. */
@@ -111,7 +112,7 @@ class Neighbourhood {
     for (const endpoint of await endpointsOn(this.#tx, network)) {
       const container = endpoint.phase === 'removing' ? undefined : await this.container(endpoint.container);
       if (!container || container.phase === 'removing') continue;
-      const names = [...new Set([container.name, container.hostname, ...endpoint.aliases])];
+      const names = namesOf(container, endpoint.aliases, await membersOf(this.#tx, container));
       found.push({
         container: container.id,
         entries: endpoint.addresses.map((address) => ({ address: plain(address), names })),

@@ -30,6 +30,7 @@ import type { NewEvent } from './events.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
 import { settleParent } from './parent.ts';
+import { occupiedBy, occupiedByPools } from './occupied.ts';
 import { findNetwork, KEYS } from './records.ts';
 
 /** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
@@ -206,12 +207,9 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
     });
   }
   const others = (await tx.list<Network>(KEYS.networks)).map((entry) => entry.value);
-  const taken: Occupied[] = [
-    ...others.flatMap((n) =>
-      n.subnets.map((s) => ({ kind: 'network' as const, label: `network ${n.name}`, prefix: parsePrefix(s.subnet) })),
-    ),
-    ...host.used,
-  ];
+  const taken: Occupied[] = [...occupiedBy(others), ...host.used];
+  // a network may be made upon a pool, by whoever has it; none is chosen there
+  const pools = parts.automatic.length === 0 ? [] : await occupiedByPools(tx);
   // endpoints that are on the host's own segment have its subnet
   const onSegment =
     parts.options.driver === 'macvlan' || (parts.options.driver === 'ipvlan' && parts.options.mode === 'l2');
@@ -220,7 +218,9 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
   const options = settleOptions(id, parts.options, host, others);
   const subnets = [
     ...parts.subnets,
-    ...parts.automatic.map((family) => settleSubnet(subnetOf(chooseSubnet(core.pools, family, taken)), options)),
+    ...parts.automatic.map((family) =>
+      settleSubnet(subnetOf(chooseSubnet(core.pools, family, [...taken, ...pools])), options),
+    ),
   ];
   return {
     id,

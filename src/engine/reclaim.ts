@@ -9,6 +9,7 @@ import { exclusively } from './containers.ts';
 import type { Core } from './core.ts';
 import { factsOfEndpoint, forgetEndpoint, workloadOfContainer } from './endpoints.ts';
 import { refreshHosts } from './hosts.ts';
+import { membersOf } from './pods.ts';
 import { stateOf } from './process.ts';
 import { endpointsOf, findContainer, KEYS, putEndpoint, workloadOf } from './records.ts';
 import { isUp, takeDown } from './sandbox.ts';
@@ -62,21 +63,25 @@ async function reclaimEndpoint(core: Core, { id }: Endpoint, reason: string): Pr
 
 async function reclaimContainer(core: Core, ref: string, reason: string): Promise<boolean> {
   const done = await exclusively(core, ref, async (id) => {
-    const { container, endpoints, up } = await core.store.read(async (tx) => {
+    const { container, members, endpoints, up } = await core.store.read(async (tx) => {
       const container = await findContainer(tx, id);
       return {
         container,
+        members: await membersOf(tx, container),
         endpoints: await endpointsOf(tx, workloadOfContainer(container)),
         up: await isUp(tx, container),
       };
     });
     if (container.phase !== 'ready' || !up || netnsId(container.netns) !== '') return undefined;
     const state = stateOf(core.paths, container);
-    if (state.status === 'running') {
-      using netns = Netns.ofPid(state.pid);
+    const living = [container, ...members]
+      .map((each) => stateOf(core.paths, each))
+      .find(({ status }) => status === 'running');
+    if (living) {
+      using netns = Netns.ofPid(living.pid);
       const ids = endpoints.map((e) => e.netnsId).filter((known) => known !== '');
       // a command that has gone to a namespace of its own tells nothing of ours
-      if (ids.length > 0 && !ids.includes(netnsId(`/proc/${state.pid}/ns/net`))) return undefined;
+      if (ids.length > 0 && !ids.includes(netnsId(`/proc/${living.pid}/ns/net`))) return undefined;
       netns.pin(container.netns);
       core.meter.count('netloom_repairs_total', { kind: 'netns', verb: 'add' });
       core.events.publish({

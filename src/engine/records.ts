@@ -1,5 +1,5 @@
 import { NetloomError } from '../errors.ts';
-import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { AddressPool, Container, Endpoint, Network } from '../model/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 
 /**
@@ -9,6 +9,10 @@ import type { ReadTx, Tx } from '../store/index.ts';
 export const KEYS = {
   networks: 'networks/by-id/',
   networkNames: 'networks/by-name/',
+  pools: 'pools/by-id/',
+  poolNames: 'pools/by-name/',
+  /** `pool-owners/<pool>/<owner>`: the address that somebody has of a pool. */
+  poolOwners: 'pool-owners/',
   containers: 'containers/by-id/',
   containerNames: 'containers/by-name/',
   endpoints: 'endpoints/by-id/',
@@ -17,6 +21,7 @@ export const KEYS = {
   ofNetwork: 'endpoints/of-network/',
   ofWorkload: 'endpoints/of-workload/',
   ports: 'ports/',
+  pods: 'pods/',
   /** Whatever an engine is changing right now: `pending/<engine>/<kind>/<id>`. */
   pending: 'pending/',
 } as const;
@@ -28,6 +33,15 @@ export async function findNetwork(tx: ReadTx, ref: string): Promise<Network> {
       hint: 'netloom network ls shows those there are',
     });
   return network;
+}
+
+export async function findPool(tx: ReadTx, ref: string): Promise<AddressPool> {
+  const pool = await find<AddressPool>(tx, ref, KEYS.pools, KEYS.poolNames, 'address pool');
+  if (!pool)
+    throw new NetloomError('EPOOLNOTFOUND', `no address pool "${ref}"`, {
+      hint: 'GET /v1/pools shows those there are',
+    });
+  return pool;
 }
 
 export async function findContainer(tx: ReadTx, ref: string): Promise<Container> {

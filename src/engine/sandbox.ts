@@ -31,6 +31,7 @@ import {
 } from './endpoints.ts';
 import { removeEtc, runDirOf, writeEtc } from './files.ts';
 import { refreshHosts, surroundingsOf } from './hosts.ts';
+import { memberKey } from './pods.ts';
 import { stateOf } from './process.ts';
 import { endpointsOf, findContainer, findNetwork, KEYS } from './records.ts';
 
@@ -270,6 +271,8 @@ export function containerEvent(
 }
 
 async function forgetContainer(tx: Tx, container: Container): Promise<void> {
+  const member = memberKey(container);
+  if (member !== undefined) await tx.delete(member);
   await tx.delete(KEYS.containers + container.id);
   await tx.delete(KEYS.containerNames + container.name);
 }
@@ -295,9 +298,9 @@ async function namespaceFor(core: Core, tx: ReadTx, container: Pick<Container, '
     if ((await isUp(tx, lender)) && isThere(core, lender.netns)) return lender.netns;
     throw new NetloomError(
       'ECONTAINERNOTRUNNING',
-      `container "${lender.name}" has no network namespace now, for "${container.name}" to share`,
+      `${lender.pod ? 'pod' : 'container'} "${lender.name}" has no network namespace now, for "${container.name}" to share`,
       {
-        hint: `netloom start ${lender.name} makes it again`,
+        hint: `netloom ${lender.pod ? 'pod ' : ''}start ${lender.name} makes it again`,
       },
     );
   }

@@ -22,7 +22,11 @@ export interface Lease {
   /** For people: `container web`; in the error of whoever wants the same address. */
   readonly owner: string;
 }
-export type LeasingNetwork = Pick<Network, 'id' | 'name' | 'subnets'>;
+/** Whose addresses they are: a network, or an address pool. */
+export interface LeasingNetwork extends Pick<Network, 'id' | 'name' | 'subnets'> {
+  /** Missing: `network`. */
+  readonly noun?: string;
+}
 export interface LeaseRequest {
   /** Endpoint id. */
   readonly endpoint: string;
@@ -48,15 +52,21 @@ export async function leaseAddress(tx: Tx, network: LeasingNetwork, request: Lea
 }
 
 /**
- * One address of each family that the network has, IPv4 first: the fixed ones given, the others chosen.
+ * One address of each family that the network has, IPv4 first: the fixed ones given, the others chosen. Where `exact`, the
+ * fixed ones and no other.
  * @throws as `leaseAddress`
  */
 export async function leaseAddresses(
   tx: Tx,
   network: LeasingNetwork,
-  request: { readonly endpoint: string; readonly owner?: string; readonly fixed?: readonly string[] },
+  request: {
+    readonly endpoint: string;
+    readonly owner?: string;
+    readonly fixed?: readonly string[];
+    readonly exact?: boolean;
+  },
 ): Promise<Prefix[]> {
-  const { fixed = [], ...base } = request;
+  const { fixed = [], exact = false, ...base } = request;
   const families = new Set<Family>(network.subnets.map(({ subnet }) => parsePrefix(subnet).family));
   const wanted = new Map<Family, string>();
   for (const text of fixed) {
@@ -65,6 +75,10 @@ export async function leaseAddresses(
     wanted.set(family, text);
   }
   const leased: Prefix[] = [];
+  if (exact) {
+    for (const text of fixed) leased.push(await leaseAddress(tx, network, { ...base, fixed: text }));
+    return leased;
+  }
   for (const family of ([4, 6] as const).filter((each) => families.has(each))) {
     const text = wanted.get(family);
     leased.push(await leaseAddress(tx, network, { ...base, family, ...(text !== undefined && { fixed: text }) }));
@@ -139,15 +153,14 @@ async function leaseAny(tx: Tx, network: LeasingNetwork, lease: Lease, family?: 
 }
 
 function exhausted(network: LeasingNetwork, family: Family, spaces: readonly AddressSpace[]): NetloomError {
-  if (spaces.length === 0)
-    return new NetloomError('EPOOLEXHAUSTED', `network ${network.name} has no IPv${family} subnet`);
+  if (spaces.length === 0) return new NetloomError('EPOOLEXHAUSTED', `${titleOf(network)} has no IPv${family} subnet`);
   const texts = spaces.map(({ subnet, from, to }) =>
     from === subnet.first && to === subnet.last
       ? subnet.text
       : `${ipFromValue(family, from).text}–${ipFromValue(family, to).text} of ${subnet.text}`,
   );
-  return new NetloomError('EPOOLEXHAUSTED', `network ${network.name} has no free address left in ${texts.join(', ')}`, {
-    hint: 'remove endpoints that are not needed, or make a network with a larger subnet',
+  return new NetloomError('EPOOLEXHAUSTED', `${titleOf(network)} has no free address left in ${texts.join(', ')}`, {
+    hint: 'remove endpoints that are not needed, or make one with a larger subnet',
   });
 }
 
@@ -155,7 +168,7 @@ function outside(network: LeasingNetwork, ip: Ip): NetloomError {
   const texts = network.subnets.map(({ subnet }) => networkOf(parsePrefix(subnet)).text);
   return new NetloomError(
     'EADDROUTSIDE',
-    `address ${ip.text} is outside network ${network.name} (${texts.join(', ') || 'no subnets'})`,
+    `address ${ip.text} is outside ${titleOf(network)} (${texts.join(', ') || 'no subnets'})`,
     {
       hint: 'choose one inside',
     },
@@ -163,7 +176,11 @@ function outside(network: LeasingNetwork, ip: Ip): NetloomError {
 }
 
 function taken(network: LeasingNetwork, ip: Ip, why: string): NetloomError {
-  return new NetloomError('EADDRTAKEN', `address ${ip.text} of network ${network.name} is taken: ${why}`, {
+  return new NetloomError('EADDRTAKEN', `address ${ip.text} of ${titleOf(network)} is taken: ${why}`, {
     hint: 'choose another, or leave it out to have a free one chosen',
   });
+}
+
+function titleOf({ noun = 'network', name }: LeasingNetwork): string {
+  return `${noun} ${name}`;
 }

@@ -63,6 +63,46 @@ export interface EndpointLease {
   readonly mtu?: number;
 }
 
+/** A route of an endpoint beside those that its network gives. */
+export interface EndpointRoute {
+  /** Canonical prefix; `0.0.0.0/0` and `::/0` with a table or a priority of their own only. */
+  readonly dst: string;
+  /** Missing: the network's gateway; on the link where it has none, or where `scope` says so. */
+  readonly gateway?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly advmss?: number;
+  /** Lower wins; missing: 0 for IPv4, 1024 for IPv6. */
+  readonly priority?: number;
+  /** Missing: the main one. */
+  readonly table?: number;
+  /** 0 universe, 253 link, 254 host; IPv4 only. Missing: link without a gateway, else universe. */
+  readonly scope?: number;
+}
+
+/** What is set of one endpoint inside its workload, beside what its network gives. */
+export interface EndpointTuning {
+  /**
+   * Parameters of the namespace, below `net.`; `IFNAME` as a part of a name stands for the interface. They are held while the
+   * endpoint is there, and not set back when it goes.
+   */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Missing: whatever it is. */
+  readonly promisc?: boolean;
+  readonly allmulti?: boolean;
+  /** Bytes, of the interface inside; missing: the network's. */
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
+  readonly routes?: readonly EndpointRoute[];
+  /** Whatever has one of its addresses as source leaves by it: a table of its own, and a rule for each address. */
+  readonly sourceRoutes?: true;
+  /** It never has the default route. */
+  readonly defaultRoute?: false;
+  /** Bits that may go at once, where there is a rate; missing: what 10 ms of the rate are. */
+  readonly ingressBurst?: number;
+  readonly egressBurst?: number;
+}
+
 /** One interface of a workload on one network. */
 export interface Endpoint {
   readonly id: string;
@@ -104,6 +144,7 @@ export interface Endpoint {
   /** Ports published to this endpoint. */
   readonly ports: readonly PublishedPort[];
   readonly rates: Rates;
+  readonly tuning?: EndpointTuning;
   readonly created: string;
   readonly phase: Phase;
   readonly owner: string;
@@ -155,6 +196,9 @@ export interface AttachSpec extends EndpointSpec {
   /** The user (uid) who may open the tap without privileges. */
   readonly tapUid?: number;
   readonly ports?: readonly PortSpec[];
+  /** `addresses` are all that it has, several of a family among them: somebody else decides about them. */
+  readonly exact?: boolean;
+  readonly tuning?: EndpointTuning;
 }
 
 export type NetworkMode =
@@ -175,6 +219,11 @@ export interface Container {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
+  /**
+   * It runs no command: it is a namespace with its networks and ports, held by its name and without a process, for others
+   * to run in by the mode `container:NAME`.
+   */
+  readonly pod?: true;
   readonly dns: DnsSettings;
   /** `name:address`, as `--add-host`. */
   readonly extraHosts: readonly string[];
@@ -197,7 +246,10 @@ export interface DnsSettings {
 export interface ContainerSpec {
   /** Default: two words, as Docker does. */
   readonly name?: string;
+  /** Empty for a pod. */
   readonly command: readonly string[];
+  /** As `Container.pod`. */
+  readonly pod?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly workingDir?: string;
   readonly hostname?: string;

@@ -10,6 +10,7 @@ import type {
 import type { DoctorReport } from './doctor.ts';
 import type { EngineEvent, EventFilter } from './events.ts';
 import type { Network, NetworkSpec, NetworkUpdate } from './network.ts';
+import type { AddressPool, AddressPoolDetail, AllocateSpec, Allocation, PoolSpec, ReleaseSpec } from './pool.ts';
 
 /** Asked of every verb that changes something. */
 export interface ChangeOptions {
@@ -68,6 +69,17 @@ export interface GcReport {
   readonly repaired: readonly string[];
   /** What could not be put right, each with its reason. */
   readonly failed: readonly string[];
+}
+
+/** What a comparison of one endpoint with the kernel found. */
+export interface EndpointCheck {
+  /** Its namespace is not the one that it was attached to, or none: why. Nothing else is looked at then. */
+  readonly gone?: string;
+  /** What would put right what is missing or different: of the endpoint, its network, and the rule set. */
+  readonly faults: readonly PlanStep[];
+  /** The interface inside as it is: its hardware address, empty for none, and its MTU; 0 where it is not there. */
+  readonly mac: string;
+  readonly mtu: number;
 }
 
 /** How to start a container's command: what the caller passes to `spawn`. */
@@ -150,8 +162,22 @@ export interface EngineApi extends AsyncDisposable {
   endpointList(): Promise<readonly Endpoint[]>;
   /** By its name, its id or a unique beginning of it. @throws NetloomError EENDPOINTNOTFOUND */
   endpointInspect(ref: string): Promise<Endpoint>;
+  /** Compares an endpoint with the kernel, and changes nothing. @throws NetloomError EENDPOINTNOTFOUND */
+  endpointCheck(ref: string): Promise<EndpointCheck>;
   /** The same for an endpoint of a bare namespace. */
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+
+  /** Makes a pool of addresses, or finds the one of that name. @throws NetloomError ENAMETAKEN where that is another */
+  poolCreate(spec: PoolSpec): Promise<AddressPool>;
+  /** By name. */
+  poolList(): Promise<readonly AddressPool[]>;
+  poolInspect(ref: string): Promise<AddressPoolDetail>;
+  /** @throws NetloomError EPOOLINUSE where addresses are given out, unless `force` */
+  poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<AddressPool>;
+  /** An address for an owner, who has the same one until it is released. */
+  addressAllocate(spec: AllocateSpec): Promise<Allocation>;
+  /** What nobody has is given back already. */
+  addressRelease(spec: ReleaseSpec): Promise<void>;
 
   /**
    * Plans several steps, one upon the other, and does nothing: the plan of each, in order. The first that cannot be done

@@ -13,6 +13,14 @@ export function checkName(noun: Noun, name: string): string {
   return name;
 }
 
+/** A name that others make of names of their own: longer than a person's, and with colons. @throws NetloomError EBADNAME */
+export function checkLabel(what: string, name: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.:@-]{0,511}$/.test(name)) return name;
+  throw new NetloomError('EBADNAME', `${JSON.stringify(name.slice(0, 80))} cannot be the name of ${what}`, {
+    hint: 'letters, digits and _.:@- only, a letter or digit first, 512 at most',
+  });
+}
+
 /** RFC 1123 section 2.1; at most 64 bytes, as sethostname(2) takes. @throws NetloomError EBADHOSTNAME */
 export function checkHostname(name: string): string {
   const fault =

@@ -17,7 +17,7 @@ export interface ContainerContext {
 
 /**
  * Checks everything about a wanted container that needs no kernel and no other object.
- * @throws NetloomError EBADNAME, EBADHOSTNAME, EBADCOMMAND, EBADENV, EBADMODE, EBADDNS, EBADHOST, EBADPATH, and what
+ * @throws NetloomError EBADNAME, EBADHOSTNAME, EBADCOMMAND, EBADPOD, EBADENV, EBADMODE, EBADDNS, EBADHOST, EBADPATH, and what
  *   endpoints and ports throw
  */
 export function parseContainerSpec(spec: ContainerSpec, context: ContainerContext): ContainerParts {
@@ -32,7 +32,8 @@ export function parseContainerSpec(spec: ContainerSpec, context: ContainerContex
       mode: typeof mode === 'string' ? { kind: 'networks' } : mode,
       hostname:
         spec.hostname === undefined || spec.hostname === '' ? shortId(context.id) : checkHostname(spec.hostname),
-      command: checkCommand(spec.command),
+      command: spec.pod === true ? checkPod(spec, mode) : checkCommand(spec.command),
+      ...(spec.pod === true && { pod: true as const }),
       env: checkEnv(spec.env ?? {}),
       workingDir: checkPath(spec.workingDir ?? ''),
       dns: parseDns(spec.dns ?? {}),
@@ -132,6 +133,19 @@ function checkModeConflicts(spec: ContainerSpec, mode: NetworkMode | string): vo
   if (Object.values(spec.dns ?? {}).some((list) => list.length > 0))
     refuse('DNS settings', 'they are that container’s');
   if ((spec.extraHosts?.length ?? 0) > 0) refuse('extra hosts', 'they are that container’s');
+}
+
+/** A pod has what a container has but for its process. @returns no command */
+function checkPod(spec: ContainerSpec, mode: NetworkMode | string): readonly string[] {
+  const refuse = (what: string, cure: string): never => {
+    throw new NetloomError('EBADPOD', `a pod ${what}`, { hint: cure });
+  };
+  if (spec.command.length > 0)
+    refuse('runs no command of its own', 'run it in the pod: netloom run --pod NAME COMMAND');
+  if (spec.autoRemove === true) refuse('has no end at which it could be removed', 'netloom pod rm removes it');
+  if (typeof mode !== 'string' && mode.kind === 'container')
+    refuse('has a namespace of its own', 'run its containers in that one instead');
+  return [];
 }
 
 function checkCommand(command: readonly string[]): readonly string[] {

@@ -221,7 +221,8 @@ function isEmpty(spec: SubnetSpec): boolean {
   return true;
 }
 
-function parseSubnet(spec: SubnetSpec): { prefix: Prefix; subnet: Subnet } {
+/** One subnet as asked. @throws NetloomError EBADPREFIX, EBADSUBNET, EBADGATEWAY, EBADADDRESS, EADDROUTSIDE */
+export function parseSubnet(spec: SubnetSpec): { prefix: Prefix; subnet: Subnet } {
   const prefix = parsePrefix(spec.subnet ?? '', { strict: true });
   checkUsable(prefix);
   const gateway =

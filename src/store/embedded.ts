@@ -12,7 +12,7 @@ import type { Change, ReadTx, Store, Tx } from './store.ts';
 import { CHANGES_KEPT, ChangeFeed } from './watch.ts';
 
 export interface EmbeddedStoreOptions {
-  /** Holds `netloom.db`: networks, which survive a power cut. */
+  /** Holds `netloom.db`: networks and address pools, which survive a power cut. */
   readonly stateDir: string;
   /** Holds `runtime.db`: everything else, which ends with the machine's run. */
   readonly runDir: string;

@@ -4,7 +4,7 @@ import type { StoreFiles } from './files.ts';
 import type { Entry, Tx } from './store.ts';
 
 /** Keys that survive a power cut begin so; every other key lives in the runtime file. */
-const STATE_PREFIXES = ['networks/', 'meta/'] as const;
+const STATE_PREFIXES = ['networks/', 'pools/', 'meta/'] as const;
 
 /** One key's new value as JSON text, or null when it goes. */
 export type Op = readonly [key: string, json: string | null];

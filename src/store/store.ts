@@ -3,7 +3,7 @@
  * implements it on SQLite; etcd implements it across hosts.
  *
  * Keys are paths: `networks/<id>`, `endpoints/<id>`, `leases/<network>/<family and address in hex>`. The first part
- * decides how durable a key is: `networks` and `meta` survive a power cut, the rest survives a crash of the process but
+ * decides how durable a key is: `networks`, `pools` and `meta` survive a power cut, the rest survives a crash of the process but
  * not of the machine. Keys sort by the bytes of their UTF-8.
  */
 export interface Store extends AsyncDisposable {

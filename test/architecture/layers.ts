@@ -77,6 +77,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
+  libcni: {
+    may: ['errors', 'addr', 'model', 'cni'],
+    why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -89,7 +93,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },
@@ -124,8 +128,8 @@ export const BANS: readonly Ban[] = [
   },
   {
     pattern: /['"]node:child_process['"]/,
-    except: ['engine/process.ts', 'cli/foreground.ts', 'kernel/'],
-    why: 'processes are started where the workload of a container is started, nowhere else',
+    except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/', 'libcni/exec.ts'],
+    why: 'processes are started where the workload of a container is started, or a CNI plugin: nowhere else',
   },
   {
     pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,

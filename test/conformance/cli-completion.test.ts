@@ -1,4 +1,5 @@
 /** The completion scripts in the shells that they are for, asking a netloom with two networks and two containers. */
+// runs: here in one mode (what shells are told)
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

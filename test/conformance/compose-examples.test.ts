@@ -1,3 +1,4 @@
+// runs: here in one mode (examples, which are files)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
 /** What is published, as its users have it: no sources, the program in few files, modules for those who import it. */
+// runs: here in one mode (what is published)
 import assert from 'node:assert/strict';
 import {
   cpSync,

@@ -1,3 +1,4 @@
+// runs: here in one mode (each verb is killed at each fact; who does it changes nothing)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,4 @@
+// runs: here in one mode (the store knows no privilege)
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -54,7 +54,12 @@ export interface Background extends AsyncDisposable {
 
 /** Starts a command inside a namespace and lets it run: SIGTERM at disposal, SIGKILL a second later. */
 export function startIn(netns: Netns, argv: readonly string[], options: SpawnOptions = {}): Background {
-  const [file, ...args] = [...enter(netns), ...argv];
+  return start([...enter(netns), ...argv], options);
+}
+
+/** As `startIn`, in this process's own namespaces. */
+export function start(argv: readonly string[], options: SpawnOptions = {}): Background {
+  const [file, ...args] = argv;
   const child = spawn(file!, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
   let text = '';
   child.stdout?.on('data', (chunk: Buffer) => (text += chunk.toString()));

@@ -7,6 +7,8 @@ export interface Snapshot {
   readonly links: readonly string[];
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
+  /** Policy rules, without the kernel's own. */
+  readonly rules: readonly string[];
   /** What somebody has settled: permanent neighbours, and static entries of forwarding databases. */
   readonly neighbours: readonly string[];
   readonly ruleset: string;
@@ -18,6 +20,7 @@ export interface LinkJson {
   readonly ifname: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  readonly txqlen?: number;
   readonly master?: string;
   readonly address?: string;
   readonly group?: string;
@@ -55,10 +58,12 @@ const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun'];
 
 /** As `ip` and `nft`, not netloom, see it. */
 export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
-  const [links, routes, routes6, neighbours, fdb, ruleset] = await Promise.all([
+  const [links, routes, routes6, rules, rules6, neighbours, fdb, ruleset] = await Promise.all([
     linksOf(netns),
     okIn(netns, ['ip', 'route', 'show', 'table', 'all']),
     okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']),
+    okIn(netns, ['ip', 'rule', 'show']),
+    okIn(netns, ['ip', '-6', 'rule', 'show']),
     okIn(netns, ['ip', 'neigh', 'show', 'nud', 'permanent']),
     okIn(netns, ['bridge', 'fdb', 'show']),
     okIn(netns, ['nft', '-s', 'list', 'ruleset']),
@@ -81,6 +86,8 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
           port?.learning === false ? 'learning off' : '',
           port?.flood === false ? 'flood off' : '',
           port?.proxy_arp_wifi === true ? 'proxy_arp_wifi' : '',
+          l.flags.filter((flag) => flag === 'PROMISC' || flag === 'ALLMULTI').join(' '),
+          `txqlen ${l.txqlen ?? 0}`,
           KINDS.includes(l.linkinfo?.info_kind ?? '') ? JSON.stringify(l.linkinfo?.info_data) : '',
           macOf(l) ? (l.address ?? '') : '',
         ].join(' ');
@@ -101,6 +108,7 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
         (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
       )
       .sort(),
+    rules: `${rules}\n${rules6}`.split('\n').filter((line) => line !== '' && !/^(0|32766|32767):/.test(line)),
     neighbours: [...neighbours.split('\n'), ...fdb.split('\n').filter((line) => line.includes(' static'))]
       .map((line) => line.trim())
       .filter((line) => line !== '')

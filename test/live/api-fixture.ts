@@ -210,6 +210,11 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('endpointInspect', ref);
     return this.#find(this.endpoints, ref, 'ENOENT');
   }
+  async endpointCheck(ref: string): Promise<model.EndpointCheck> {
+    this.#note('endpointCheck', ref);
+    const { mac } = this.#find(this.endpoints, ref, 'ENOENT');
+    return { faults: [{ object: 'x', kind: 'link', verb: 'add', command: 'ip link add x' }], mac, mtu: 1500 };
+  }
   async endpointUpdate(
     id: string,
     update: model.EndpointUpdate,
@@ -217,6 +222,29 @@ export class MemoryEngine implements model.EngineApi {
   ): Promise<model.Outcome<model.Endpoint>> {
     this.#note('endpointUpdate', id, update, options);
     return this.#outcome(this.#find(this.endpoints, id, 'ENOENT'), options);
+  }
+  async poolCreate(spec: model.PoolSpec): Promise<model.AddressPool> {
+    this.#note('poolCreate', spec);
+    return { ...POOL, name: spec.name ?? POOL.name };
+  }
+  async poolList(): Promise<readonly model.AddressPool[]> {
+    this.#note('poolList');
+    return [POOL];
+  }
+  async poolInspect(ref: string): Promise<model.AddressPoolDetail> {
+    this.#note('poolInspect', ref);
+    return { ...POOL, allocations: [{ address: '10.7.0.2/24', owner: 'a b' }] };
+  }
+  async poolRemove(ref: string, options?: { readonly force?: boolean }): Promise<model.AddressPool> {
+    this.#note('poolRemove', ref, options);
+    return POOL;
+  }
+  async addressAllocate(spec: model.AllocateSpec): Promise<model.Allocation> {
+    this.#note('addressAllocate', spec);
+    return { address: '10.7.0.2/24', owner: spec.owner };
+  }
+  async addressRelease(spec: model.ReleaseSpec): Promise<void> {
+    this.#note('addressRelease', spec);
   }
   async rehearse(steps: readonly model.RehearsalStep[]): Promise<readonly (readonly model.PlanStep[])[]> {
     this.#note('rehearse', steps);
@@ -277,6 +305,14 @@ function aNetwork(spec: model.NetworkSpec): model.Network {
     owner: '',
   };
 }
+const POOL: model.AddressPool = {
+  id: '5'.repeat(64),
+  name: 'lab',
+  created: '2026-11-21T08:00:00.000Z',
+  subnet: '10.7.0.0/24',
+  gateway: '10.7.0.1',
+  auxAddresses: { router: '10.7.0.9' },
+};
 function anEndpoint(spec: model.AttachSpec): model.Endpoint {
   return {
     id: randomBytes(32).toString('hex'),

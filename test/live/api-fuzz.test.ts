@@ -1,3 +1,4 @@
+// runs: here in one mode (a parser behind a socket)
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';

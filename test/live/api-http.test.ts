@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { createApiServer } from '../../src/api/server.ts';
+import { createApiServer, OPERATIONS } from '../../src/api/server.ts';
 import { httpStatus } from '../../src/api/error-table.ts';
 import { NetloomError } from '../../src/errors.ts';
 import { MemoryEngine, rig, type Rig } from './api-fixture.ts';
@@ -65,7 +65,7 @@ const BAD: readonly (readonly [string, string | undefined, string])[] = [
   ['POST /v1/networks', undefined, 'body must be object'],
   ['POST /v1/networks?dryRun=maybe', '{"name":"web"}', 'query/dryRun must be boolean'],
   ['POST /v1/networks?dryrun=1', '{"name":"web"}', "query has no field 'dryrun'"],
-  ['POST /v1/containers', '{"command":[]}', 'body/command must NOT have fewer than 1 items'],
+  ['POST /v1/containers', '{"command":"a"}', 'body/command must be array'],
   ['POST /v1/containers', '{"command":["a"],"dns":{"server":[]}}', "body/dns has no field 'server'"],
   [
     'POST /v1/containers',
@@ -250,7 +250,7 @@ test('the OpenAPI document says all about every route', async () => {
     }
   }
   assert.equal(ids.size, routes);
-  assert.equal(routes, 33);
+  for (const { id } of OPERATIONS) assert.ok(ids.has(id), id);
   const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map((match) => match[1] as string);
   for (const reference of references) {
     assert.ok(document.components.schemas[reference.replace('#/components/schemas/', '')], reference);

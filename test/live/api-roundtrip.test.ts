@@ -124,8 +124,24 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
     call: ['endpointUpdate', '7f', { egressRate: 1000 }, { dryRun: true }],
   },
   endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
+  endpointCheck: { ask: (api) => api.endpointCheck('7f'), call: ['endpointCheck', '7f'] },
   endpointInspect: { ask: (api) => api.endpointInspect('7f'), call: ['endpointInspect', '7f'] },
   endpointDetach: { ask: (api) => api.endpointDetach('7f'), call: ['endpointDetach', '7f', {}] },
+  poolCreate: {
+    ask: (api) => api.poolCreate({ name: 'lab', subnet: '10.7.0.0/24', family: 4, gateway: 'none' }),
+    call: ['poolCreate', { name: 'lab', subnet: '10.7.0.0/24', family: 4, gateway: 'none' }],
+  },
+  poolList: { ask: (api) => api.poolList(), call: ['poolList'] },
+  poolInspect: { ask: (api) => api.poolInspect('lab'), call: ['poolInspect', 'lab'] },
+  poolRemove: { ask: (api) => api.poolRemove('lab', { force: true }), call: ['poolRemove', 'lab', { force: true }] },
+  addressAllocate: {
+    ask: (api) => api.addressAllocate({ pool: 'lab', owner: 'a b', as: 'gateway' }),
+    call: ['addressAllocate', { pool: 'lab', owner: 'a b', as: 'gateway' }],
+  },
+  addressRelease: {
+    ask: (api) => api.addressRelease({ pool: 'lab', owner: 'a b' }),
+    call: ['addressRelease', { pool: 'lab', owner: 'a b' }],
+  },
   rehearse: {
     ask: (api) => api.rehearse(STEPS),
     call: ['rehearse', STEPS],

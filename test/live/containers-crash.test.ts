@@ -1,3 +1,4 @@
+// runs: here in one mode (what is killed where; who does it changes nothing)
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

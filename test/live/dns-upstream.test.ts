@@ -1,3 +1,4 @@
+// runs: here in one mode (a resolver and its sockets)
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// runs: here in one mode (the guest is the same for everybody)
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

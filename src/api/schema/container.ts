@@ -51,6 +51,9 @@ const CONTAINER = {
   command: Type.Array(Type.String()),
   env: stringMap('Environment of the command.'),
   workingDir: text('Where the command starts.'),
+  pod: Type.Optional(
+    Type.Literal(true, { description: 'It runs no command: others run in its namespace, by `container:NAME`.' }),
+  ),
   dns: dnsSettings.ref,
   extraHosts: Type.Array(Type.String(), { description: '`name:address`' }),
   labels: stringMap('Words of the user.'),
@@ -73,7 +76,8 @@ export const containerSpec: Named<ContainerSpec> = define<ContainerSpec>()(
   Type.Object(
     {
       name: Type.Optional(Type.String({ minLength: 1, description: 'Missing: two words.' })),
-      command: Type.Array(Type.String(), { minItems: 1, description: 'The command and its arguments.' }),
+      command: Type.Array(Type.String(), { description: 'The command and its arguments; empty for a pod.' }),
+      pod: Type.Optional(Type.Boolean({ description: 'A namespace for others to run in, without a command.' })),
       env: Type.Optional(stringMap('Environment of the command.')),
       workingDir: Type.Optional(text('Where the command starts.')),
       hostname: Type.Optional(text('Inside.')),

@@ -3,7 +3,9 @@ import type {
   AttachSpec,
   Endpoint,
   EndpointLease,
+  EndpointRoute,
   EndpointSpec,
+  EndpointTuning,
   EndpointUpdate,
   FirewallWish,
   PortProtocol,
@@ -77,6 +79,49 @@ export const endpointLease: Named<EndpointLease> = define<EndpointLease>()(
   }),
 );
 
+const SYSCTLS = Type.Record(Type.String(), Type.String(), {
+  description: 'Parameters of its namespace, below `net.`; `IFNAME` as a part of a name stands for the interface.',
+});
+const TUNED = Type.Optional(Type.Boolean({ description: 'Missing: whatever it is.' }));
+const U32 = { minimum: 0, maximum: 0xffff_ffff };
+
+export const endpointRoute: Named<EndpointRoute> = define<EndpointRoute>()(
+  'EndpointRoute',
+  Type.Object(
+    {
+      dst: text('`10.9.0.0/16`'),
+      gateway: Type.Optional(text("Missing: the network's; on the link where it has none, or where `scope` says so.")),
+      mtu: Type.Optional(Type.Integer({ description: 'Bytes.' })),
+      advmss: Type.Optional(Type.Integer()),
+      priority: Type.Optional(Type.Integer({ ...U32, description: 'Lower wins.' })),
+      table: Type.Optional(Type.Integer({ ...U32, description: 'Missing: the main one.' })),
+      scope: Type.Optional(Type.Integer({ description: '0 universe, 253 link, 254 host; IPv4 only.' })),
+    },
+    STRICT,
+  ),
+);
+
+export const endpointTuning: Named<EndpointTuning> = define<EndpointTuning>()(
+  'EndpointTuning',
+  Type.Object(
+    {
+      sysctls: Type.Optional(SYSCTLS),
+      promisc: TUNED,
+      allmulti: TUNED,
+      mtu: Type.Optional(Type.Integer({ description: "Bytes, of the interface inside; missing: the network's." })),
+      txQueueLength: Type.Optional(Type.Integer({ description: 'Packets that wait to be sent.' })),
+      routes: Type.Optional(Type.Array(endpointRoute.ref)),
+      sourceRoutes: Type.Optional(
+        Type.Literal(true, { description: 'Whatever has one of its addresses as source leaves by it.' }),
+      ),
+      defaultRoute: Type.Optional(Type.Literal(false, { description: 'It never has the default route.' })),
+      ingressBurst: Type.Optional(Type.Integer({ description: 'Bits that may go at once, where there is a rate.' })),
+      egressBurst: Type.Optional(Type.Integer({ description: 'As above, from the workload.' })),
+    },
+    STRICT,
+  ),
+);
+
 export const endpoint: Named<Endpoint> = define<Endpoint>()(
   'Endpoint',
   Type.Object({
@@ -102,6 +147,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
     gatewayPriority: Type.Number({ description: 'Higher wins the default route.' }),
     ports: Type.Array(publishedPort.ref),
     rates: rates.ref,
+    tuning: Type.Optional(endpointTuning.ref),
     created: text('ISO 8601.'),
     phase: words(['creating', 'ready', 'removing'], 'Anything but `ready` is being worked on by `owner`.'),
     owner: text('The engine that is changing it; empty when ready.'),
@@ -150,6 +196,10 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
         Type.Integer({ minimum: 0, maximum: 0xfffffffe, description: 'Who may open the tap without privileges.' }),
       ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
+      exact: Type.Optional(
+        Type.Boolean({ description: '`addresses` are all that it has, several of a family among them.' }),
+      ),
+      tuning: Type.Optional(endpointTuning.ref),
     },
     STRICT,
   ),

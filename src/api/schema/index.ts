@@ -3,12 +3,13 @@ import * as container from './container.ts';
 import type { Named } from './define.ts';
 import * as endpoint from './endpoint.ts';
 import * as network from './network.ts';
+import * as pool from './pool.ts';
 import * as system from './system.ts';
 
-export { change, container, endpoint, network, system };
+export { change, container, endpoint, network, pool, system };
 export type { Named } from './define.ts';
 
 /** Every named schema: what the server registers and the OpenAPI document lists. */
-export const definitions: readonly Named<unknown>[] = [endpoint, network, container, change, system].flatMap((module) =>
-  Object.values<Named<unknown>>(module),
+export const definitions: readonly Named<unknown>[] = [endpoint, network, container, pool, change, system].flatMap(
+  (module) => Object.values<Named<unknown>>(module),
 );

@@ -26,7 +26,7 @@ const COLUMNS = [
 export async function ps(this: CliContext, flags: PsFlags): Promise<void> {
   await withApi(this, flags, async (api) => {
     const all = await api.containerList({ all: flags.all ?? false });
-    const records = [...all].sort((a, b) => (a.created < b.created ? 1 : -1));
+    const records = all.filter(({ pod }) => !pod).sort((a, b) => (a.created < b.created ? 1 : -1));
     const names = flags.format === undefined ? new Map<string, string>() : await networkNames(api);
     const look: Look = { noTrunc: flags.noTrunc ?? false, now: this.io.now(), networkNames: names };
     printList<ContainerDetail>(this, flags, {

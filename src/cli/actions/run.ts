@@ -1,6 +1,6 @@
 import type { ContainerSpec, PortSpec, SpawnPlan } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
-import { EXIT } from '../errors.ts';
+import { EXIT, UsageError } from '../errors.ts';
 import type { ChangeFlags, GlobalFlags } from '../flags.ts';
 import { hasCode } from '../../errors.ts';
 import { comment, renderPlan } from '../output/plan.ts';
@@ -14,6 +14,7 @@ import { change, withApi } from './session.ts';
 export interface RunFlags extends ChangeFlags {
   readonly name?: string;
   readonly network?: readonly NetworkChoice[];
+  readonly pod?: string;
   readonly networkAlias?: readonly string[];
   readonly ip?: string;
   readonly ip6?: string;
@@ -132,13 +133,20 @@ export function containerSpec(
     ...(Object.keys(variables).length > 0 ? { env: variables } : {}),
     ...(flags.workdir === undefined ? {} : { workingDir: flags.workdir }),
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
-    ...chooseNetworks(flags.network ?? [], first),
+    ...chooseNetworks([...(flags.network ?? []), ...inPod(flags)], first),
     ...(flags.publish === undefined ? {} : { ports: flags.publish.flat() }),
     ...(Object.keys(dns).length > 0 ? { dns } : {}),
     ...(flags.addHost === undefined ? {} : { extraHosts: flags.addHost }),
     ...(flags.label === undefined ? {} : { labels: pairs(flags.label, '--label', { bare: true }) }),
     ...(flags.rm === true ? { autoRemove: true } : {}),
   };
+}
+
+/** @throws UsageError */
+function inPod({ pod, network = [] }: RunFlags): NetworkChoice[] {
+  if (pod === undefined) return [];
+  if (network.length > 0) throw new UsageError('--pod and --network exclude each other', 'The pod has its networks.');
+  return [{ mode: `container:${pod}` }];
 }
 
 export interface ExecFlags extends GlobalFlags {

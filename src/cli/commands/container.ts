@@ -47,6 +47,7 @@ In the foreground, run ends with the command's status, and hands it the signals 
       command: 'netloom run --rm -it --network web --network name=db,ip=172.20.0.9 bash',
       note: 'A shell with two interfaces, gone when it ends.',
     },
+    { command: 'netloom run -d --pod shop --name api sleep 1000', note: 'In a pod: netloom pod create shop.' },
     {
       command: 'netloom run --dry-run -p 127.0.0.1:5353:53/udp sleep 1',
       note: 'Only show the commands it stands for.',
@@ -55,6 +56,7 @@ In the foreground, run ends with the command's status, and hands it the signals 
   flags: {
     name: text('NAME', 'Name (default: two words)'),
     network: list('NETWORK', 'Network to join, or host, none, container:NAME', network),
+    pod: text('POD', 'Run in the namespace of a pod: its networks and ports'),
     networkAlias: list('NAME', 'Another name for it on the first network'),
     ip: text('ADDRESS', 'IPv4 address on the first network (default: the next free one)'),
     ip6: text('ADDRESS', 'IPv6 address on the first network (default: the next free one)'),
@@ -84,7 +86,7 @@ In the foreground, run ends with the command's status, and hands it the signals 
     minimum: 1,
     parameter: { brief: 'Command and its arguments', parse: String, placeholder: 'COMMAND' },
   },
-  completeFlag: { network: 'network', envFile: 'file', workdir: 'directory' },
+  completeFlag: { network: 'network', pod: 'pod', envFile: 'file', workdir: 'directory' },
   completeArgs: ['command'],
   load: async () => (await running()).run,
 });

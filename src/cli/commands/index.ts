@@ -1,17 +1,21 @@
 import type { CommandDef } from '../command.ts';
+import { CNI_COMMANDS } from './cni.ts';
 import { COMPOSE_COMMANDS } from './compose.ts';
 import { CONTAINER_COMMANDS } from './container.ts';
 import { ENDPOINT_COMMANDS } from './endpoint.ts';
 import { NETWORK_COMMANDS } from './network.ts';
+import { POD_COMMANDS } from './pod.ts';
 import { SYSTEM_COMMANDS } from './system.ts';
 import { WATCH_COMMANDS } from './watch.ts';
 
 /** The one table of verbs. */
 export const COMMANDS: readonly CommandDef[] = [
   ...CONTAINER_COMMANDS,
+  ...POD_COMMANDS,
   ...NETWORK_COMMANDS,
   ...ENDPOINT_COMMANDS,
   ...COMPOSE_COMMANDS,
+  ...CNI_COMMANDS,
   ...WATCH_COMMANDS,
   ...SYSTEM_COMMANDS,
 ];

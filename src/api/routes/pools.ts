@@ -1,0 +1,65 @@
+import { listOf, type Operation, operation } from '../operation.ts';
+import { pool } from '../schema/index.ts';
+
+/** `/v1/pools`: addresses for networks that somebody else makes. */
+export const poolRoutes: readonly Operation[] = [
+  operation({
+    id: 'poolCreate',
+    method: 'POST',
+    path: '/v1/pools',
+    summary: 'Make an address pool, or find the one of that name',
+    tag: 'pools',
+    body: pool.poolSpec,
+    answer: pool.addressPool.ref,
+    creates: true,
+    run: ({ engine, body }) => engine.poolCreate(body),
+  }),
+  operation({
+    id: 'poolList',
+    method: 'GET',
+    path: '/v1/pools',
+    summary: 'List address pools, by name',
+    tag: 'pools',
+    answer: listOf(pool.addressPool),
+    run: ({ engine }) => engine.poolList(),
+  }),
+  operation({
+    id: 'addressAllocate',
+    method: 'POST',
+    path: '/v1/pools/allocate',
+    summary: 'An address of a pool for an owner',
+    tag: 'pools',
+    body: pool.allocateSpec,
+    answer: pool.allocation.ref,
+    creates: true,
+    run: ({ engine, body }) => engine.addressAllocate(body),
+  }),
+  operation({
+    id: 'addressRelease',
+    method: 'POST',
+    path: '/v1/pools/release',
+    summary: 'Give an address back',
+    tag: 'pools',
+    body: pool.releaseSpec,
+    run: ({ engine, body }) => engine.addressRelease(body),
+  }),
+  operation({
+    id: 'poolInspect',
+    method: 'GET',
+    path: '/v1/pools/:ref',
+    summary: 'Show an address pool with what was given out',
+    tag: 'pools',
+    answer: pool.addressPoolDetail.ref,
+    run: ({ engine, params }) => engine.poolInspect(params['ref'] as string),
+  }),
+  operation({
+    id: 'poolRemove',
+    method: 'DELETE',
+    path: '/v1/pools/:ref',
+    summary: 'Remove an address pool',
+    tag: 'pools',
+    query: ['force'],
+    answer: pool.addressPool.ref,
+    run: ({ engine, params, query }) => engine.poolRemove(params['ref'] as string, query),
+  }),
+];
