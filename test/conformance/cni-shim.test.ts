@@ -59,8 +59,10 @@ test('the answers through the daemon are those of the program, and the program a
       const conf = verb === 'CHECK' ? { ...(call.conf as object), prevResult } : call.conf;
       const { status, json, stderr } = await site.call(verb, { ...call, ...(conf !== undefined && { conf }) });
       if (verb === 'ADD' && status === 0) prevResult = json;
-      // drawn at random, and the addresses go round
-      const text = JSON.stringify(json).replace(/"ve\w+"/, '"ve"');
+      // drawn at random, and the addresses go round; names are answered by a daemon alone
+      const text = JSON.stringify(json)
+        .replace(/"ve\w+"/, '"ve"')
+        .replace(/"dns":\{[^}]*\}/, '"dns":{}');
       answers.push([verb, status, stderr, text.replace(/10\.1\.0\.\d+|02:42:0a[\w:]+|fd[\w:]+/g, 'its')]);
     }
     return answers;
