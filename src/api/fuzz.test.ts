@@ -3,13 +3,25 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { fastify, type FastifyInstance } from 'fastify';
 import { NetloomError } from '../errors.ts';
-import type { AttachSpec, ContainerSpec, EndpointSpec, EndpointUpdate, NetworkSpec } from '../model/index.ts';
+import type {
+  AllocateSpec,
+  AttachSpec,
+  ContainerSpec,
+  EndpointSpec,
+  EndpointUpdate,
+  NetworkSpec,
+  PoolSpec,
+  ReleaseSpec,
+} from '../model/index.ts';
 import {
+  parseAllocateSpec,
   parseAttachSpec,
   parseContainerSpec,
   parseEndpointSpec,
   parseEndpointUpdate,
   parseNetworkSpec,
+  parsePoolSpec,
+  parseReleaseSpec,
 } from '../model/index.ts';
 import { httpStatus } from './error-table.ts';
 import { errorAnswer } from './failure.ts';
@@ -99,6 +111,15 @@ const BODIES: Readonly<Record<string, { valid: readonly object[]; parse?: (body:
     ],
     parse: (body: AttachSpec) => parseAttachSpec(body),
   },
+  poolCreate: {
+    valid: [{}, { name: 'lab', family: 6 }, { subnet: '10.7.0.0/24', ipRange: '10.7.0.128/25', gateway: 'none' }],
+    parse: (body: PoolSpec) => parsePoolSpec(body),
+  },
+  addressAllocate: {
+    valid: [{ pool: 'lab', owner: 'a', address: '10.7.0.9', as: 'auxiliary' }],
+    parse: (body: AllocateSpec) => parseAllocateSpec(body),
+  },
+  addressRelease: { valid: [{ pool: 'lab', owner: 'a' }], parse: (body: ReleaseSpec) => parseReleaseSpec(body) },
   endpointUpdate: { valid: [UPDATE], parse: (body: EndpointUpdate) => parseEndpointUpdate(body) },
   rehearse: {
     valid: [
