@@ -64,8 +64,8 @@ static int describe(char *out, size_t size, int code, const char *what, const ch
   const char *version = strstr(input, "\"cniVersion\"");
   char number[16] = "1.1.0";
   if (version) sscanf(version + 12, " : \"%15[0-9.]\"", number);
-  int length = snprintf(out, size, "{\"cniVersion\":\"%s\",\"code\":%d,\"msg\":\"%s%s\",\"error\":\"%s%s\"}\n", number, code, what, why,
-                        what, why);
+  const char *form = "{\"cniVersion\":\"%s\",\"code\":%d,\"msg\":\"%s%s\",\"error\":\"%s%s\"}\n";
+  int length = snprintf(out, size, form, number, code, what, why, what, why);
   return length < (int)size ? length : (int)size - 1;
 }
 __attribute__((noreturn)) static void die(int code, const char *what, const char *why) {
@@ -79,6 +79,12 @@ static void too_late(int signal) {
   _exit(1);
 }
 
+/* Seconds that a test or an installation asks for instead. */
+static unsigned seconds(const char *variable, unsigned usual) {
+  const char *given = secure_getenv(variable);
+  return given && atoi(given) > 0 ? (unsigned)atoi(given) : usual;
+}
+
 static const char *setting(const char *variable, const volatile char *slot, char *out, size_t size) {
   const char *given = secure_getenv(variable);
   for (size_t i = 0; i < size; i++) out[i] = slot[i];
@@ -90,9 +96,8 @@ static void socket_address(struct sockaddr_un *at) {
   const char *api = secure_getenv("NETLOOM_SOCKET"), *slash = api ? strrchr(api, '/') : NULL;
   char slot[sizeof settings.socket];
   const char *run = setting("NETLOOM_RUN_DIR", settings.socket, slot, sizeof slot);
-  int length = slash       ? snprintf(at->sun_path, sizeof at->sun_path, "%.*s/call.sock", (int)(slash - api), api)
-               : run != slot ? snprintf(at->sun_path, sizeof at->sun_path, "%s/call.sock", run)
-                             : snprintf(at->sun_path, sizeof at->sun_path, "%s", run);
+  const char *name = slash || run != slot ? "/call.sock" : "", *dir = slash ? api : run;
+  int length = snprintf(at->sun_path, sizeof at->sun_path, "%.*s%s", slash ? (int)(slash - api) : 1024, dir, name);
   at->sun_family = length < (int)sizeof at->sun_path ? AF_UNIX : AF_UNSPEC;
 }
 
@@ -110,7 +115,6 @@ __attribute__((noreturn)) static void in_process(const char *name, char **argv) 
   setenv("NETLOOM_CALLED_AS", name, 1);
   setenv("NETLOOM_REQUEST", token, 1);
   alarm(0);
-  signal(SIGPIPE, SIG_DFL);
   argv[0] = (char *)program;
   execv(program, argv);
   die(50, "no daemon of netloom listens, and its program cannot be started: ", strerror(errno));
@@ -167,6 +171,7 @@ static void ask(int fd, int netns) {
   if (answer.output > INT32_MAX || answer.error > INT32_MAX) return;
   char *said = malloc((size_t)answer.output + answer.error + 1);
   if (!said || !receive(fd, said, (size_t)answer.output + answer.error)) return free(said);
+  alarm(0); /* it came in time: one of the two is printed */
   say(1, said, answer.output);
   say(2, said + answer.output, answer.error);
   send(fd, "", 1, MSG_NOSIGNAL); /* that nobody waits to hear it changes nothing: it is printed */
@@ -175,10 +180,9 @@ static void ask(int fd, int netns) {
 
 int main(int argc, char **argv) {
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc > 0 ? argv[0] : "netloom";
-  const char *seconds = secure_getenv("NETLOOM_CALL_SECONDS");
   describe(late, sizeof late, 11, "netloom did not answer in time: try again later", "");
   signal(SIGALRM, too_late);
-  alarm(seconds && atoi(seconds) > 0 ? atoi(seconds) : DEADLINE);
+  alarm(seconds("NETLOOM_CALL_SECONDS", DEADLINE));
   for (ssize_t got; (got = read(0, input + question.input, INPUT_MAX - 1 - question.input)) > 0;) question.input += got;
   describe(late, sizeof late, 11, "netloom did not answer in time: try again later", "");
 
@@ -212,7 +216,7 @@ int main(int argc, char **argv) {
     }
     close(fd);
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - broken.tv_sec >= PATIENCE) in_process(name, argv);
+    if (now.tv_sec - broken.tv_sec >= seconds("NETLOOM_CALL_PATIENCE", PATIENCE)) in_process(name, argv);
     nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
   }
 }

@@ -22,8 +22,8 @@ export interface CallOptions {
   readonly crowd?: number;
 }
 
-/** Milliseconds in which a caller prints what it was told; the shim has less for all that it does. */
-const PRINTING = 120_000;
+/** Milliseconds in which a caller prints what it was told: into a pipe that somebody reads. */
+const PRINTING = 30_000;
 
 /**
  * Answers calls of programs that runtimes start, which the shim (native/call.c) hands over: root's and this user's own,
@@ -39,6 +39,8 @@ export class CallServer {
   /** Being answered. */
   readonly #served = new Set<Promise<void>>();
   readonly #open = new Set<Connection>();
+  /** The last call for each attachment that has one under way. */
+  readonly #turns = new Map<string, Promise<void>>();
   #stopping = false;
 
   constructor(options: CallOptions) {
@@ -59,10 +61,9 @@ export class CallServer {
     const timer = new AbortController();
     await Promise.race([this.#idle(), delay(deadline, undefined, { signal: timer.signal }).catch(() => undefined)]);
     timer.abort();
-    const cut = this.#open.size;
-    for (const each of this.#open) each.close();
-    await Promise.all(this.#served);
-    return cut;
+    // whoever is cut asks the next daemon, and gets what was made
+    for (const each of this.#open) each.cut();
+    return this.#open.size;
   }
 
   async #idle(): Promise<void> {
@@ -108,14 +109,15 @@ export class CallServer {
   async #serve(connection: Connection): Promise<void> {
     const { log } = this.#options;
     const { pid } = connection;
+    let over = (): void => undefined;
     try {
       const question = await connection.question();
       this.#speaking.delete(connection);
       if (!question) return;
+      over = await this.#turn(question);
       const answer = await this.#answer(question, connection);
       if (await connection.answer(answer)) return;
-      // cut by our own end: the caller asks the next daemon, and gets what was made
-      if (this.#stopping || !answer.undo) return;
+      if (connection.wasCut || !answer.undo) return;
       log.warn({ pid, request: question.request }, 'the caller is gone: what it asked for is taken back');
       await answer.undo();
     } catch (error) {
@@ -123,11 +125,30 @@ export class CallServer {
       log[expected ? 'warn' : 'error']({ pid, err: error }, 'a call failed');
       if (expected) await connection.answer(failure(4, `netloom cannot read the call: ${error.message}`));
     } finally {
+      over();
       this.#speaking.delete(connection);
       this.#open.delete(connection);
       connection.close();
       void this.#sweep();
     }
+  }
+
+  /**
+   * Calls for one attachment go one after another, what one takes back included: a runtime that has killed an ADD asks for
+   * DEL at once, which must not come before what ADD is still about to make. @returns what says that this one is over
+   */
+  async #turn({ program, env }: Question): Promise<() => void> {
+    const { CNI_CONTAINERID: container = '', CNI_IFNAME: ifname = '' } = env;
+    if (container === '') return () => undefined;
+    const key = `${program} ${container} ${ifname}`;
+    const before = this.#turns.get(key);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.set(key, promise);
+    await before;
+    return () => {
+      if (this.#turns.get(key) === promise) this.#turns.delete(key);
+      resolve();
+    };
   }
 
   async #answer(question: Question, { passed, gone }: Connection): Promise<ProgramAnswer> {
@@ -149,6 +170,7 @@ export class CallServer {
   }
 
   async #sweep(): Promise<void> {
+    if (this.#stopping) return;
     await this.#pins.sweep().catch((error: unknown) => {
       this.#options.log.error({ err: error }, 'paths of namespaces could not be taken away');
     });
@@ -183,6 +205,7 @@ class Connection {
   #socket: Socket | undefined;
   readonly #reader = new QuestionReader();
   readonly #asked = Promise.withResolvers<Question | undefined>();
+  #whole = false;
   #told = false;
   #answered: (() => void) | undefined;
 
@@ -213,6 +236,13 @@ class Connection {
     });
   }
 
+  /** Closed by us, before it has its answer. */
+  wasCut = false;
+  cut(): void {
+    this.wasCut = true;
+    this.close();
+  }
+
   close(): void {
     clearTimeout(this.#late);
     this.#poll?.stop();
@@ -241,7 +271,7 @@ class Connection {
       if (first.bytes.length > 0) this.#take(first.bytes);
       else this.#socket.destroy();
     } catch (error) {
-      this.#asked.reject(error as Error);
+      this.#asked.reject(error);
       this.close();
     }
     return true;
@@ -252,14 +282,17 @@ class Connection {
       this.#told = true;
       return void this.#socket!.destroy();
     }
-    if (this.#gone.signal.aborted) return;
+    // what is said while it is answered is nothing, and is not kept
+    if (this.#whole || this.#gone.signal.aborted) return;
     try {
       const question = this.#reader.push(part);
       if (!question) return;
+      this.#whole = true;
       clearTimeout(this.#late);
       this.#asked.resolve(question);
     } catch (error) {
-      this.#asked.reject(error as Error);
+      this.#whole = true;
+      this.#asked.reject(error);
     }
   }
 

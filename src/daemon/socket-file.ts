@@ -60,12 +60,12 @@ function running(path: string): NetloomError {
   return new NetloomError('EDAEMONRUNNING', `a daemon listens on ${path} already`, { hint });
 }
 
-/** Listens on a claimed path with mode 0660 from the first instant. The file goes when the server closes. */
-export function listenOnPath(server: Server, path: string): Promise<void> {
+/** Listens on a claimed path, with its mode from the first instant. The file goes when the server closes. */
+export function listenOnPath(server: Server, path: string, mode: 0o660 | 0o600 = 0o660): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     // bind(2) happens inside listen(), before it returns: no other JavaScript sees this mask.
-    const before = process.umask(0o117);
+    const before = process.umask(0o777 & ~mode);
     try {
       server.listen(path, () => {
         server.off('error', reject);
@@ -81,7 +81,8 @@ export function listenOnPath(server: Server, path: string): Promise<void> {
 export function boundPath(descriptor: number): string {
   const address = Buffer.from(syscall('socket name', () => native.socketName(descriptor)));
   // struct sockaddr_un: two bytes of family, then the path
-  const path = address[0]! + address[1]! === AF_UNIX ? address.toString('utf8', 2) : '';
+  const family = address.length < 2 ? 0 : Math.max(address.readUInt8(0), address.readUInt8(1));
+  const path = family === AF_UNIX ? address.toString('utf8', 2) : '';
   return path.split('\0', 1)[0] ?? '';
 }
 /** bits/socket.h */

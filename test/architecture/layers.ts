@@ -77,13 +77,17 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
+  libcni: {
+    may: ['errors', 'addr', 'model', 'cni'],
+    why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
+  },
   podman: {
     may: ['errors', 'version', 'addr', 'model', 'cni/json.ts'],
     why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
   },
-  libcni: {
-    may: ['errors', 'addr', 'model', 'cni'],
-    why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
+  docker: {
+    may: ['errors', 'addr', 'model'],
+    why: "a door parses, and speaks to EngineApi; Docker's protocol is POST with no schema of its own, for which Node's HTTP is enough",
   },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
@@ -92,7 +96,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the API carries EngineApi over a socket, whatever stands behind it',
   },
   daemon: {
-    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni', 'podman'],
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni', 'podman', 'docker'],
     packages: ['pino'],
     why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CNI_CODES, runIpam, runPlugin } from '../../src/cni/index.ts';
 import { runProgram } from '../../src/daemon/programs.ts';
-import type { EngineApi, ProgramAnswer } from '../../src/model/index.ts';
-import { callCni } from '../lib/cni.ts';
+import type { ProgramAnswer } from '../../src/model/index.ts';
+import { callCni, lent } from '../lib/cni.ts';
 import { fuzzCases } from '../lib/dice.ts';
-import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
+import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { stateOf } from '../lib/kernel-state.ts';
 
@@ -243,14 +243,3 @@ test('whatever is said by both programs, in environment and input: a number of t
     { numRuns: fuzzCases(3000) },
   );
 });
-
-/** The bed's engine, which who asked disposes of. */
-function lent(bed: EngineBed): EngineApi {
-  return new Proxy<EngineApi>(bed.engine, {
-    get(target, name) {
-      if (name === Symbol.asyncDispose) return () => Promise.resolve();
-      const value = Reflect.get(target, name, target) as unknown;
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-}

@@ -72,7 +72,7 @@ export async function makeShimBed(): Promise<ShimBed> {
   stack.defer(() => end('SIGTERM'));
   const calling = (verb: string, { id = '', netns = '', env, conf = {}, before = [] }: PluginCall): Calling => {
     const [file, ...args] = [...enter(bed.host.netns), ...before, shim];
-    const child = spawn(file!, args, {
+    const child = spawn(file, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: {
         ...process.env,

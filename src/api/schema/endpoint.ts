@@ -139,6 +139,9 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
     ifname: text("The interface's name inside."),
     hostIfname: text("The host's end; empty where the driver has none."),
     bridge: Type.Optional(text("The bridge that it is a port of, where that is not its network's first.")),
+    handOver: Type.Optional(
+      Type.Literal(true, { description: "Its inside end is born in the host's namespace for somebody else to take." }),
+    ),
     tapUid: Type.Optional(Type.Integer({ description: 'The user who may open a tap; missing: CAP_NET_ADMIN may.' })),
     mac: text('`02:42:ac:12:00:02`; empty where it has none of its own.'),
     addresses: Type.Array(Type.String(), { description: 'With prefix length; IPv4 first.' }),
@@ -198,6 +201,11 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
       ),
       tapUid: Type.Optional(
         Type.Integer({ minimum: 0, maximum: 0xfffffffe, description: 'Who may open the tap without privileges.' }),
+      ),
+      handOver: Type.Optional(
+        Type.Boolean({
+          description: "Somebody else takes the inside end from the host's namespace, where it is called `ifname`.",
+        }),
       ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
       upstreams: Type.Optional(
