@@ -131,7 +131,7 @@ static bool append(const char *word) {
 /* The namespace that the call is about; a call that cannot do without has to find it. */
 static const char *namespace_path(const char *name, int argc, char **argv, bool *needed) {
   const char *verb = getenv("CNI_COMMAND"), *path = getenv("CNI_NETNS");
-  if (strcmp(name, "netavark") == 0) verb = argc > 2 ? argv[argc - 2] : NULL, path = argv[argc - 1];
+  if (strcmp(name, "netavark") == 0 || (!verb && argc == 3)) verb = argc > 2 ? argv[argc - 2] : NULL, path = argv[argc - 1];
   *needed = verb && (strcmp(verb, "ADD") == 0 || strcmp(verb, "CHECK") == 0 || strcmp(verb, "setup") == 0);
   bool has = *needed || (verb && (strcmp(verb, "DEL") == 0 || strcmp(verb, "teardown") == 0));
   return has && path && *path ? path : NULL;

@@ -56,8 +56,8 @@ esac
 commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
   ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
-  unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux readelf:binutils
-  go:golang-go
+  unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux
+  readelf:binutils go:golang-go
   /usr/lib/cni/bridge:containernetworking-plugins
   /usr/share/gocode/src/github.com/containernetworking/cni/libcni:golang-github-appc-cni-dev'
 [ -z "$clients" ] || commands="$commands containerd:containerd runc:runc dockerd:docker.io podman:podman

@@ -9,6 +9,7 @@ import type {
   Container,
   ContainerDetail,
   ContainerSpec,
+  DetachOptions,
   DoctorReport,
   Endpoint,
   EndpointCheck,
@@ -153,7 +154,7 @@ export class Client implements EngineApi {
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('POST', '/v1/endpoints', options, spec);
   }
-  endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+  endpointDetach(id: string, options?: DetachOptions): Promise<Outcome<Endpoint>> {
     return this.#change('DELETE', `/v1/endpoints/${segment(id)}`, options);
   }
   endpointList(): Promise<readonly Endpoint[]> {

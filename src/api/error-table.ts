@@ -53,6 +53,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ENOTDIR: 'Something that is no directory stands where one belongs.',
     ECNICONFIG: 'A configuration of CNI networks cannot be used; with the file.',
     ECNIVERSION: 'The version of a CNI configuration is too old for the verb, or not one that the plugin speaks.',
+    EDOCKER: "Docker's plugin protocol was not kept: a field is missing or of another type.",
     ECNI: 'A CNI runtime asked for what the specification does not allow; the answer has its own number.',
     EBADREQUEST: 'The request is not what the API describes: a field of the wrong type, an unknown field, no JSON.',
     EINVAL: 'A value is not allowed, or the kernel refused an argument.',

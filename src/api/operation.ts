@@ -8,6 +8,7 @@ export interface QueryTypes {
   readonly explain: boolean;
   readonly all: boolean;
   readonly force: boolean;
+  readonly behind: boolean;
   readonly follow: boolean;
   readonly foreground: boolean;
   readonly tail: number;
@@ -25,6 +26,7 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
   explain: flag('The plan comes beside the result.'),
   all: flag('Those that have ended, too.'),
   force: flag('Kill a running one first; take back what was given out.'),
+  behind: flag('Answer once it is recorded, before the kernel has done it.'),
   follow: flag('Go on until the container has ended.'),
   foreground: flag("The command runs on the caller's terminal."),
   tail: Type.Unsafe<number>(Type.Integer({ minimum: 0, description: 'Only the last lines.' })),

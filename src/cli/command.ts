@@ -18,6 +18,7 @@ export const TOPICS = [
   'Endpoints',
   'Compose',
   'CNI',
+  'Podman',
   'Watch and mend',
   'netloom itself',
 ] as const;

@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { isPluginCall } from '../podman/words.ts';
 import type { Io, Sink } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { EngineApi } from '../model/index.ts';
@@ -21,8 +23,11 @@ const open = async (flags: GlobalFlags): Promise<EngineApi> =>
   (await import('./connect.ts')).openApi(flags, process.env, main);
 
 const words = process.argv.slice(2);
-// The shim says what it was called as; a link to the program itself is called without a word.
-const bare = words.length === 0 && process.env['CNI_COMMAND'] !== undefined ? 'netloom' : undefined;
+// The shim says what it was called as; a link to the program itself is called without a word, or as netavark calls plugins.
+const bare =
+  (words.length === 0 && process.env['CNI_COMMAND'] !== undefined) || (isPluginCall(words) && !isatty(0))
+    ? 'netloom'
+    : undefined;
 const program = process.env['NETLOOM_CALLED_AS'] ?? bare;
 delete process.env['NETLOOM_CALLED_AS'];
 process.exitCode = program === undefined ? await command() : await plugin(program);
@@ -50,7 +55,7 @@ async function plugin(name: string): Promise<number> {
       env: process.env,
       stdin: () => readFileSync(0, 'utf8'),
       write: (stream, text) => writeFileSync(stream === 'stdout' ? 1 : 2, text),
-      open: () => open({}),
+      open: (flags = {}) => open(flags),
     },
     name,
     words,

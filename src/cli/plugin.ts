@@ -1,5 +1,6 @@
 import { runProgram } from '../daemon/programs.ts';
 import type { EngineApi } from '../model/index.ts';
+import type { GlobalFlags } from './flags.ts';
 
 /** What such a program sees of the world: less than a command does, so that its process is over sooner. */
 export interface PluginIo {
@@ -7,7 +8,7 @@ export interface PluginIo {
   /** All of it. */
   stdin(): string;
   write(stream: 'stdout' | 'stderr', text: string): void;
-  open(): Promise<EngineApi>;
+  open(flags?: GlobalFlags): Promise<EngineApi>;
 }
 
 /**
@@ -16,11 +17,13 @@ export interface PluginIo {
  */
 export async function runAsPlugin(io: PluginIo, program: string, argv: readonly string[]): Promise<number> {
   const { NETLOOM_REQUEST: request, ...env } = io.env;
+  const { stdin = () => io.stdin(), flags = {} } =
+    program === 'netavark' ? (await import('./netavark.ts')).netavarkWays(argv, env) : {};
   const { stdout, stderr, status } = await runProgram({
     ...{ program, argv, env },
-    stdin: io.stdin(),
+    stdin: stdin(),
     ...(request !== undefined && { request }),
-    open: () => io.open(),
+    open: () => io.open(flags),
   });
   io.write('stdout', stdout);
   if (stderr !== undefined) io.write('stderr', stderr);

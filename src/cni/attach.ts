@@ -2,6 +2,7 @@ import type { AttachSpec, EndpointTuning, PortSpec } from '../model/index.ts';
 import type { Configuration } from './configuration.ts';
 import { CNI_CODES, CniError, shown } from './errors.ts';
 import { asArray, asCount, asObject, asString, asStrings, Place } from './json.ts';
+import { namesOf } from './names.ts';
 import type { Parameters } from './parameters.ts';
 import { endpointName } from './settings.ts';
 import type { ResultDns } from './spec.ts';
@@ -35,6 +36,7 @@ export function attachOf(conf: Configuration, parameters: Parameters, network: s
   const addresses = ips === undefined ? [] : listed(...ips);
   const mac = pick('mac', 'MAC');
   const aliases = pick('aliases');
+  const names = namesOf(parameters, aliases === undefined ? [] : aliasesOf(conf.name, ...aliases));
   const ports = pick('portMappings');
   const bandwidth = pick('bandwidth');
   const { bursts, ...rates }: AskedRates = bandwidth === undefined ? { bursts: {} } : ratesOf(...bandwidth);
@@ -46,7 +48,7 @@ export function attachOf(conf: Configuration, parameters: Parameters, network: s
     ifname: parameters.ifname,
     ...(addresses.length > 0 && { addresses: addresses.map((text) => text.replace(/\/\d+$/, '')) }),
     ...(mac !== undefined && { mac: asString(...mac) }),
-    ...(aliases !== undefined && { aliases: aliasesOf(conf.name, ...aliases) }),
+    ...(names.length > 0 && { aliases: names }),
     ...(ports !== undefined && { ports: asArray(...ports).map((each, i) => portOf(each, ports[1].in(i))) }),
     ...rates,
     ...(tuning && { tuning }),

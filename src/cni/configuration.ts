@@ -1,5 +1,6 @@
 import { CNI_CODES, CniError, shown } from './errors.ts';
 import { asArray, asObject, asString, oddity, Place } from './json.ts';
+import { inOurLetters } from './letters.ts';
 import { NAME } from './parameters.ts';
 import { parseResult } from './result.ts';
 import {
@@ -62,7 +63,7 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
     cniVersion: version,
     name: network,
     type: asString(type, place.in('type')),
-    runtimeConfig: object(runtimeConfig, place.in('runtimeConfig')),
+    runtimeConfig: inOurLetters(object(runtimeConfig, place.in('runtimeConfig'))),
     args: object(cni, place.in('args').in('cni')),
     prevResult: previous === undefined ? undefined : parseResult(previous, place.in('prevResult')),
     validAttachments: valid === undefined ? undefined : attachments(valid, place.in('cni.dev/valid-attachments')),

@@ -74,7 +74,7 @@ export function oddity(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
   let key = false;
   for (let at = 0; at < text.length; at++) {
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '{':
       case '[':
         key = text[at] === '{';

@@ -55,8 +55,8 @@ export function parseParameters(env: Readonly<Record<string, string | undefined>
       `Letters, digits, "_", "." and "-", a letter or digit first, ${ID_MAX} at most.`,
     );
   }
-  // DEL comes when there is nothing behind it any more
-  if (netns !== '' && verb !== 'DEL' && !isPath(netns))
+  // DEL comes when there is nothing behind it any more; and runtimes say something to VERSION, too
+  if (netns !== '' && REQUIRED[verb].includes('CNI_NETNS') && !isPath(netns))
     throw bad('CNI_NETNS', `is ${shown(netns)}`, 'A whole path, such as /run/netns/web.');
   if (ifname !== '' && (!isIfName(ifname) || ifname.includes(':'))) {
     throw bad('CNI_IFNAME', `is ${shown(ifname)}`, '15 bytes at most, no "/", no ":", no space.');

@@ -23,7 +23,9 @@ async function select({ args = {}, own = {}, words = {}, files = {} }: Given): P
   return await selectionOf(conf, parameters, (path) => Promise.resolve(files[path]));
 }
 const brief = (selected: readonly Selected[]): string[] =>
-  selected.map(({ network, ifname, defaultRoute }) => `${network}@${ifname}${defaultRoute ? ` ${defaultRoute}` : ''}`);
+  selected.map(
+    ({ network, ifname, defaultRoute }) => `${network}@${ifname}${defaultRoute ? ` ${defaultRoute.join()}` : ''}`,
+  );
 
 test('the short form, with names by place', async () => {
   assert.deepEqual(brief(await select({ words: { NETWORKS: 'a, default/b@eth5,c' } })), ['a@net1', 'b@eth5', 'c@net3']);

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Caller, acceptCaller, type Fd, listenForCallers, POLL, Poll, receiveFirst } from '../kernel/index.ts';
 import type { EngineApi, ProgramAnswer } from '../model/index.ts';
+import { isPluginCall } from '../podman/words.ts';
 import { answerFrame, FrameError, type Question, QuestionReader } from './call-frame.ts';
 import type { Logger } from './log.ts';
 import { Pins } from './pins.ts';
@@ -153,7 +154,7 @@ export class CallServer {
   async #answer(question: Question, { passed, gone }: Connection): Promise<ProgramAnswer> {
     const { engine, log } = this.#options;
     const { program, argv, env, stdin, request } = question;
-    const path = (program === 'netavark' ? argv.at(-1) : env['CNI_NETNS']) ?? '';
+    const path = (program === 'netavark' || isPluginCall(argv) ? argv.at(-1) : env['CNI_NETNS']) ?? '';
     using reached = passed && this.#pins.reach(passed, path);
     const begun = performance.now();
     const answer = await runProgram({

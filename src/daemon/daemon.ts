@@ -4,8 +4,10 @@ import { dirname, join } from 'node:path';
 import { DEFAULT_SOCKET } from '../api/client.ts';
 import { createApiServer } from '../api/server.ts';
 import type { EngineApi } from '../model/index.ts';
+import type { Scope } from '../docker/index.ts';
 import { activationDescriptor } from './activation.ts';
 import { CallServer } from './calls.ts';
+import { serveDocker } from './docker-listener.ts';
 import { watchLife } from './life.ts';
 import { type Logger, openLog } from './log.ts';
 import { parseMetricsAddress, serveMetrics } from './metrics-listener.ts';
@@ -28,6 +30,10 @@ export interface DaemonOptions {
   readonly stopDeadline?: number;
   /** Serve metrics by TCP, too: `127.0.0.1:9464`. */
   readonly metricsListen?: string;
+  /** Serve Docker's plugin protocol on this socket, too, to root alone: `/run/docker/plugins/netloom.sock`. */
+  readonly dockerSocket?: string;
+  /** Whether Docker takes networks for this host's or a swarm's; default local. */
+  readonly dockerScope?: Scope;
   /** Stops the daemon as SIGTERM does. */
   readonly signal?: AbortSignal;
   /** Called once requests are answered. */
@@ -58,6 +64,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     telling.abort();
     await told;
   });
+  await using _docker =
+    options.dockerSocket === undefined
+      ? undefined
+      : await serveDocker(engine, options.dockerSocket, options.dockerScope, log);
   await using _metrics = metricsAt && (await serveMetrics(engine, metricsAt, log));
   const api = await createApiServer({ engine, log, version });
   if (life.stop.aborted) return void (await api.stop(0));

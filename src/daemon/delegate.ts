@@ -15,7 +15,9 @@ const PATIENCE = 110_000;
 export async function runDelegate(plugin: DelegateCall): Promise<ProgramAnswer | undefined> {
   const file = await find(plugin);
   if (file === undefined) return undefined;
-  const child = spawn(file, [], { env: { ...plugin.env }, cwd: '/', stdio: 'pipe' });
+  // a script needs to find its programs, and the shim does not hand over where
+  const { PATH = '' } = process.env;
+  const child = spawn(file, [], { env: { PATH, ...plugin.env }, cwd: '/', stdio: 'pipe' });
   let late = false;
   let long = false;
   const timer = setTimeout(() => (late = child.kill('SIGKILL')), PATIENCE);

@@ -1,12 +1,17 @@
 import { NetloomError } from '../errors.ts';
 import type { DelegateCall, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import { isPluginCall } from '../podman/words.ts';
 
 /**
  * The programs that runtimes start, each by the last part of its name: whether the call came through the daemon's socket or
  * is a process of its own (src/cli/plugin.ts).
  */
 const PROGRAMS: Readonly<Record<string, (call: ProgramCall) => Promise<ProgramAnswer>>> = {
-  netloom: async (call) => (await import('../cni/index.ts')).runPlugin(call),
+  netloom: async (call) =>
+    isPluginCall(call.argv)
+      ? (await import('../podman/index.ts')).runNetavarkPlugin(call)
+      : (await import('../cni/index.ts')).runPlugin(call),
+  netavark: async (call) => (await import('../podman/index.ts')).runNetavark(call),
   'netloom-ipam': async (call) => (await import('../cni/index.ts')).runIpam(call),
 };
 

@@ -60,12 +60,12 @@ function running(path: string): NetloomError {
   return new NetloomError('EDAEMONRUNNING', `a daemon listens on ${path} already`, { hint });
 }
 
-/** Listens on a claimed path with mode 0660 from the first instant. The file goes when the server closes. */
-export function listenOnPath(server: Server, path: string): Promise<void> {
+/** Listens on a claimed path, with its mode from the first instant. The file goes when the server closes. */
+export function listenOnPath(server: Server, path: string, mode: 0o660 | 0o600 = 0o660): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     // bind(2) happens inside listen(), before it returns: no other JavaScript sees this mask.
-    const before = process.umask(0o117);
+    const before = process.umask(0o777 & ~mode);
     try {
       server.listen(path, () => {
         server.off('error', reject);

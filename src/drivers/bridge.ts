@@ -76,8 +76,8 @@ export const bridgeDriver: Driver = {
     };
     const port = portFacts(network, options, endpoint, object);
     const neighbours = neighbourFacts(network, endpoint, object);
-    // the other end of a tap is a virtual machine, which configures itself
-    if (tap) return [host, ...port, ...neighbours];
+    // the other end of a tap is a virtual machine, which configures itself; one that was handed over is somebody else's
+    if (tap || endpoint.handOver !== undefined) return [host, ...port, ...neighbours];
     const inside = insideFacts(endpoint, object, {
       origin: { type: 'there', by: `link  ${endpoint.hostIfname}` },
       mac: endpoint.mac,

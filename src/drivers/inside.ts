@@ -5,7 +5,8 @@ import type { PlanContext } from './driver.ts';
 
 /** How an endpoint is called in explanations: `endpoint eth0 of web`. */
 export function objectOf(endpoint: Endpoint, context: PlanContext): string {
-  return endpoint.type === 'tap' ? `endpoint ${endpoint.ifname}` : `endpoint ${endpoint.ifname} of ${context.workload}`;
+  const own = endpoint.type === 'tap' || endpoint.handOver !== undefined;
+  return own ? `endpoint ${endpoint.ifname}` : `endpoint ${endpoint.ifname} of ${context.workload}`;
 }
 
 /** An endpoint's interface as the workload has it, with whatever is the same for every driver around it. */
@@ -15,6 +16,12 @@ export function insideFacts(
   eth: { readonly origin: LinkOrigin; readonly mtu: number; readonly mac: string; readonly alias: string },
 ): Fact[] {
   const { netns: ns, ifname: dev } = endpoint;
+  if (endpoint.handOver !== undefined) {
+    const { mac, mtu, alias, origin } = eth;
+    return [
+      { kind: 'link', ns, object, master: '', up: false, name: dev, origin, mac, mtu, alias, addrGenMode: 'none' },
+    ];
+  }
   const v6 = endpoint.addresses.some((address) => familyOf(address) === 6);
   const inside = { kind: 'link', ns, object, master: '', up: true } as const;
   const lo: LinkFact = {
@@ -44,7 +51,8 @@ export function insideFacts(
 
 /** The default routes that an endpoint provides: also planned alone, when they move between endpoints. */
 export function defaultRoutes(endpoint: Endpoint, object: string): RouteFact[] {
-  if (endpoint.type === 'tap') return []; // its workload is another machine, with routes of its own
+  // its workload is another machine, with routes of its own, or somebody else's
+  if (endpoint.type === 'tap' || endpoint.handOver !== undefined) return [];
   return endpoint.gateways.map((via) => ({
     kind: 'route',
     ns: endpoint.netns,

@@ -20,6 +20,10 @@ export class Behind {
     this.#running.add(running);
   }
 
+  get busy(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Resolves when nothing is left of what was begun until then. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);

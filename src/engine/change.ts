@@ -43,6 +43,8 @@ export interface Decision<T> {
    * what is whole in the kernel, and ends what was going), and for a `settle` that looks whether the record is still its own.
    */
   readonly settled?: T | undefined;
+  /** Whoever asked waits no longer than until it is recorded. Only where `recover` would end what is left of it. */
+  readonly behind?: boolean;
   /** The kernel refused and is as before: take back what the first transaction wrote. */
   revert(tx: Tx): Promise<void>;
 }
@@ -56,8 +58,32 @@ export async function change<T>(
   options: ChangeOptions | undefined,
   decide: (tx: Tx, kernel: KernelScope) => Promise<Decision<T>>,
 ): Promise<Outcome<T>> {
-  using kernel = core.kernel.scope();
-  const decision = await record(core, (tx) => decide(tx, kernel));
+  const kernel = core.kernel.scope();
+  let left = false;
+  try {
+    const decision = await record(core, (tx) => decide(tx, kernel));
+    if (!decision.behind || core.stage) return await perform(core, kernel, options, decision);
+    left = true;
+    core.behind.run(decision.key, async () => {
+      try {
+        await perform(core, kernel, options, decision);
+      } finally {
+        kernel[Symbol.dispose]();
+      }
+    });
+    return { value: decision.value };
+  } finally {
+    if (!left) kernel[Symbol.dispose]();
+  }
+}
+
+/** All but the first transaction. */
+async function perform<T>(
+  core: Core,
+  kernel: KernelScope,
+  options: ChangeOptions | undefined,
+  decision: Decision<T>,
+): Promise<Outcome<T>> {
   const changes = core.stage ? core.stage.take(decision.changes) : decision.changes;
   const { later } = decision;
   const plan = options?.explain ? { plan: [...changes.map(stepOf), ...(later?.steps ?? [])] } : {};

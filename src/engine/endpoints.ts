@@ -8,6 +8,7 @@ import {
   type AttachSpec,
   type ChangeOptions,
   type Container,
+  type DetachOptions,
   type Endpoint,
   type EndpointSpec,
   formatPort,
@@ -49,8 +50,10 @@ import {
   findEndpoint,
   findNetwork,
   KEYS,
+  noEndpoint,
   putEndpoint,
   type Workload,
+  workloadHandedOver,
   workloadOf,
   workloadOfTap,
 } from './records.ts';
@@ -70,15 +73,21 @@ export async function endpointAttach(
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const id = newId(core.random);
   const tap = parts.tap === true ? (parts.ifname ?? `tap${id.slice(0, 11)}`) : undefined;
+  const given = parts.handOver === true ? (parts.ifname ?? `vp${id.slice(0, 11)}`) : undefined;
+  const ifname = tap ?? given;
   let workload: Workload =
-    tap === undefined ? { container: '', name: spec.netns, netns: spec.netns } : workloadOfTap(tap);
-  const wanted = tap === undefined ? parts : { ...parts, ifname: tap };
+    tap !== undefined
+      ? workloadOfTap(tap)
+      : given !== undefined
+        ? workloadHandedOver(given, parts.name)
+        : { container: '', name: spec.netns, netns: spec.netns };
+  const wanted = ifname === undefined ? parts : { ...parts, ifname };
   let plan: AttachPlan | undefined;
   const attempt = (): Promise<Outcome<Endpoint>> =>
     change(core, options, async (tx, kernel) => {
       // one clear error for a namespace that is none, before anything is written
-      if (tap === undefined) workload = { ...workload, netnsId: kernel.netns(spec.netns).id };
-      else await requireNoLink(kernel, tap);
+      if (ifname === undefined) workload = { ...workload, netnsId: kernel.netns(spec.netns).id };
+      else if (tap !== undefined || parts.ifname !== undefined) await requireNoLink(kernel, ifname);
       plan = await planAttach(core, tx, workload, wanted, parts.ports ?? [], id);
       knowBridge(kernel, plan.network, plan.bridgeIndex);
       return await attachDecision(core, plan, workload);
@@ -90,6 +99,14 @@ export async function endpointAttach(
     const same = await madeBefore(core, parts);
     if (same) return { value: same };
     // the kernel refuses a master that is no longer there as an invalid one
+    // what is on its way out may have what is wanted
+    if (
+      core.behind.busy &&
+      hasCode(error, 'ENAMETAKEN', 'EADDRTAKEN', 'EPOOLEXHAUSTED', 'EPORTTAKEN', 'ENETWORKFULL')
+    ) {
+      await core.behind.idle();
+      return withPlan(await attempt(), first);
+    }
     const stale = plan && (plan.bridgeIndex !== 0 ? hasCode(error, 'EINVAL') : hasCode(error, 'ENODEV', 'EBADPARENT'));
     if (!plan || plan.applies || !stale) throw error;
     await forgetApplied(core, plan.network);
@@ -122,18 +139,20 @@ async function madeBefore(core: Core, { name, request }: AttachSpec): Promise<En
   }
 }
 
-/** A tap goes by its name alone: one that is somebody else's must not even be written down. @throws NetloomError ECONFLICT */
+/** What is in the host's namespace goes by its name alone: one that is somebody else's must not even be written down. @throws NetloomError ECONFLICT */
 async function requireNoLink(kernel: KernelScope, name: string): Promise<void> {
   const [reply] = await kernel.rtnl('').batch([linkGet({ name })], { lane: 'here' });
   if (reply?.error) return;
   throw new NetloomError('ECONFLICT', `there is an interface ${name} on the host already`, {
-    hint: 'choose another name for the tap',
+    hint: 'choose another name',
   });
 }
 
-export async function endpointDetach(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+export async function endpointDetach(core: Core, ref: string, options?: DetachOptions): Promise<Outcome<Endpoint>> {
   return await change(core, options, async (tx, kernel) => {
     const endpoint = await findEndpoint(tx, ref);
+    // somebody is at it, and waits for nobody
+    if (endpoint.phase === 'removing' && options?.behind && endpoint.owner === core.id) throw noEndpoint(ref);
     if (endpoint.container !== '') {
       throw new NetloomError('EENDPOINTINUSE', `endpoint ${endpoint.id.slice(0, 12)} belongs to a container`, {
         hint: 'use network disconnect, or remove the container',
@@ -141,7 +160,7 @@ export async function endpointDetach(core: Core, ref: string, options?: ChangeOp
     }
     const decision = await planDetach(core, tx, kernel, endpoint, await workloadOf(tx, endpoint));
     // what is left is to give back what it had, which nobody else can have meanwhile
-    return { ...decision, settled: decision.value };
+    return { ...decision, settled: decision.value, ...(options?.behind && { behind: true }) };
   });
 }
 
@@ -175,7 +194,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'exact' | 'tuning' | 'request'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'upstreams' | 'exact' | 'tuning' | 'request'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -203,6 +222,13 @@ export async function planAttach(
   }
   const type = tap === undefined ? driver.endpointType : 'tap';
   const asks = asksServer(network, { type });
+  if (asks && workload.handOver !== undefined) {
+    throw new NetloomError(
+      'EBADOPTION',
+      `network "${network.name}" takes its addresses from the segment’s DHCP server, which nobody can ask for an interface that is handed over`,
+      { hint: 'use a network with a subnet of its own' },
+    );
+  }
   if (asks) requireKeeper(core, network);
   const berth = await chooseBerth(tx, network);
   const leases = await leaseAddresses(tx, network, {
@@ -224,11 +250,13 @@ export async function planAttach(
     ifname: tap ?? spec.ifname ?? freeIfname(siblings),
     hostIfname: tap ?? driver.hostIfname(id),
     ...(berth.bridge !== undefined && { bridge: berth.bridge }),
+    ...(workload.handOver !== undefined && { handOver: true as const }),
     ...(tap !== undefined && spec.tapUid !== undefined && { tapUid: spec.tapUid }),
     mac: driver.ownMac(network) ? (spec.mac ?? macOf(leases, asks ? seedOf(network, workload.container, id) : id)) : '',
     addresses: leases.map((lease) => lease.text),
     gateways: [],
     aliases: spec.aliases ?? [],
+    ...(spec.upstreams && { upstreams: spec.upstreams }),
     gatewayPriority: spec.gatewayPriority ?? 0,
     ports: await publishPorts(core, tx, network, { id, addresses: leases.map((lease) => lease.text) }, workload, ports),
     rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
@@ -354,8 +382,10 @@ export async function forgetEndpoint(
 
 async function attachDecision(core: Core, plan: AttachPlan, workload: Workload): Promise<Decision<Endpoint>> {
   const later = acquisitionFor(core, [plan], workload);
-  // the first one of a network also says that the network is there
-  const settled = later || plan.applies ? undefined : readyEndpoint(plan.endpoint);
+  // the first one of a network also says that the network is there; of what was handed over the kernel cannot tell later
+  // whether all of it was made: the record says so before whoever asked is told
+  const settled =
+    later || plan.applies || plan.endpoint.handOver !== undefined ? undefined : readyEndpoint(plan.endpoint);
   return {
     settled,
     key: '',

@@ -17,6 +17,7 @@ import type {
   Container,
   ContainerDetail,
   ContainerSpec,
+  DetachOptions,
   DoctorReport,
   Endpoint,
   EndpointCheck,
@@ -252,7 +253,7 @@ export class Engine implements EngineApi {
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointAttach', options, (core, wishes) => endpoints.endpointAttach(core, spec, wishes));
   }
-  endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
+  endpointDetach(id: string, options?: DetachOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointDetach', options, (core, wishes) => endpoints.endpointDetach(core, id, wishes));
   }
   endpointList(): Promise<readonly Endpoint[]> {

@@ -15,10 +15,12 @@ import { removalOf } from './apply.ts';
 import { stepOf } from './change.ts';
 import type { Core } from './core.ts';
 import { looking, missing, surplus } from './diff.ts';
+import { TAKER_GONE } from './hand-over.ts';
 import type { KernelScope } from './kernel.ts';
 import type { Claim } from './ports.ts';
 import { apply, commitRuleset, type Fault, noteBridges, rootsOf, textOf } from './put-right.ts';
 import { isPoolLease } from './pools.ts';
+import { reclaim } from './reclaim.ts';
 import { KEYS } from './records.ts';
 import { compareHost, finishPending, reapDead } from './recover.ts';
 import { deathOf, isRuleset, knownKeys, type WantedObject } from './wanted.ts';
@@ -48,7 +50,11 @@ export async function collect(core: Core, options?: ChangeOptions): Promise<Outc
   found.failed.push(...dead.failed);
 
   using kernel = core.kernel.scope();
-  const { objects, faults } = await compareHost(core, kernel);
+  const { objects, faults, gone } = await compareHost(core, kernel);
+  for (const object of gone) {
+    if (dry || (await reclaim(core, object, TAKER_GONE)))
+      found.reclaimed.push(`endpoint ${object.name}: ${TAKER_GONE}`);
+  }
   const all = [...faults, ...(await compareSpaces(core, kernel, objects, found))];
   if (!dry) await putRight(core, kernel, all, found);
   for (const { change, object } of rootsOf(all)) {

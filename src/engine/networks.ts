@@ -82,6 +82,7 @@ export async function networkList(core: Core): Promise<readonly Network[]> {
 
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
   refuseBuiltIn(ref);
+  await core.behind.idle(); // endpoints that are on their way out
   return await core.turns.run(DEFINITIONS, () =>
     change(core, options, async (tx) => removal(core, tx, await findNetwork(tx, ref))),
   );

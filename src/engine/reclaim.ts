@@ -113,7 +113,9 @@ function tell(core: Core, kind: 'endpoint' | 'container', id: string, name: stri
   core.events.publish({ type: 'gc', action: 'reclaim', id, name: `${kind} ${name}`, attributes: { reason } });
 }
 
-function isAlive({ netns, netnsId: id }: Endpoint): boolean {
+function isAlive({ handOver, netns, netnsId: id }: Endpoint): boolean {
+  // whoever found its interface gone has looked
+  if (handOver) return false;
   const now = netnsId(netns);
   return now !== '' && (id === '' || id === now);
 }

@@ -55,11 +55,13 @@ export async function findContainer(tx: ReadTx, ref: string): Promise<Container>
 
 export async function findEndpoint(tx: ReadTx, ref: string): Promise<Endpoint> {
   const endpoint = await find<Endpoint>(tx, ref, KEYS.endpoints, KEYS.endpointNames, 'endpoint');
-  if (!endpoint)
-    throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
-      hint: 'netloom endpoint ls shows those there are',
-    });
+  if (!endpoint) throw noEndpoint(ref);
   return endpoint;
+}
+export function noEndpoint(ref: string): NetloomError {
+  return new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`, {
+    hint: 'netloom endpoint ls shows those there are',
+  });
 }
 
 /** By exact name, exact id, or a beginning of an id that only one object has. */
@@ -87,6 +89,8 @@ export interface Workload {
   readonly netnsId?: string;
   /** The tap's name, where the workload is the virtual machine behind it. */
   readonly tap?: string;
+  /** The inside end's name, where somebody else takes it. */
+  readonly handOver?: string;
 }
 
 /** Makes sure that no other endpoint has that name. @throws NetloomError ENAMETAKEN */
@@ -117,12 +121,18 @@ export async function workloadOf(tx: ReadTx, endpoint: Endpoint): Promise<Worklo
   const container =
     endpoint.container === '' ? undefined : await tx.get<Container>(KEYS.containers + endpoint.container);
   if (endpoint.type === 'tap') return workloadOfTap(endpoint.ifname);
+  if (endpoint.handOver !== undefined) return workloadHandedOver(endpoint.ifname, endpoint.name);
   return { container: endpoint.container, name: container?.name ?? endpoint.netns, netns: endpoint.netns };
 }
 
 /** Every tap is a machine of its own. */
 export function workloadOfTap(ifname: string): Workload {
   return { container: '', name: `tap ${ifname}`, netns: '', tap: ifname };
+}
+
+/** So is whatever takes an interface that is handed over. @param name what whoever asked for it calls it */
+export function workloadHandedOver(ifname: string, name: string | undefined): Workload {
+  return { container: '', name: name ?? `interface ${ifname}`, netns: '', handOver: ifname };
 }
 
 export async function endpointsOf(tx: ReadTx, workload: Workload): Promise<Endpoint[]> {
@@ -132,8 +142,9 @@ export async function endpointsOn(tx: ReadTx, network: string): Promise<Endpoint
   return await endpointsUnder(tx, `${KEYS.ofNetwork}${network}/`);
 }
 
-function underWorkload({ container, netns, tap }: Workload): string {
-  const who = tap !== undefined ? `tap:${tap}` : container === '' ? encodeURIComponent(netns) : container;
+function underWorkload({ container, netns, tap, handOver }: Workload): string {
+  const own = tap === undefined ? handOver && `given:${handOver}` : `tap:${tap}`;
+  const who = own !== undefined ? own : container === '' ? encodeURIComponent(netns) : container;
   return `${KEYS.ofWorkload}${who}/`;
 }
 

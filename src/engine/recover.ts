@@ -20,6 +20,7 @@ import { apply, commitRuleset, confirm, type Fault, noteBridges, ownerOf, textOf
 import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
 import { leftOfContainer } from './sandbox.ts';
+import { heedHandOvers, TAKER_GONE } from './hand-over.ts';
 import { deathOf, isRuleset, knownKeys, loadAll, type WantedObject } from './wanted.ts';
 
 /** What a start found and did, for the log. */
@@ -106,6 +107,8 @@ async function keepWhole(core: Core, id: string, dry: boolean): Promise<boolean>
     const endpoint = await tx.get<Endpoint>(KEYS.endpoints + id);
     const network = endpoint && (await tx.get<Network>(KEYS.networks + endpoint.network));
     if (!network || endpoint.phase !== 'creating' || endpoint.container !== '') return undefined;
+    // nobody was told of it: the record says so first
+    if (endpoint.handOver !== undefined) return undefined;
     // what its server gave it was only known to the dead
     if (asksServer(network, endpoint)) return undefined;
     return { endpoint, facts: factsOfEndpoint(network, endpoint, await workloadOf(tx, endpoint)) };
@@ -216,7 +219,8 @@ export async function reapDead(core: Core, dry = false): Promise<Reaped> {
 /** Compares the host with what the store wants of it, and makes it so: what nobody wants goes, what is missing comes. */
 export async function reconcile(core: Core): Promise<Change[]> {
   using kernel = core.kernel.scope();
-  const { faults } = await compareHost(core, kernel);
+  const { faults, gone } = await compareHost(core, kernel);
+  for (const object of gone) await reclaim(core, object, TAKER_GONE);
   if (faults.length === 0) return [];
   const ruleset = faults.filter(({ change }) => isRuleset(change.fact.kind));
   const others = faults.filter(({ change }) => !isRuleset(change.fact.kind));
@@ -236,6 +240,8 @@ export interface Comparison {
   readonly objects: readonly WantedObject[];
   /** In an order in which they can be put right. */
   readonly faults: readonly Fault[];
+  /** Endpoints that were handed over, and of which nothing is left to put right. */
+  readonly gone: readonly WantedObject[];
 }
 
 /** Objects whose workload is gone are left out: see `reapDead`. */
@@ -254,10 +260,12 @@ export async function compareHost(core: Core, kernel: KernelScope): Promise<Comp
     object: owners.get(change.fact) ?? ownerOf(change, owners),
   }));
   const strange = removalOf(await surplus(view, '', knownKeys(objects)));
-  const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...wrong];
-  if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults };
+  const heeded = heedHandOvers(wrong);
+  const { gone } = heeded;
+  const faults = [...strange.map((change): Fault => ({ change, object: undefined })), ...heeded.faults];
+  if (faults.length === 0 || (await core.store.revision()) === revision) return { objects, faults, gone };
   const now = await core.store.read((tx) => loadAll(tx));
-  return { objects: now, faults: await confirm(kernel, faults, now) };
+  return { objects: now, faults: await confirm(kernel, faults, now), gone };
 }
 
 function engineOf(pendingKey: string): string {

@@ -7,6 +7,7 @@ import { remove, removalOf } from './apply.ts';
 import { BackOff } from './back-off.ts';
 import type { Core } from './core.ts';
 import { looking, missing, surplus } from './diff.ts';
+import { heedHandOvers, TAKER_GONE } from './hand-over.ts';
 import type { KernelScope } from './kernel.ts';
 import {
   apply,
@@ -275,11 +276,13 @@ export class Repair implements Service, WatchSink {
       change,
       object: owners.get(change.fact) ?? ownerOf(change, owners),
     }));
-    if (!dirt.ruleset && !dirt.links) return faults;
+    const heeded = heedHandOvers(faults);
+    for (const object of heeded.gone) if (await reclaim(this.#core, object, TAKER_GONE)) this.stats.reclaimed++;
+    if (!dirt.ruleset && !dirt.links) return heeded.faults;
     const known = knownKeys(all, dirt.links ? 'facts' : 'ruleset');
     const kinds = (kind: Fact['kind']): boolean => (isRuleset(kind) ? dirt.ruleset : dirt.links);
     const extra = removalOf(await surplus(view, '', known, kinds));
-    return [...extra.map((change): Fault => ({ change, object: undefined })), ...faults];
+    return [...extra.map((change): Fault => ({ change, object: undefined })), ...heeded.faults];
   }
 
   #selected(dirt: Dirt, object: WantedObject): readonly Fact[] {

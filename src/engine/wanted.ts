@@ -6,7 +6,7 @@ import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { factsOfEndpoint, rulesetOfEndpoint } from './endpoint-facts.ts';
 import { appliedKey, factsOfNetwork } from './networks.ts';
-import { KEYS, type Workload } from './records.ts';
+import { KEYS, type Workload, workloadHandedOver } from './records.ts';
 import { factsOfContainer, isUp } from './sandbox.ts';
 
 /** An object of the store with everything that it wants of the kernel. */
@@ -159,11 +159,10 @@ function containerObject({ container, up }: LoadedContainer): WantedObject {
 
 function endpointObject(network: Network, endpoint: Endpoint, of: LoadedContainer | undefined): WantedObject {
   const settled = endpoint.container === '' || (of?.container.phase === 'ready' && of.up);
-  const workload: Workload = {
-    container: endpoint.container,
-    name: of?.container.name ?? endpoint.netns,
-    netns: endpoint.netns,
-  };
+  const workload: Workload =
+    endpoint.handOver === undefined
+      ? { container: endpoint.container, name: of?.container.name ?? endpoint.netns, netns: endpoint.netns }
+      : workloadHandedOver(endpoint.ifname, endpoint.name);
   let facts: readonly Fact[] | undefined;
   let ruleset: readonly Fact[] | undefined;
   return {

@@ -36,6 +36,8 @@ export interface PortSpec {
   readonly count: number;
   /** Missing: as the engine is told to. */
   readonly firewall?: FirewallWish;
+  /** Whoever asks holds the host's port by a socket of its own, so that no other program takes it. */
+  readonly held?: true;
 }
 
 /** Limits of an endpoint's traffic, bits per second; 0: none. */
@@ -115,7 +117,7 @@ export interface Endpoint {
   /** Container id; empty for an endpoint attached to a bare namespace. */
   readonly container: string;
   readonly type: EndpointType;
-  /** Path of the namespace: `/run/netns/web`; empty for a tap in the host's. */
+  /** Path of the namespace: `/run/netns/web`; empty for a tap in the host's, and for what is handed over. */
   readonly netns: string;
   /** Device and inode of the namespace when it was attached, `4:4026532345`: a path may lead to another one later. */
   readonly netnsId: string;
@@ -125,6 +127,11 @@ export interface Endpoint {
   readonly hostIfname: string;
   /** The bridge that it is a port of, where that is not its network's first. */
   readonly bridge?: string;
+  /**
+   * Its inside end is born in the host's namespace as `ifname`, for somebody else to take, who gives it name, addresses
+   * and routes: Docker. Missing: the inside is ours.
+   */
+  readonly handOver?: true;
   /** The user (uid) who may open a tap; missing: whoever has CAP_NET_ADMIN. */
   readonly tapUid?: number;
   /** `02:42:ac:12:00:02`; empty where it has none of its own (ipvlan, macvlan in mode passthru). */
@@ -139,6 +146,8 @@ export interface Endpoint {
    */
   readonly gateways: readonly string[];
   readonly aliases: readonly string[];
+  /** Who is asked for names that are not ours; missing: the container's own servers, else the host's. */
+  readonly upstreams?: readonly string[];
   /** Higher wins the default route; then the network attached first. */
   readonly gatewayPriority: number;
   /** Ports published to this endpoint. */
@@ -172,6 +181,8 @@ export interface EndpointUpdate {
   /** Bits per second; 0: no limit; missing: as it is. */
   readonly ingressRate?: number;
   readonly egressRate?: number;
+  /** As `AttachSpec.upstreams`; empty: the host's servers again. Of endpoints of bare namespaces only. */
+  readonly upstreams?: readonly string[];
 }
 export interface UnpublishSpec {
   readonly protocol: PortProtocol;
@@ -195,7 +206,11 @@ export interface AttachSpec extends EndpointSpec {
   readonly tap?: boolean;
   /** The user (uid) who may open the tap without privileges. */
   readonly tapUid?: number;
+  /** Somebody else takes the inside end from the host's namespace, where it is called `ifname`; no `netns` then. */
+  readonly handOver?: boolean;
   readonly ports?: readonly PortSpec[];
+  /** Who its network's resolver asks for names that are not ours; missing: the host's servers. */
+  readonly upstreams?: readonly string[];
   /** `addresses` are all that it has, several of a family among them: somebody else decides about them. */
   readonly exact?: boolean;
   readonly tuning?: EndpointTuning;

@@ -20,6 +20,15 @@ export interface ChangeOptions {
   readonly explain?: boolean;
 }
 
+/** Asked when an endpoint is taken away. */
+export interface DetachOptions extends ChangeOptions {
+  /**
+   * Do not wait for the kernel, which takes some 40 ms: answer once it is recorded that the endpoint goes. Until it has gone
+   * it is there in the phase `removing`; whoever wants its name, addresses, ports or network next waits for that by himself.
+   */
+  readonly behind?: boolean;
+}
+
 /** One step of a plan: the fact, as the command it stands for, and the object that wants it. */
 export interface PlanStep {
   /** `network web`, `endpoint eth0 of blog`, `netloom` for what every network shares. */
@@ -158,7 +167,7 @@ export interface EngineApi extends AsyncDisposable {
   ): AsyncIterable<Uint8Array>;
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
-  endpointDetach(id: string, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
+  endpointDetach(id: string, options?: DetachOptions): Promise<Outcome<Endpoint>>;
   endpointList(): Promise<readonly Endpoint[]>;
   /** By its name, its id or a unique beginning of it. @throws NetloomError EENDPOINTNOTFOUND */
   endpointInspect(ref: string): Promise<Endpoint>;

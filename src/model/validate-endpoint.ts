@@ -50,7 +50,10 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
   if (tap && spec.netns !== '') {
     throw new NetloomError('EBADNETNS', `a tap lives in the host’s namespace: leave out "${spec.netns}"`);
   }
-  if (!tap && !/^\/[^\0]*$/.test(spec.netns ?? '')) {
+  if (spec.handOver === true && (tap || spec.netns !== '')) {
+    throw new NetloomError('EBADNETNS', 'what is handed over is born in the host’s namespace: leave out netns and tap');
+  }
+  if (!tap && spec.handOver !== true && !/^\/[^\0]*$/.test(spec.netns ?? '')) {
     throw new NetloomError(
       'EBADNETNS',
       `"${spec.netns}" is no path of a namespace: write a whole one, such as /run/netns/web`,
@@ -68,11 +71,18 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
     ...(spec.name !== undefined && { name: checkLabel('an endpoint', spec.name) }),
     ...(spec.request !== undefined && { request: checkRequest(spec) }),
     ...(tap && { tap }),
+    ...(spec.handOver === true && { handOver: true }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
+    ...(spec.upstreams && spec.upstreams.length > 0 && { upstreams: parseUpstreams(spec.upstreams) }),
     ...(spec.exact && { exact: true }),
     ...(spec.tuning && { tuning: parseTuning(spec.tuning) }),
   };
+}
+
+/** Servers that a resolver asks. @throws NetloomError EBADADDRESS */
+export function parseUpstreams(texts: readonly string[]): string[] {
+  return texts.map((text) => within('DNS server', () => parseIp(text).text));
 }
 
 function checkRequest({ request = '', name }: AttachSpec): string {

@@ -19,7 +19,7 @@ export function parseTuning(tuning: EndpointTuning): EndpointTuning {
   ] as const) {
     if (count > MOST) throw bad(`${count} ${what} for one endpoint: ${MOST} at most`);
   }
-  const parsed = routes.map((route) => within(`route ${String(route.dst)}`, () => parseRoute(route)));
+  const parsed = routes.map((route) => within(`route ${route.dst}`, () => parseRoute(route)));
   const seen = new Set<string>();
   for (const { dst, table = MAIN, priority = 0 } of parsed) {
     const key = `${dst} in table ${table} with priority ${priority}`;

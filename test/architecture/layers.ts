@@ -81,6 +81,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     may: ['errors', 'addr', 'model', 'cni'],
     why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
   },
+  podman: {
+    may: ['errors', 'version', 'addr', 'model', 'cni/json.ts'],
+    why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
+  },
+  docker: {
+    may: ['errors', 'addr', 'model'],
+    why: "a door parses, and speaks to EngineApi; Docker's protocol is POST with no schema of its own, for which Node's HTTP is enough",
+  },
   compose: { may: ['errors', 'addr', 'model'], packages: ['yaml'], why: 'a door parses, and speaks to EngineApi' },
   api: {
     may: ['errors', 'version', 'model'],
@@ -88,12 +96,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the API carries EngineApi over a socket, whatever stands behind it',
   },
   daemon: {
-    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni'],
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni', 'podman', 'docker'],
     packages: ['pino'],
     why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'podman', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },

@@ -1,6 +1,7 @@
 /** A plugin among others: what came before it, what it sets of one endpoint, and whether the kernel holds it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Netns } from '../../src/kernel/index.ts';
 import { addOnParent, callCni, type CniAnswer, type CniCall, PLUGINS } from '../lib/cni.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
@@ -282,6 +283,13 @@ test('DEL: whatever is gone by then', async () => {
     assert.deepEqual((await plugin('DEL', { id: 'pod', netns })).json, {});
   await bed.engine.networkRemove('dbnet');
   assert.deepEqual((await plugin('DEL', { id: 'pod', netns: path })).json, {});
+  // what lies in a namespace of its own, rules and routes, goes with that
+  const gone = await bed.workload('gone');
+  const conf = { sourceRoutes: true, sysctl: { 'net.core.somaxconn': '500' }, routes: [{ dst: '192.0.2.0/24' }] };
+  assert.equal((await plugin('ADD', { id: 'pod', netns: gone.path, conf })).status, 0);
+  Netns.unpin(gone.path);
+  assert.deepEqual((await plugin('DEL', { id: 'pod', netns: gone.path, conf })).json, {});
+  assert.deepEqual(await bed.engine.endpointList(), []);
   const env = { NETLOOM_STATE_DIR: `${bed.dirs.root}/fresh-state`, NETLOOM_RUN_DIR: `${bed.dirs.root}/fresh-run` };
   assert.deepEqual((await plugin('DEL', { id: 'pod', netns: path, env })).json, {});
 });

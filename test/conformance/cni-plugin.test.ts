@@ -124,7 +124,12 @@ test('what cannot be is the specification’s error, and changes nothing', async
     [{ ...call, conf: { ipam: { type: 'nosuch' } } }, 4, /^CNI_PATH: no plugin "nosuch"/],
     [{ ...call, conf: { ipam: { type: '../bridge' } } }, 7, /^ipam\.type:/],
     [{ ...call, conf: { subnets: [{ subnet: '10.1.0.0/99' }] } }, 7, /10\.1\.0\.0\/99/],
-    [{ ...call, conf: { network: 'nosuch' } }, 100, /nosuch/],
+    [
+      { ...call, conf: JSON.stringify({ cniVersion: '1.1.0', name: 'dbnet', network: 'nosuch', type: 'netloom' }) },
+      100,
+      /nosuch/,
+    ],
+    [{ ...call, conf: { network: 'nosuch' } }, 7, /^subnets: "nosuch" is there already|^ipv6: /],
     [{ ...call, conf: { runtimeConfig: { portMappings: [{ hostPort: 0, containerPort: 80 }] } } }, 7, /hostPort/],
     [{ ...call, netns: '/nonexistent' }, 3, /nonexistent/],
     [{ ...call, id: '' }, 4, /CNI_CONTAINERID/],

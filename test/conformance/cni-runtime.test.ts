@@ -8,7 +8,8 @@ import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { buildReference } from '../lib/libcni.ts';
 import { ping, tcpConnect, tcpServer } from '../lib/peer.ts';
-import { okIn, type RunOptions, type RunResult, runIn } from '../lib/run.ts';
+import { okIn, type RunOptions, type RunResult, runIn, startIn } from '../lib/run.ts';
+import { until } from '../lib/wait.ts';
 
 const NETLOOM = fileURLToPath(new URL('../../bin/netloom', import.meta.url));
 
@@ -317,5 +318,55 @@ test('the environment says what it says to cnitool', async () => {
   assert.equal(attachment?.containerID, `cnitool-${digest}`);
   assert.deepEqual(attachment.capabilityArgs, { ips: ['10.9.0.7/24'] });
   assert.equal((await cni(['del', '-i', 'net7', 'n', path])).status, 0);
+  assert.deepEqual(await bed.engine.endpointList(), []);
+});
+
+test('several networks, through the installed plugin and a daemon', async () => {
+  await using bed = await makeEngineBed();
+  const { confDir, binDir, cni } = runtime(bed);
+  const installed = await cni(['install', '--bin-dir', binDir, '--conf-dir', confDir, '--network', 'pods']);
+  assert.equal(installed.status, 0, installed.stderr);
+  await bed.engine.networkCreate({ name: 'storage', subnets: [{ subnet: '10.2.0.0/24' }] });
+  const { path } = await bed.workload('a');
+  const env = { NETLOOM_STATE_DIR: bed.paths.stateDir, NETLOOM_RUN_DIR: bed.paths.runDir };
+  await using daemon = startIn(bed.host.netns, [NETLOOM, 'daemon'], { env: { ...process.env, ...env } });
+  await until(
+    'the daemon listens for calls',
+    () => {
+      if (!existsSync(join(bed.paths.runDir, 'call.sock'))) throw new Error(daemon.output());
+      return true;
+    },
+    { timeout: 20_000 },
+  );
+  const added = await cni(['add', '--args', 'NETWORKS=storage@data0', 'pods', path]);
+  assert.equal(added.status, 0, added.stderr);
+  assert.match(added.stdout, /^10\.2\.0\.\d+\/24 +10\.2\.0\.1 +data0$/m);
+  assert.equal((await bed.engine.endpointList()).length, 2);
+  assert.equal((await cni(['check', 'pods', path])).status, 0, 'told of the same arguments');
+  assert.equal((await cni(['del', 'pods', path])).status, 0);
+  assert.deepEqual(await bed.engine.endpointList(), []);
+});
+
+test('examples/cni-runtime, as its page says', async () => {
+  await using bed = await makeEngineBed();
+  const { confDir, binDir, cacheDir, cni } = runtime(bed);
+  const installed = await cni(['install', '--bin-dir', binDir, '--conf-dir', confDir]);
+  assert.equal(installed.status, 0, installed.stderr);
+  const { path } = await bed.workload('blue');
+  const example = fileURLToPath(new URL('../../examples/cni-runtime/attach.ts', import.meta.url));
+  const { status, stdout, stderr } = await runIn(
+    bed.host.netns,
+    [process.execPath, example, confDir, 'netloom', path],
+    {
+      env: {
+        CNI_PATH: binDir,
+        CACHE_DIR: cacheDir,
+        NETLOOM_STATE_DIR: bed.paths.stateDir,
+        NETLOOM_RUN_DIR: bed.paths.runDir,
+      },
+    },
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^capabilities: .*portMappings.*\nadded: \d+\.\d+\.\d+\.\d+\/\d+\nkept: eth0\n$/);
   assert.deepEqual(await bed.engine.endpointList(), []);
 });

@@ -17,6 +17,9 @@ const PORTS = ['8080:80', '9000-9009:9000-9009', '5353:53/udp'].map(parsePublish
 const attach = async (engine: EngineApi, netnsDir: string): Promise<void> => {
   await engine.endpointAttach({ netns: `${netnsDir}/victim`, network: 'kept', ports: PORTS });
 };
+const handOver = async (engine: EngineApi): Promise<void> => {
+  await engine.endpointAttach({ netns: '', handOver: true, name: 'docker:victim', network: 'kept', ports: PORTS });
+};
 /** The uplink's segment, with an address of the host's on it. */
 const SEGMENT: NetworkSpec = {
   name: 'lan',
@@ -44,6 +47,17 @@ export const operations: Readonly<Record<string, Operation>> = {
       const endpoint = (await engine.endpointList()).find((e) => e.netns === `${netnsDir}/victim`);
       if (endpoint) await engine.endpointDetach(endpoint.id);
     },
+    ends: 'after',
+  },
+  'hand over': { prepare: nothing, run: handOver, ends: 'before' },
+  'hand over, taken back': {
+    prepare: handOver,
+    run: async (engine) => void (await engine.endpointDetach('docker:victim')),
+    ends: 'after',
+  },
+  'hand over, taken back behind the answer': {
+    prepare: handOver,
+    run: async (engine) => void (await engine.endpointDetach('docker:victim', { behind: true })),
     ends: 'after',
   },
   'container create': {

@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Netns } from '../../src/kernel/index.ts';
 import { type Background, enter, run, type RunOptions, type RunResult, start } from './run.ts';
+import { until } from './wait.ts';
 
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
@@ -19,8 +20,8 @@ export interface MachineOptions {
 
 /**
  * A machine of a test's own for programs that know no other place than /etc, /run, /var/lib and /opt: mount, process,
- * name and IPC namespaces of its own over somebody's files, which it reads and never writes. What is written goes to
- * memory; /run, /tmp and /var/lib begin empty. The checkout lies where it lies, `netloom` is on the PATH. Whatever was
+ * cgroup, name and IPC namespaces of its own over somebody's files, which it reads and never writes. What is written goes
+ * to memory; /run, /tmp and /var/lib begin empty. The checkout lies where it lies, `netloom` is on the PATH. Whatever was
  * started inside ends with it. Needs root.
  */
 export interface Machine extends AsyncDisposable {
@@ -52,6 +53,20 @@ export function enterDistribution(options: MachineOptions): Promise<Machine> {
   return enterFolder('/', options);
 }
 
+/** A netloom daemon inside, at its usual place, that answers. @param words how it is started */
+export async function startNetloom(
+  machine: Machine,
+  words: readonly string[] = ['netloom', 'daemon'],
+): Promise<Inside> {
+  const daemon = machine.start(words);
+  await until('the daemon listens', () => existsSync(machine.path('/run/netloom/netloom.sock')), {
+    timeout: 20_000,
+  }).catch((error: unknown) => {
+    throw new Error(`netloom daemon: ${daemon.output()}`, { cause: error });
+  });
+  return daemon;
+}
+
 let known: Promise<string> | undefined;
 function suiteFolder(): Promise<string> {
   // tools/test.sh has made it while there still was a network
@@ -73,7 +88,14 @@ async function enterFolder(folder: string, { netns, binds = [] }: MachineOptions
     [
       ...enter(netns).slice(1),
       ...['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--uts', '--ipc'],
-      ...['sh', '-ec', BOOT, 'machine', memory, folder, CHECKOUT, ...all.flatMap(({ from, to }) => [from, to])],
+      ...[
+        'sh',
+        `${CHECKOUT}/test/lib/machine.sh`,
+        memory,
+        folder,
+        CHECKOUT,
+        ...all.flatMap(({ from, to }) => [from, to]),
+      ],
     ],
     { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' },
   );
@@ -83,13 +105,17 @@ async function enterFolder(folder: string, { netns, binds = [] }: MachineOptions
   });
   gone.catch(() => undefined);
   const [said] = (await Promise.race([once(holder.stdout, 'data'), gone])) as [Buffer];
-  const pid = Number(said.toString());
+  const [pid, ...groups] = said
+    .toString()
+    .trim()
+    .split(' ')
+    .map((word, i) => (i === 0 ? Number(word) : word)) as [number, ...string[]];
 
   // by `env -i`: PATH is the machine's before anything is looked up in it
   const argv = (command: readonly string[], env: Readonly<Record<string, string>> = {}): string[] => [
-    ...['nsenter', `--target=${pid}`, '--mount', '--pid', '--net', '--uts', '--ipc', '--'],
+    ...['nsenter', `--target=${pid}`, '--mount', '--pid', '--net', '--uts', '--ipc', '--cgroup', '--'],
     ...['env', '-i', ...Object.entries({ ...ENV, ...env }).map(([name, value]) => `${name}=${value}`)],
-    ...command,
+    ...['sh', '/run/.join', ...command],
   ];
   const runInside = (command: readonly string[], { env, cwd, ...options }: RunOptions = {}): Promise<RunResult> =>
     run(argv(cwd ? ['env', '-C', cwd, ...command] : command, env), options);
@@ -109,8 +135,17 @@ async function enterFolder(folder: string, { netns, binds = [] }: MachineOptions
       // its first process ends when nobody holds its input; the kernel kills whoever is left before that is gone
       holder.stdin.end();
       await gone.catch(() => undefined);
+      for (const group of groups) await until(`${group} is empty`, () => removeGroup(group));
     },
   };
+}
+
+/** A cgroup with those below it. @throws EBUSY while somebody is in it */
+function removeGroup(path: string): true {
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) removeGroup(join(path, entry.name));
+  rmdirSync(path);
+  return true;
 }
 
 function inside(background: Background): Inside {
@@ -139,39 +174,3 @@ function onlyChild({ pid }: ChildProcess): number | undefined {
     return undefined; // the waiting one is gone
   }
 }
-
-/** Arguments: an empty directory, the folder, the checkout, then what is bound: from, to, … */
-const BOOT = `
-read -r pid rest </proc/self/stat # as the test counts: /proc is still the test's
-memory=$1 folder=$2 checkout=$3
-shift 3
-mount -t tmpfs -o mode=755 tmpfs "$memory"
-mkdir "$memory/upper" "$memory/work" "$memory/root"
-root=$memory/root
-mount -t overlay overlay -o "lowerdir=$folder,upperdir=$memory/upper,workdir=$memory/work" "$root"
-mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp" "$root/var/lib"
-for dir in /run /var/lib; do mount -t tmpfs -o mode=755 tmpfs "$root$dir"; done
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-mkdir -p "$root/run/lock" "$root/run/netns" "$root/usr/local/bin"
-mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys"
-mount --rbind /dev "$root/dev"
-for dir in /etc/cni /etc/containers /etc/docker /etc/containerd /etc/netns; do rm -rf "$root$dir"; done
-rm -f "$root/etc/resolv.conf" # may be a link
-printf '127.0.0.1 localhost\\n::1 localhost\\n' >"$root/etc/hosts"
-: >"$root/etc/resolv.conf"
-while [ $# -gt 0 ]; do
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$(dirname "$root$2")" && touch "$root$2"; fi
-  mount --rbind "$1" "$root$2"
-  shift 2
-done
-ln -sf "$checkout/bin/netloom" "$root/usr/local/bin/netloom"
-hostname machine
-mkdir "$root/run/old"
-cd "$root"
-pivot_root . run/old
-umount -l /run/old
-rmdir /run/old
-echo "$pid"
-cat # until the test lets go; a shell that waits takes in orphans, too
-`;

@@ -126,7 +126,10 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
   endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
   endpointCheck: { ask: (api) => api.endpointCheck('7f'), call: ['endpointCheck', '7f'] },
   endpointInspect: { ask: (api) => api.endpointInspect('7f'), call: ['endpointInspect', '7f'] },
-  endpointDetach: { ask: (api) => api.endpointDetach('7f'), call: ['endpointDetach', '7f', {}] },
+  endpointDetach: {
+    ask: (api) => api.endpointDetach('7f', { behind: true }),
+    call: ['endpointDetach', '7f', { behind: true }],
+  },
   poolCreate: {
     ask: (api) => api.poolCreate({ name: 'lab', subnet: '10.7.0.0/24', family: 4, gateway: 'none' }),
     call: ['poolCreate', { name: 'lab', subnet: '10.7.0.0/24', family: 4, gateway: 'none' }],

@@ -59,7 +59,7 @@ export const endpointRoutes: readonly Operation[] = [
     path: '/v1/endpoints/:id',
     summary: 'Take an endpoint away',
     tag: 'endpoints',
-    query: CHANGE,
+    query: [...CHANGE, 'behind'],
     answer: change.endpointOutcome.ref,
     run: ({ engine, params, query }) => engine.endpointDetach(params['id'] as string, query),
   }),

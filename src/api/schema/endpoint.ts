@@ -52,6 +52,9 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
       containerPort: PORT,
       count: COUNT,
       firewall: Type.Optional(FIREWALL),
+      held: Type.Optional(
+        Type.Literal(true, { description: "The caller holds the host's port by a socket of its own." }),
+      ),
     },
     STRICT,
   ),
@@ -136,6 +139,9 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
     ifname: text("The interface's name inside."),
     hostIfname: text("The host's end; empty where the driver has none."),
     bridge: Type.Optional(text("The bridge that it is a port of, where that is not its network's first.")),
+    handOver: Type.Optional(
+      Type.Literal(true, { description: "Its inside end is born in the host's namespace for somebody else to take." }),
+    ),
     tapUid: Type.Optional(Type.Integer({ description: 'The user who may open a tap; missing: CAP_NET_ADMIN may.' })),
     mac: text('`02:42:ac:12:00:02`; empty where it has none of its own.'),
     addresses: Type.Array(Type.String(), { description: 'With prefix length; IPv4 first.' }),
@@ -144,6 +150,7 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
       description: 'Default gateways that this endpoint provides; `0.0.0.0` or `::` for the interface itself.',
     }),
     aliases: Type.Array(Type.String()),
+    upstreams: Type.Optional(Type.Array(Type.String(), { description: 'Who is asked for names that are not ours.' })),
     gatewayPriority: Type.Number({ description: 'Higher wins the default route.' }),
     ports: Type.Array(publishedPort.ref),
     rates: rates.ref,
@@ -195,7 +202,17 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
       tapUid: Type.Optional(
         Type.Integer({ minimum: 0, maximum: 0xfffffffe, description: 'Who may open the tap without privileges.' }),
       ),
+      handOver: Type.Optional(
+        Type.Boolean({
+          description: "Somebody else takes the inside end from the host's namespace, where it is called `ifname`.",
+        }),
+      ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
+      upstreams: Type.Optional(
+        Type.Array(Type.String(), {
+          description: "Who is asked for names that are not ours; missing: the host's servers.",
+        }),
+      ),
       exact: Type.Optional(
         Type.Boolean({ description: '`addresses` are all that it has, several of a family among them.' }),
       ),
@@ -226,6 +243,9 @@ const ENDPOINT_UPDATE = {
   ),
   egressRate: Type.Optional(
     Type.Integer({ ...RATE, description: 'From the workload, bits per second; 0: no limit; missing: as it is.' }),
+  ),
+  upstreams: Type.Optional(
+    Type.Array(Type.String(), { description: "Of bare namespaces: as of an attachment; empty: the host's again." }),
   ),
 };
 

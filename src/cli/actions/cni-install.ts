@@ -83,7 +83,7 @@ export async function uninstall(this: CliContext, flags: UninstallFlags): Promis
 
 function places({ io }: CliContext, flags: UninstallFlags): Places {
   const name = flags.name ?? '10-netloom.conflist';
-  if (name.includes('/') || !/\.conflist$/.test(name))
+  if (name.includes('/') || !name.endsWith('.conflist'))
     throw new UsageError(`--name: ${JSON.stringify(name)} is no name of a configuration`, 'It ends in .conflist.');
   return {
     plugins: PLUGINS.map((plugin) => join(resolve(flags.binDir ?? '/opt/cni/bin'), plugin)),

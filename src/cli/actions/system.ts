@@ -53,6 +53,8 @@ export interface DaemonFlags extends GlobalFlags {
   readonly logLevel?: string;
   readonly group?: string;
   readonly metricsListen?: string;
+  readonly dockerSocket?: string;
+  readonly dockerScope?: 'local' | 'global';
   readonly publishedPorts?: 'obey' | 'open';
 }
 
@@ -66,6 +68,8 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
     ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),
     ...(flags.group === undefined ? {} : { group: flags.group }),
     ...(flags.metricsListen === undefined ? {} : { metricsListen: flags.metricsListen }),
+    ...(flags.dockerSocket === undefined ? {} : { dockerSocket: flags.dockerSocket }),
+    ...(flags.dockerScope === undefined ? {} : { dockerScope: flags.dockerScope }),
     engine: async (log) => {
       const { openEngine } = await import('../../engine/index.ts');
       const engine = await openEngine({

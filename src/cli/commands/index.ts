@@ -5,6 +5,7 @@ import { CONTAINER_COMMANDS } from './container.ts';
 import { ENDPOINT_COMMANDS } from './endpoint.ts';
 import { NETWORK_COMMANDS } from './network.ts';
 import { POD_COMMANDS } from './pod.ts';
+import { PODMAN_COMMANDS } from './podman.ts';
 import { SYSTEM_COMMANDS } from './system.ts';
 import { WATCH_COMMANDS } from './watch.ts';
 
@@ -16,6 +17,7 @@ export const COMMANDS: readonly CommandDef[] = [
   ...ENDPOINT_COMMANDS,
   ...COMPOSE_COMMANDS,
   ...CNI_COMMANDS,
+  ...PODMAN_COMMANDS,
   ...WATCH_COMMANDS,
   ...SYSTEM_COMMANDS,
 ];

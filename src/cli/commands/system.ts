@@ -30,6 +30,17 @@ const daemon = define<DaemonFlags, []>({
       placeholder: 'LEVEL',
     },
     metricsListen: text('ADDRESS:PORT', 'Serve /metrics by TCP, too (default: on the socket only)'),
+    dockerSocket: text(
+      'PATH',
+      "Be Docker's network and address driver there, for root alone: /run/docker/plugins/netloom.sock (default: not)",
+    ),
+    dockerScope: {
+      kind: 'enum',
+      values: ['local', 'global'],
+      optional: true,
+      brief: "Whether Docker's networks are this host's, or a swarm's manager gives them out (default: local)",
+      placeholder: 'SCOPE',
+    },
     publishedPorts: {
       kind: 'enum',
       values: ['obey', 'open'],
