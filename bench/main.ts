@@ -4,11 +4,13 @@
  */
 import { attach } from './benchmarks/attach.ts';
 import { churn } from './benchmarks/churn.ts';
+import { cni } from './benchmarks/cni.ts';
 import { codec } from './benchmarks/codec.ts';
 import { datapath } from './benchmarks/datapath.ts';
 import { docker } from './benchmarks/docker.ts';
 import { dns } from './benchmarks/dns.ts';
 import { memory } from './benchmarks/memory.ts';
+import { podman } from './benchmarks/podman.ts';
 import { publish } from './benchmarks/publish.ts';
 import { repair } from './benchmarks/repair.ts';
 import { restart } from './benchmarks/restart.ts';
@@ -30,7 +32,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   repair: { about: 'the rule set flushed, a link or a route deleted, until all is right again', run: repair },
   restart: { about: 'the daemon killed and started with 1,000 endpoints, under traffic', run: restart },
   dns: { about: 'questions answered from the cache and from own names, against dnsmasq and unbound', run: dns },
+  podman: { about: 'a container with a port set up and torn down as netavark does it, beside netavark', run: podman },
   docker: { about: "a container connected and disconnected by dockerd, beside Docker's own bridge", run: docker },
+  cni: { about: 'ADD and DEL as a CNI plugin, a process a call, against the reference plugins', run: cni },
   memory: { about: 'resident memory of the daemon with 1,000 endpoints, against none', run: memory },
 };
 

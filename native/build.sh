@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the addon and the process shim with plain cc, against the headers of the Node that netloom brings along.
+# Compiles the addon, the process shim and the shim of calls with plain cc, against the headers of the Node that netloom brings along.
 # Does nothing where the result is newer than its sources. CFLAGS is added at the end: for sanitizers and experiments.
 set -eu
 cd "$(dirname "$0")"
@@ -18,11 +18,16 @@ warnings="-std=gnu11 -O2 -g0 -Wall -Wextra -Werror"
 if ! newer "$out/netloom.node"; then
   # nodelete: a worker that ends must not unload code that a lane still runs
   ${CC:-cc} $warnings -fPIC -shared -fvisibility=hidden -pthread -Wl,-z,nodelete -DNAPI_VERSION=8 -DBUILDING_NODE_EXTENSION \
-    -I"$headers" netloom.c netns.c socket.c packet.c datagrams.c exchange.c lane.c poll.c process.c -o "$out/netloom.node.$$" ${CFLAGS:-}
+    -I"$headers" netloom.c netns.c socket.c packet.c datagrams.c exchange.c lane.c poll.c caller.c process.c -o "$out/netloom.node.$$" ${CFLAGS:-}
   mv "$out/netloom.node.$$" "$out/netloom.node"
 fi
 if ! newer "$out/netloom-shim"; then
   # static where libc.a is there: it starts faster and runs in any mount namespace
   ${CC:-cc} $warnings -static shim.c -o "$out/netloom-shim.$$" 2>/dev/null || ${CC:-cc} $warnings shim.c -o "$out/netloom-shim.$$"
   mv "$out/netloom-shim.$$" "$out/netloom-shim"
+fi
+if ! newer "$out/netloom-call"; then
+  # as above; started for every call of a runtime
+  ${CC:-cc} $warnings -static call.c -o "$out/netloom-call.$$" 2>/dev/null || ${CC:-cc} $warnings call.c -o "$out/netloom-call.$$"
+  mv "$out/netloom-call.$$" "$out/netloom-call"
 fi

@@ -14,6 +14,8 @@ import { until } from '../../test/lib/wait.ts';
 export interface Site extends AsyncDisposable {
   readonly api: EngineApi;
   readonly host: Netns;
+  /** Where the daemon answers calls of programs; empty in-process. */
+  readonly calls: string;
   /** The daemon's process; this one's, in-process. */
   readonly pid: number;
   /** Makes namespaces beforehand, so that making them is not what is measured. */
@@ -69,6 +71,7 @@ export async function makeSite(
   return {
     api,
     pid,
+    calls: kind === 'daemon' ? join(dirs.root, 'call.sock') : '',
     host: host.netns,
     prepare: (count) => {
       for (; count > 0; count--) {

@@ -12,6 +12,7 @@ import type {
   DetachOptions,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -161,6 +162,9 @@ export class Client implements EngineApi {
   }
   endpointInspect(ref: string): Promise<Endpoint> {
     return this.#get(`/v1/endpoints/${segment(ref)}`);
+  }
+  endpointCheck(ref: string): Promise<EndpointCheck> {
+    return this.#get(`/v1/endpoints/${segment(ref)}/check`);
   }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('PATCH', `/v1/endpoints/${segment(id)}`, options, update);

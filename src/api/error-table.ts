@@ -51,6 +51,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     EENVFILE: 'The environment file cannot be read as one; with file and line.',
     EPROJECTNAME: 'The name of the Compose project is not allowed.',
     ENOTDIR: 'Something that is no directory stands where one belongs.',
+    ECNICONFIG: 'A configuration of CNI networks cannot be used; with the file.',
+    ECNIVERSION: 'The version of a CNI configuration is too old for the verb, or not one that the plugin speaks.',
     EDOCKER: "Docker's plugin protocol was not kept: a field is missing or of another type.",
     ECNI: 'A CNI runtime asked for what the specification does not allow; the answer has its own number.',
     EBADREQUEST: 'The request is not what the API describes: a field of the wrong type, an unknown field, no JSON.',
@@ -66,6 +68,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
   }),
   ...rows(404, {
     ENETWORKNOTFOUND: 'There is no such network.',
+    ECNINONETWORK: 'No configuration in the directory has a CNI network of that name.',
+    ECNINOPLUGIN: 'There is no such CNI plugin on the path, or its file cannot be run.',
     ECONTAINERNOTFOUND: 'There is no such container.',
     EENDPOINTNOTFOUND: 'There is no such endpoint.',
     EPOOLNOTFOUND: 'There is no such address pool.',
@@ -113,7 +117,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ETOOLARGE: 'The request is larger than the daemon reads.',
   }),
   ...rows(501, {
-    ENOSHIM: 'The process shim is missing from this installation.',
+    ENOSHIM: 'A shim, of processes or of calls, is missing from this installation.',
     EUNSUPPORTED: 'The running kernel lacks a feature; the hint says since which version it exists.',
     ENOSYS: 'The running kernel lacks a system call.',
     EOPNOTSUPP: 'The kernel object does not support this.',
@@ -122,6 +126,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ENOADDON: 'The native addon is missing from this installation.',
   }),
   ...rows(503, {
+    ECNITIMEOUT: 'A CNI plugin did not end in its time, and was killed.',
+    ECNIABORTED: 'A CNI plugin was ended because whoever asked no longer waits.',
     ENETWORKBUSY: 'The network is being created or removed by another process.',
     ECONTAINERBUSY: 'The container is being created or removed by another process.',
     ESTOREBUSY: 'Another process holds the store for too long.',
@@ -146,6 +152,9 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ENFILE: 'The system has too many open files.',
   }),
   ...rows(500, {
+    ECNIPLUGIN: 'A CNI plugin failed; with its own code, message and details.',
+    ECNIRESULT: 'What a CNI plugin came to is no result of any version, or cannot be said in the one that is wanted.',
+    ECNICACHE: 'A kept result of CNI cannot be read or written.',
     ESTORECORRUPT: 'The file of the store is damaged.',
     ESTOREIO: 'The file of the store cannot be read or written.',
     ESTORETX: 'A bug in netloom: a transaction of the store was used wrongly.',

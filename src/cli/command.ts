@@ -17,6 +17,8 @@ export const TOPICS = [
   'Networks',
   'Endpoints',
   'Compose',
+  'CNI',
+  'Podman',
   'Watch and mend',
   'netloom itself',
 ] as const;
@@ -31,6 +33,10 @@ export type WordKind =
   | 'endpoint'
   /** A published port of the container that stands before it. */
   | 'published'
+  /** A network of CNI's configuration. */
+  | 'cni'
+  /** A named namespace. */
+  | 'netns'
   | 'file'
   | 'directory'
   | 'command'

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import type { EngineApi, PublishedPort } from '../model/index.ts';
 import { flagName, isNiladic } from './argv.ts';
 import type { CommandDef, WordKind } from './command.ts';
@@ -127,9 +128,27 @@ async function ofKind(kind: WordKind, partial: string, io: Io, flags: GlobalFlag
   if (kind === 'directory') return [':directories'];
   if (kind === 'command') return [':commands'];
   if (kind === 'none') return [];
+  if (kind === 'netns') return (await namespaces()).filter((name) => name.startsWith(partial));
+  if (kind === 'cni') return (await cniNetworks(io)).filter((line) => line.startsWith(partial));
   try {
     await using api = await io.open(flags);
     return (await names(kind, api, before)).filter((line) => line.startsWith(partial));
+  } catch {
+    return [];
+  }
+}
+
+async function namespaces(): Promise<string[]> {
+  return await readdir('/run/netns').catch(() => []);
+}
+
+async function cniNetworks(io: Io): Promise<string[]> {
+  const { listConfs } = await import('../libcni/index.ts');
+  const { confDir } = await import('./parse/cni.ts');
+  try {
+    return listConfs(confDir({}, io.env)).flatMap(({ file, list }) =>
+      list === undefined ? [] : [`${list.name}\t${file}`],
+    );
   } catch {
     return [];
   }

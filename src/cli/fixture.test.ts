@@ -10,6 +10,7 @@ import type {
   ContainerSpec,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -359,6 +360,9 @@ export class FixtureEngine implements EngineApi {
   }
   async endpointInspect(): Promise<Endpoint> {
     return ENDPOINT;
+  }
+  async endpointCheck(): Promise<EndpointCheck> {
+    return { faults: [], mac: '', mtu: 0 };
   }
   async endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     this.#note('endpointUpdate', id, update, options);

@@ -1,5 +1,6 @@
-import { CNI_CODES, CniError } from './errors.ts';
-import { asArray, asObject, asString, Place } from './json.ts';
+import { CNI_CODES, CniError, shown } from './errors.ts';
+import { asArray, asObject, asString, oddity, Place } from './json.ts';
+import { inOurLetters } from './letters.ts';
 import { NAME } from './parameters.ts';
 import { parseResult } from './result.ts';
 import {
@@ -42,6 +43,8 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
   const place = new Place();
   const top = asObject(decode(text), place);
   const { cniVersion: said, name, type, runtimeConfig, args, prevResult, ...own } = top;
+  // what DEL takes away was ours, whatever came before or after
+  const previous = verb === 'DEL' || prevResult === null ? undefined : prevResult;
   const version = versionOf(said);
   if (!since(version, VERBS[verb])) {
     throw new CniError(CNI_CODES.INCOMPATIBLE_VERSION, `cniVersion ${version} has no ${verb}`, {
@@ -52,7 +55,7 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
   if (!NAME.test(network)) {
     throw place
       .in('name')
-      .fail(`${JSON.stringify(network)} is no name`, 'Letters, digits, "_", "." and "-", a letter or digit first.');
+      .fail(`${shown(network)} is no name`, 'Letters, digits, "_", "." and "-", a letter or digit first.');
   }
   const valid = own['cni.dev/valid-attachments'];
   const cni = args === undefined || args === null ? {} : asObject(args, place.in('args'))['cni'];
@@ -60,10 +63,9 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
     cniVersion: version,
     name: network,
     type: asString(type, place.in('type')),
-    runtimeConfig: object(runtimeConfig, place.in('runtimeConfig')),
+    runtimeConfig: inOurLetters(object(runtimeConfig, place.in('runtimeConfig'))),
     args: object(cni, place.in('args').in('cni')),
-    prevResult:
-      prevResult === undefined || prevResult === null ? undefined : parseResult(prevResult, place.in('prevResult')),
+    prevResult: previous === undefined ? undefined : parseResult(previous, place.in('prevResult')),
     validAttachments: valid === undefined ? undefined : attachments(valid, place.in('cni.dev/valid-attachments')),
     own,
   };
@@ -76,18 +78,22 @@ export function versionIn(text: string): SpecVersion | undefined {
 }
 
 function decode(text: string): unknown {
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch (error) {
     throw new CniError(CNI_CODES.UNDECODABLE, `the configuration is no JSON: ${(error as Error).message}`, {
       cause: error,
     });
   }
+  const odd = oddity(text);
+  if (odd !== undefined) throw new CniError(CNI_CODES.UNDECODABLE, `the configuration: ${odd}`);
+  return json;
 }
 
 function versionOf(said: unknown): SpecVersion {
   if (isSpecVersion(said)) return said;
-  const what = said === undefined ? 'is missing, which means 0.1.0' : `is ${JSON.stringify(said)}`;
+  const what = said === undefined ? 'is missing, which means 0.1.0' : `is ${shown(said)}`;
   throw new CniError(CNI_CODES.INCOMPATIBLE_VERSION, `cniVersion ${what}`, {
     hint: `Spoken are ${SPEC_VERSIONS.join(', ')}.`,
   });

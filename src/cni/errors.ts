@@ -25,9 +25,10 @@ export type CniCode = (typeof CNI_CODES)[keyof typeof CNI_CODES];
 
 /** An error that knows its number in the specification. */
 export class CniError extends NetloomError {
-  readonly cni: CniCode;
+  /** One of `CNI_CODES`, or another plugin's own. */
+  readonly cni: number;
 
-  constructor(cni: CniCode, message: string, options?: { cause?: unknown; hint?: string }) {
+  constructor(cni: number, message: string, options?: { cause?: unknown; hint?: string }) {
     super('ECNI', message, options);
     this.cni = cni;
   }
@@ -36,7 +37,7 @@ export class CniError extends NetloomError {
 /** What a plugin prints when it fails. */
 export interface ErrorAnswer {
   readonly cniVersion: SpecVersion;
-  readonly code: CniCode;
+  readonly code: number;
   readonly msg: string;
   readonly details?: string;
 }
@@ -45,14 +46,40 @@ export interface ErrorAnswer {
 export function errorAnswer(error: unknown, version: SpecVersion = LATEST): ErrorAnswer {
   const text = error instanceof Error ? error.message : String(error);
   const details = error instanceof NetloomError ? error.hint : '';
-  return { cniVersion: version, code: codeOf(error), msg: text, ...(details !== '' && { details }) };
+  return {
+    cniVersion: version,
+    code: codeOf(error),
+    msg: printable(text),
+    ...(details !== '' && { details: printable(details) }),
+  };
 }
 
-function codeOf(error: unknown): CniCode {
+/** Characters of a message at most. */
+const MESSAGE_MAX = 2000;
+
+/**
+ * What somebody wrote, as a message can hold it: no character that a terminal or a log would obey, and no more than is read.
+ * Lines stay.
+ */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  const shown = text.replaceAll(/[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  return shown.length <= MESSAGE_MAX ? shown : `${shown.slice(0, MESSAGE_MAX)}…`;
+}
+
+/** A value of a configuration, for a message: short, and never more than a line. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length <= 80 ? text : `${text.slice(0, 80)}…`;
+}
+
+function codeOf(error: unknown): number {
   if (error instanceof CniError) return error.cni;
   if (!(error instanceof NetloomError)) return CNI_CODES.INTERNAL;
   for (const [code, names] of BY_CODE) if (names.has(error.code)) return code;
-  return /^EBAD|^EADDROUTSIDE$/.test(error.code) ? CNI_CODES.BAD_CONFIGURATION : CNI_CODES.REFUSED;
+  return /^EBAD|^EADDROUTSIDE$|^EINVAL$/.test(error.code) ? CNI_CODES.BAD_CONFIGURATION : CNI_CODES.REFUSED;
 }
 
 /** Which codes of netloom are which of the specification's; what begins with EBAD besides is the configuration's fault. */

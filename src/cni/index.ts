@@ -1,9 +1,10 @@
+export { runIpam } from './ipam.ts';
 export { runPlugin } from './plugin.ts';
 export { type Configuration, CONFIGURATION_MAX, parseConfiguration, versionIn } from './configuration.ts';
 export { CNI_CODES, type CniCode, CniError, errorAnswer, type ErrorAnswer } from './errors.ts';
 export { type Parameters, parseParameters } from './parameters.ts';
-export { parseResult, printResult } from './result.ts';
-export { Place } from './json.ts';
+export { mergeResults, parseResult, printResult } from './result.ts';
+export { oddity, Place } from './json.ts';
 export {
   type Attachment,
   isSpecVersion,

@@ -15,5 +15,6 @@ export function namesOf({ args, containerID }: Parameters, aliases: readonly str
   const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
   const own =
     pod === '' ? [containerID] : [pod, ...(namespace === '' || namespace === pod ? [] : [`${pod}.${namespace}`])];
-  return [...new Set([...aliases, ...own.filter((name) => LABEL.test(name) && !DRAWN.test(name))])];
+  // the first is what the address is told as
+  return [...new Set([...own.filter((name) => LABEL.test(name) && !DRAWN.test(name)), ...aliases])];
 }

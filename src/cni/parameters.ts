@@ -1,5 +1,5 @@
 import { isIfName } from '../addr/index.ts';
-import { CNI_CODES, CniError } from './errors.ts';
+import { CNI_CODES, CniError, shown } from './errors.ts';
 import { type Attachment, type Verb, VERBS } from './spec.ts';
 
 /** What a runtime says by its environment. */
@@ -23,6 +23,15 @@ const REQUIRED: Readonly<Record<Verb, readonly string[]>> = {
   STATUS: [],
   GC: [],
 };
+/** Characters of a container's id at most: those that are in use have 64. */
+const ID_MAX = 256;
+
+/** A whole path that means what it says. */
+function isPath(text: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return text.startsWith('/') && !/[\0-\x1f\x7f]/.test(text) && !text.split('/').includes('..');
+}
+
 /** Names of containers and networks. */
 export const NAME: RegExp = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
@@ -31,25 +40,32 @@ export function parseParameters(env: Readonly<Record<string, string | undefined>
   const value = (name: string): string => env[name] ?? '';
   const verb = value('CNI_COMMAND');
   if (!isVerb(verb)) {
-    throw bad('CNI_COMMAND', verb === '' ? 'is not set' : `is "${verb}"`, `It is ${Object.keys(VERBS).join(', ')}.`);
-  }
-  for (const name of REQUIRED[verb]) if (value(name) === '') throw bad(name, `is not set, and ${verb} needs it`);
-  const [containerID, ifname] = [value('CNI_CONTAINERID'), value('CNI_IFNAME')];
-  if (containerID !== '' && !NAME.test(containerID)) {
     throw bad(
-      'CNI_CONTAINERID',
-      `is ${JSON.stringify(containerID)}`,
-      'Letters, digits, "_", "." and "-", a letter or digit first.',
+      'CNI_COMMAND',
+      verb === '' ? 'is not set' : `is ${shown(verb)}`,
+      `It is ${Object.keys(VERBS).join(', ')}.`,
     );
   }
+  for (const name of REQUIRED[verb]) if (value(name) === '') throw bad(name, `is not set, and ${verb} needs it`);
+  const [containerID, ifname, netns] = [value('CNI_CONTAINERID'), value('CNI_IFNAME'), value('CNI_NETNS')];
+  if (containerID !== '' && (!NAME.test(containerID) || containerID.length > ID_MAX)) {
+    throw bad(
+      'CNI_CONTAINERID',
+      `is ${shown(containerID)}`,
+      `Letters, digits, "_", "." and "-", a letter or digit first, ${ID_MAX} at most.`,
+    );
+  }
+  // DEL comes when there is nothing behind it any more; and runtimes say something to VERSION, too
+  if (netns !== '' && REQUIRED[verb].includes('CNI_NETNS') && !isPath(netns))
+    throw bad('CNI_NETNS', `is ${shown(netns)}`, 'A whole path, such as /run/netns/web.');
   if (ifname !== '' && (!isIfName(ifname) || ifname.includes(':'))) {
-    throw bad('CNI_IFNAME', `is ${JSON.stringify(ifname)}`, '15 bytes at most, no "/", no ":", no space.');
+    throw bad('CNI_IFNAME', `is ${shown(ifname)}`, '15 bytes at most, no "/", no ":", no space.');
   }
   return {
     verb,
     containerID,
     ifname,
-    netns: value('CNI_NETNS'),
+    netns,
     args: parseArgs(value('CNI_ARGS')),
     path: value('CNI_PATH').split(':').filter(Boolean),
   };
@@ -60,7 +76,7 @@ function parseArgs(text: string): Map<string, string> {
   for (const pair of text.split(';')) {
     if (pair === '') continue;
     const at = pair.indexOf('=');
-    if (at < 1) throw bad('CNI_ARGS', `has ${JSON.stringify(pair)}`, 'Pairs of KEY=VALUE, with ";" between them.');
+    if (at < 1) throw bad('CNI_ARGS', `has ${shown(pair)}`, 'Pairs of KEY=VALUE, with ";" between them.');
     args.set(pair.slice(0, at), pair.slice(at + 1));
   }
   return args;

@@ -1,6 +1,14 @@
 import { tryParseIp, tryParsePrefix } from '../addr/index.ts';
+import { shown } from './errors.ts';
 import { asArray, asObject, asString, type Place } from './json.ts';
-import { type Result, type ResultInterface, type ResultRoute, since, type SpecVersion } from './spec.ts';
+import {
+  type Result,
+  type ResultDns,
+  type ResultInterface,
+  type ResultRoute,
+  since,
+  type SpecVersion,
+} from './spec.ts';
 
 /** A result as a runtime of that version reads it: what it does not know is left out. */
 export function printResult(result: Result, version: SpecVersion): Readonly<Record<string, unknown>> {
@@ -37,11 +45,12 @@ export function parseResult(json: unknown, place: Place): Result {
     ...optional(value, at, 'string', ['mac', 'sandbox', 'socketPath', 'pciID']),
     ...optional(value, at, 'number', ['mtu']),
   }));
+  if (top['ips'] === undefined && (top['ip4'] !== undefined || top['ip6'] !== undefined)) return parseOld(top, place);
   const ips = list('ips', (value, at) => {
     const address = asString(value['address'], at.in('address'));
-    if (!tryParsePrefix(address)) throw at.in('address').fail(`"${address}" is no address with a prefix length`);
+    if (!tryParsePrefix(address)) throw at.in('address').fail(`${shown(address)} is no address with a prefix length`);
     const { gateway } = optional(value, at, 'string', ['gateway']);
-    if (gateway !== undefined && !tryParseIp(gateway)) throw at.in('gateway').fail(`"${gateway}" is no address`);
+    if (gateway !== undefined && !tryParseIp(gateway)) throw at.in('gateway').fail(`${shown(gateway)} is no address`);
     const { interface: index } = optional(value, at, 'number', ['interface']);
     if (index !== undefined && interfaces.length > 0 && !interfaces[index])
       throw at.in('interface').fail(`there is no interface ${index}`);
@@ -53,13 +62,58 @@ export function parseResult(json: unknown, place: Place): Result {
   });
   const routes = list('routes', (value, at) => {
     const dst = asString(value['dst'], at.in('dst'));
-    if (!tryParsePrefix(dst)) throw at.in('dst').fail(`"${dst}" is no prefix`);
+    if (!tryParsePrefix(dst)) throw at.in('dst').fail(`${shown(dst)} is no prefix`);
     return {
       dst,
       ...optional(value, at, 'string', ['gw']),
       ...optional(value, at, 'number', ['mtu', 'advmss', 'priority', 'table', 'scope']),
     };
   });
+  return { interfaces, ips, routes, dns: parseDns(top, place) };
+}
+
+/** A result of the versions before 0.3.0, which know one address of each family and no interface. */
+function parseOld(top: Readonly<Record<string, unknown>>, place: Place): Result {
+  const families = (['ip4', 'ip6'] as const).flatMap((key) => {
+    if (top[key] === undefined || top[key] === null) return [];
+    const { ip, gateway, routes } = asObject(top[key], place.in(key));
+    const given = { address: ip, ...(typeof gateway === 'string' && gateway !== '' && { gateway }) };
+    return [parseResult({ ips: [given], routes: routes ?? [] }, place.in(key))];
+  });
+  return {
+    interfaces: [],
+    ips: families.flatMap(({ ips }) => ips),
+    routes: families.flatMap(({ routes }) => routes),
+    dns: parseDns(top, place),
+  };
+}
+
+/** What came before, with what was added: whose interfaces are counted on. What both say of names counts once. */
+export function mergeResults(before: Result, added: Result): Result {
+  const first = before.interfaces.length;
+  const union = (key: 'nameservers' | 'search' | 'options'): Partial<ResultDns> => {
+    const all = [...new Set([...(before.dns[key] ?? []), ...(added.dns[key] ?? [])])];
+    return all.length > 0 ? { [key]: all } : {};
+  };
+  const domain = before.dns.domain ?? added.dns.domain;
+  return {
+    interfaces: [...before.interfaces, ...added.interfaces],
+    ips: [
+      ...before.ips,
+      ...added.ips.map((ip) => (ip.interface === undefined ? ip : { ...ip, interface: ip.interface + first })),
+    ],
+    routes: [...before.routes, ...added.routes],
+    dns: {
+      ...union('nameservers'),
+      ...(domain !== undefined && { domain }),
+      ...union('search'),
+      ...union('options'),
+    },
+  };
+}
+
+/** The field `dns` of a result or a configuration. @throws CniError 7 */
+export function parseDns(top: Readonly<Record<string, unknown>>, place: Place): ResultDns {
   const at = place.in('dns');
   const dns = top['dns'] === undefined || top['dns'] === null ? {} : asObject(top['dns'], at);
   const words = (key: string): Record<string, string[]> =>
@@ -67,15 +121,10 @@ export function parseResult(json: unknown, place: Place): Result {
       ? {}
       : { [key]: asArray(dns[key], at.in(key)).map((text, i) => asString(text, at.in(key).in(i))) };
   return {
-    interfaces,
-    ips,
-    routes,
-    dns: {
-      ...words('nameservers'),
-      ...optional(dns, at, 'string', ['domain']),
-      ...words('search'),
-      ...words('options'),
-    },
+    ...words('nameservers'),
+    ...optional(dns, at, 'string', ['domain']),
+    ...words('search'),
+    ...words('options'),
   };
 }
 

@@ -1,14 +1,18 @@
-import type { AttachSpec, NetworkSpec, PortSpec, SubnetSpec } from '../model/index.ts';
+import { ipFromValue, parsePrefix, tryParseIp, tryParsePrefix } from '../addr/index.ts';
+import type { NetworkSpec, SubnetSpec } from '../model/index.ts';
 import type { Configuration } from './configuration.ts';
-import { CNI_CODES, CniError } from './errors.ts';
-import { asArray, asObject, asString, Place } from './json.ts';
-import { namesOf } from './names.ts';
-import type { Parameters } from './parameters.ts';
+import { CNI_CODES, CniError, shown } from './errors.ts';
+import { asArray, asFlag, asObject, asString, asTexts, Place } from './json.ts';
+import { NAME, type Parameters } from './parameters.ts';
+import { TUNING_KEYS } from './tuning.ts';
 
-/** Keys of a configuration that are the specification's or a convention's, and that this plugin does not read. */
-const COMMON = new Set(['capabilities', 'cni.dev/valid-attachments', 'cni.dev/attachments', 'dns', 'ipMasq']);
-/** Our own: the words of `network create`. */
-const OWN = new Set(['network', 'driver', 'internal', 'ipv4', 'ipv6', 'subnets', 'options', 'labels', 'ipam']);
+/** Keys of a configuration that are the specification's or a convention's. */
+const COMMON = ['capabilities', 'dns', 'ipMasq', 'ipam', 'selection'];
+/** What makes the network: the words of `network create`. */
+const NETWORK_KEYS = ['network', 'driver', 'internal', 'ipv4', 'ipv6', 'subnets', 'options', 'labels'];
+/** What is asked for every workload, where the runtime asks for nothing else. */
+const ENDPOINT_KEYS = ['portMappings', 'ips', 'mac', 'aliases', 'bandwidth'];
+const KNOWN = new Set([...COMMON, ...NETWORK_KEYS, ...ENDPOINT_KEYS, ...TUNING_KEYS]);
 
 /** Which network an attachment is to, and what makes it where it is not there yet. */
 export interface NetworkWish {
@@ -17,39 +21,60 @@ export interface NetworkWish {
   readonly spec?: NetworkSpec;
 }
 
+/** The IPAM plugin that a configuration names; undefined where netloom gives the addresses itself. @throws CniError 7 */
+export function delegateOf({ own }: Configuration): string | undefined {
+  const place = new Place().in('ipam');
+  if (own['ipam'] === undefined || own['ipam'] === null) return undefined;
+  const { type } = asObject(own['ipam'], place);
+  if (type === undefined || type === '' || type === 'netloom') return undefined;
+  const name = asString(type, place.in('type'));
+  // the name of a file, in a directory that the runtime names
+  if (!NAME.test(name) || name.length > 255) throw place.in('type').fail(`${shown(name)} is no name of a plugin`);
+  return name;
+}
+
 /** @throws CniError 2, 7 */
-export function networkOf({ name, own }: Configuration): NetworkWish {
+export function networkOf(conf: Configuration): NetworkWish {
+  const { name, own } = conf;
   const place = new Place();
-  for (const key of Object.keys(own)) {
-    if (OWN.has(key) || COMMON.has(key)) continue;
-    throw new CniError(CNI_CODES.UNSUPPORTED_FIELD, `${key}: this plugin has no such field`, {
-      hint: `It reads ${[...OWN].join(', ')}.`,
-    });
+  for (const [key, value] of Object.entries(own)) {
+    // keys of the runtime's own: of this version, or of one to come
+    if (KNOWN.has(key) || key.startsWith('cni.dev/')) continue;
+    throw new CniError(
+      CNI_CODES.UNSUPPORTED_FIELD,
+      `${key.slice(0, 80)}: ${shown(value)}: this plugin has no such field`,
+      {
+        hint: `It reads ${[...KNOWN].join(', ')}.`,
+      },
+    );
   }
-  if (own['ipam'] !== undefined) {
-    const type = asObject(own['ipam'], place.in('ipam'))['type'];
-    if (type !== undefined && type !== 'netloom')
-      throw new CniError(
-        CNI_CODES.UNSUPPORTED_FIELD,
-        `ipam.type: ${JSON.stringify(type)} is not called by this plugin`,
-        {
-          hint: 'Leave ipam out, and give subnets: netloom allocates by itself.',
-        },
-      );
+  const ranges = delegateOf(conf) === undefined ? rangesOf(conf) : [];
+  if (own['network'] !== undefined) {
+    const network = asString(own['network'], place.in('network'));
+    const other = NETWORK_KEYS.find((key) => key !== 'network' && own[key] !== undefined);
+    if (other !== undefined) throw place.in(other).fail(`${shown(network)} is there already, as it is: leave one out`);
+    if (ranges.length > 0)
+      throw new Place('runtimeConfig').in('ipRanges').fail(`${shown(network)} has its subnets: leave one out`);
+    return { name: network };
   }
-  if (own['network'] !== undefined) return { name: asString(own['network'], place.in('network')) };
   const text = (key: string): string | undefined =>
     own[key] === undefined ? undefined : asString(own[key], place.in(key));
   const driver = text('driver');
+  const subnets = asArray(own['subnets'], place.in('subnets')).map((each, i) =>
+    subnetOf(each, place.in('subnets').in(i)),
+  );
+  if (subnets.length > 0 && ranges.length > 0)
+    throw new Place('runtimeConfig').in('ipRanges').fail('the configuration has subnets: leave one out');
+  const options = optionsOf(own, place, driver);
   return {
     name,
     spec: {
       name,
       ...(driver !== undefined && { driver }),
       ...flags(own, place, ['internal', 'ipv4', 'ipv6']),
-      subnets: asArray(own['subnets'], place.in('subnets')).map((each, i) => subnetOf(each, place.in('subnets').in(i))),
-      ...(own['options'] !== undefined && { options: texts(own['options'], place.in('options')) }),
-      ...(own['labels'] !== undefined && { labels: texts(own['labels'], place.in('labels')) }),
+      subnets: [...subnets, ...ranges],
+      ...(options && { options }),
+      ...(own['labels'] !== undefined && { labels: asTexts(own['labels'], place.in('labels')) }),
     },
   };
 }
@@ -65,66 +90,12 @@ export function endpointPrefix(network: string): string {
   return `cni:${network}:`;
 }
 
-/** What is asked of the engine: the conventions' capabilities over `args.cni` over `CNI_ARGS`. @throws CniError 7 */
-export function attachOf(conf: Configuration, parameters: Parameters, network: string): AttachSpec {
-  const { runtimeConfig, args } = conf;
-  const [capability, arg] = [new Place('runtimeConfig'), new Place('args.cni')];
-  const pick = (key: string): readonly [unknown, Place] =>
-    runtimeConfig[key] === undefined ? [args[key], arg.in(key)] : [runtimeConfig[key], capability.in(key)];
-  const [ips, ipsAt] = pick('ips');
-  const addresses = ips === undefined ? listed(parameters.args.get('IP')) : strings(ips, ipsAt);
-  const [mac, macAt] = pick('mac');
-  const hardware = mac === undefined ? parameters.args.get('MAC') : asString(mac, macAt);
-  const aliases = runtimeConfig['aliases'];
-  const ofNetwork = aliases === undefined ? undefined : asObject(aliases, capability.in('aliases'))[conf.name];
-  const names = namesOf(parameters, strings(ofNetwork, capability.in('aliases').in(conf.name)));
-  const ports = asArray(runtimeConfig['portMappings'], capability.in('portMappings')).map((each, i) =>
-    portOf(each, capability.in('portMappings').in(i)),
-  );
-  return {
-    network,
-    name: endpointName(conf.name, parameters),
-    netns: parameters.netns,
-    ifname: parameters.ifname,
-    ...(addresses.length > 0 && { addresses: addresses.map((text) => text.replace(/\/\d+$/, '')) }),
-    ...(hardware !== undefined && { mac: hardware }),
-    ...(names.length > 0 && { aliases: names }),
-    ...(ports.length > 0 && { ports }),
-    ...ratesOf(runtimeConfig['bandwidth'], capability.in('bandwidth')),
-  };
-}
-
-function portOf(value: unknown, place: Place): PortSpec {
-  const { hostPort, containerPort, protocol, hostIP } = asObject(value, place);
-  const number = (given: unknown, key: string): number => {
-    if (Number.isInteger(given) && (given as number) > 0 && (given as number) < 65_536) return given as number;
-    throw place.in(key).fail('a port from 1 to 65535 is wanted');
-  };
-  const name = protocol === undefined ? 'tcp' : asString(protocol, place.in('protocol')).toLowerCase();
-  if (name !== 'tcp' && name !== 'udp' && name !== 'sctp')
-    throw place.in('protocol').fail(`"${name}" is not tcp, udp or sctp`);
-  const address = hostIP === undefined ? '' : asString(hostIP, place.in('hostIP'));
-  return {
-    protocol: name,
-    ...(address !== '' && { hostAddress: address }),
-    hostPort: number(hostPort, 'hostPort'),
-    containerPort: number(containerPort, 'containerPort'),
-    count: 1,
-  };
-}
-
-/** Bits a second; 0 is no limit. Bursts are ours to choose. */
-function ratesOf(value: unknown, place: Place): Pick<AttachSpec, 'ingressRate' | 'egressRate'> {
-  if (value === undefined || value === null) return {};
-  const given = asObject(value, place);
-  const rates: { ingressRate?: number; egressRate?: number } = {};
-  for (const key of ['ingressRate', 'egressRate'] as const) {
-    const rate = given[key];
-    if (rate === undefined) continue;
-    if (!Number.isSafeInteger(rate)) throw place.in(key).fail('bits a second are wanted');
-    rates[key] = rate as number;
-  }
-  return rates;
+/** `ipMasq` is the specification's word for what a bridge network does by itself. */
+function optionsOf(own: Configuration['own'], place: Place, driver = 'bridge'): Record<string, string> | undefined {
+  const given = own['options'] === undefined ? undefined : asTexts(own['options'], place.in('options'));
+  if (own['ipMasq'] === undefined) return given;
+  const masquerade = asFlag(own['ipMasq'], place.in('ipMasq'));
+  return driver === 'bridge' ? { masquerade: String(masquerade), ...given } : given;
 }
 
 function subnetOf(value: unknown, place: Place): SubnetSpec {
@@ -138,28 +109,63 @@ function subnetOf(value: unknown, place: Place): SubnetSpec {
   return subnet;
 }
 
+/**
+ * The capability `ipRanges`: a list for each address that a workload is to have, of the subnets it may be from, which for
+ * a network of ours is one. @throws CniError 7
+ */
+function rangesOf({ runtimeConfig }: Configuration): SubnetSpec[] {
+  const place = new Place('runtimeConfig').in('ipRanges');
+  return asArray(runtimeConfig['ipRanges'], place).map((set, i) => {
+    const ranges = asArray(set, place.in(i));
+    if (ranges.length !== 1)
+      throw place.in(i).fail(`${ranges.length} subnets`, 'An address of a network is from one: give one in each list.');
+    return rangeOf(ranges[0], place.in(i).in(0));
+  });
+}
+
+function rangeOf(value: unknown, place: Place): SubnetSpec {
+  const given = asObject(value, place);
+  const text = (key: string): string => (given[key] === undefined ? '' : asString(given[key], place.in(key)));
+  const prefix = tryParsePrefix(text('subnet'));
+  if (!prefix) throw place.in('subnet').fail(`${shown(given['subnet'])} is no subnet`);
+  const end = (key: string, otherwise: bigint): bigint => {
+    if (text(key) === '') return otherwise;
+    const ip = tryParseIp(text(key));
+    if (!ip || ip.family !== prefix.family || ip.value < prefix.first || ip.value > prefix.last)
+      throw place.in(key).fail(`${shown(given[key])} is no address of ${prefix.text}`);
+    return ip.value;
+  };
+  const [from, to] = [end('rangeStart', prefix.first), end('rangeEnd', prefix.last)];
+  const gateway = text('gateway');
+  const ipRange = blockOf(prefix, from, to);
+  if (ipRange === undefined) {
+    const range = `${text('rangeStart')} to ${text('rangeEnd')}`;
+    throw place.fail(`${range} has no prefix of its own`, 'Begin and end it as one does: 10.1.2.64 to 10.1.2.127.');
+  }
+  const whole = parsePrefix(ipRange).length === prefix.length;
+  return { subnet: prefix.text, ...(gateway !== '' && { gateway }), ...(!whole && { ipRange }) };
+}
+
+/** The prefix with these ends; the subnet's own first and last address are never given out, and may be left out. */
+function blockOf(subnet: ReturnType<typeof parsePrefix>, from: bigint, to: bigint): string | undefined {
+  const bits = subnet.family === 4 ? 32 : 128;
+  for (let length = subnet.length; length <= bits; length++) {
+    const size = 1n << BigInt(bits - length);
+    const start = (from / size) * size;
+    const last = start + size - 1n;
+    const begins = start === from || (start === subnet.first && from === start + 1n);
+    const ends = last === to || (last === subnet.last && to === last - 1n);
+    if (begins && ends) return `${ipFromValue(subnet.family, start).text}/${length}`;
+  }
+  return undefined;
+}
+
 function flags<K extends string>(
   own: Configuration['own'],
   place: Place,
   keys: readonly K[],
 ): { [key in K]?: boolean } {
   const found: { [key in K]?: boolean } = {};
-  for (const key of keys) {
-    const value = own[key];
-    if (value === undefined) continue;
-    if (typeof value !== 'boolean') throw place.in(key).fail('true or false is wanted');
-    found[key] = value;
-  }
+  for (const key of keys) if (own[key] !== undefined) found[key] = asFlag(own[key], place.in(key));
   return found;
-}
-
-function strings(value: unknown, place: Place): string[] {
-  return asArray(value, place).map((each, i) => asString(each, place.in(i)));
-}
-function listed(text: string | undefined): string[] {
-  return text === undefined ? [] : text.split(',').filter(Boolean);
-}
-function texts(value: unknown, place: Place): Record<string, string> {
-  const entries = Object.entries(asObject(value, place));
-  return Object.fromEntries(entries.map(([key, each]) => [key, asString(each, place.in(key))]));
 }

@@ -7,6 +7,7 @@ import type {
   ContainerSpec,
   ContainerState,
   Endpoint,
+  EndpointCheck,
   EngineApi,
   Network,
   NetworkSpec,
@@ -234,6 +235,9 @@ export class MemoryEngine implements EngineApi {
     const found = (await this.endpointList()).find(({ id, name }) => id === ref || name === ref);
     if (!found) throw new NetloomError('EENDPOINTNOTFOUND', `no endpoint "${ref}"`);
     return found;
+  }
+  async endpointCheck(): Promise<EndpointCheck> {
+    return { faults: [], mac: '', mtu: 0 };
   }
   async [Symbol.asyncDispose](): Promise<void> {}
 

@@ -1,21 +1,25 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { dirname, join } from 'node:path';
 import { DEFAULT_SOCKET } from '../api/client.ts';
 import { createApiServer } from '../api/server.ts';
 import type { EngineApi } from '../model/index.ts';
 import type { Scope } from '../docker/index.ts';
 import { activationDescriptor } from './activation.ts';
+import { CallServer } from './calls.ts';
 import { serveDocker } from './docker-listener.ts';
 import { watchLife } from './life.ts';
 import { type Logger, openLog } from './log.ts';
 import { parseMetricsAddress, serveMetrics } from './metrics-listener.ts';
-import { claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
+import { boundPath, claimSocketPath, giveToGroup, listenOnPath } from './socket-file.ts';
 
 export interface DaemonOptions {
   /** The engine, or how to open one: called once the socket is known to be ours. The daemon disposes of it. */
   readonly engine: EngineApi | ((log: Logger) => Promise<EngineApi>);
   /** Default /run/netloom/netloom.sock. Not used where systemd passes a socket. */
   readonly socketPath?: string;
+  /** Where namespaces of callers get a path that have none here; default: beside the socket. */
+  readonly runDir?: string;
   /** pino's names; default `info`. */
   readonly logLevel?: string;
   /** Instead of one made from `logLevel`. */
@@ -48,6 +52,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const socketPath = options.socketPath ?? DEFAULT_SOCKET;
   using life = watchLife(log, options.signal);
   using _claim = descriptor === undefined ? await claimSocketPath(socketPath) : undefined;
+  const directory = dirname((descriptor !== undefined && boundPath(descriptor)) || socketPath);
+  const callPath = join(directory, 'call.sock');
+  using _callClaim = await claimSocketPath(callPath);
   await using engine = typeof options.engine === 'function' ? await options.engine(log) : options.engine;
   const { version } = await engine.version();
   const telling = new AbortController();
@@ -67,11 +74,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
   if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
   else await listenOnDescriptor(api.http, descriptor);
+  const calls = new CallServer({ engine, log, path: callPath, runDir: options.runDir ?? directory });
   log.info({ socket: descriptor === undefined ? socketPath : `fd ${descriptor}`, version }, 'listening');
   options.onListening?.();
 
   if (!life.stop.aborted) await once(life.stop, 'abort');
-  const cut = await api.stop(options.stopDeadline ?? 10_000);
+  const deadline = options.stopDeadline ?? 10_000;
+  const cut = (await Promise.all([api.stop(deadline), calls.stop(deadline)])).reduce((sum, each) => sum + each);
   if (cut > 0) log.warn({ connections: cut }, 'requests did not end in time and were cut');
   log.info({}, 'stopped');
 }

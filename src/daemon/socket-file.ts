@@ -77,6 +77,17 @@ export function listenOnPath(server: Server, path: string, mode: 0o660 | 0o600 =
   });
 }
 
+/** Where a unix socket is bound, as it was said then; empty for one that is not, or in the abstract. */
+export function boundPath(descriptor: number): string {
+  const address = Buffer.from(syscall('socket name', () => native.socketName(descriptor)));
+  // struct sockaddr_un: two bytes of family, then the path
+  const family = address.length < 2 ? 0 : Math.max(address.readUInt8(0), address.readUInt8(1));
+  const path = family === AF_UNIX ? address.toString('utf8', 2) : '';
+  return path.split('\0', 1)[0] ?? '';
+}
+/** bits/socket.h */
+const AF_UNIX = 1;
+
 /** Gives the socket to a group; false where the machine has no such group. @throws what chown raises. */
 export function giveToGroup(path: string, group: string, groupFile: string = '/etc/group'): boolean {
   const gid = groupId(group, groupFile);

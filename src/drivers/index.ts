@@ -35,3 +35,4 @@ export function driverOf(network: Pick<Network, 'driver'>): Driver {
   return DRIVERS[network.driver];
 }
 export { rateFacts } from './rates.ts';
+export { sourceTable, tuningFacts } from './tuning.ts';

@@ -33,8 +33,18 @@ export function insideFacts(
     mtu: 0,
     addrGenMode: 'eui64',
   };
-  const mtu = eth.mtu === 0 ? (endpoint.lease?.mtu ?? 0) : eth.mtu;
-  const link: LinkFact = { ...inside, name: dev, ...eth, mtu, addrGenMode: v6 ? 'eui64' : 'none' };
+  const { tuning } = endpoint;
+  const mtu = tuning?.mtu ?? (eth.mtu === 0 ? (endpoint.lease?.mtu ?? 0) : eth.mtu);
+  const link: LinkFact = {
+    ...inside,
+    name: dev,
+    ...eth,
+    mtu,
+    addrGenMode: v6 ? 'eui64' : 'none',
+    ...(tuning?.promisc !== undefined && { promisc: tuning.promisc }),
+    ...(tuning?.allmulti !== undefined && { allmulti: tuning.allmulti }),
+    ...(tuning?.txQueueLength !== undefined && { txQueueLength: tuning.txQueueLength }),
+  };
   const addresses = endpoint.addresses.map((address): AddressFact => ({ kind: 'address', ns, object, dev, address }));
   return [lo, link, ...addresses, ...leasedRoutes(endpoint, object), ...defaultRoutes(endpoint, object)];
 }

@@ -18,15 +18,17 @@ export function rateFacts(network: Pick<Network, 'options'>, endpoint: Endpoint,
   const atHost = endpoint.hostIfname !== '';
   const ns = atHost ? '' : endpoint.netns;
   const dev = atHost ? endpoint.hostIfname : endpoint.ifname;
+  const { ingressBurst = 0, egressBurst = 0 } = endpoint.tuning ?? {};
   const [sent, received] = atHost ? [ingress, egress] : [egress, ingress];
-  const queue = (on: string, rate: number): QdiscFact => ({
+  const [sentBurst, receivedBurst] = atHost ? [ingressBurst, egressBurst] : [egressBurst, ingressBurst];
+  const queue = (on: string, rate: number, burst: number): QdiscFact => ({
     kind: 'qdisc',
     ns,
     object,
     dev: on,
-    tbf: bucketOf(rate, mtu),
+    tbf: bucketOf(rate, mtu, burst),
   });
-  const facts: Fact[] = sent === 0 ? [] : [queue(dev, sent)];
+  const facts: Fact[] = sent === 0 ? [] : [queue(dev, sent, sentBurst)];
   if (received === 0) return facts;
   const name = `if${endpoint.id.slice(0, 11)}`;
   const ifb: LinkFact = {
@@ -43,7 +45,7 @@ export function rateFacts(network: Pick<Network, 'options'>, endpoint: Endpoint,
     addrGenMode: 'none',
   };
   const redirect: RedirectFact = { kind: 'redirect', ns, object, dev, to: name };
-  return [...facts, ifb, queue(name, received), redirect];
+  return [...facts, ifb, queue(name, received, receivedBurst), redirect];
 }
 
 /**
@@ -54,12 +56,13 @@ export function rateFacts(network: Pick<Network, 'options'>, endpoint: Endpoint,
  * beside it, but never less than two packets of the largest size, so that a slow start is not cut off at once.
  * @param rate bits per second
  * @param mtu bytes; 0: not known
+ * @param wished bits of burst; 0: 10 ms
  */
-export function bucketOf(rate: number, mtu: number): QdiscFact['tbf'] {
+export function bucketOf(rate: number, mtu: number, wished = 0): QdiscFact['tbf'] {
   const packet = mtu === 0 ? DEFAULT_MTU : mtu;
   const framed = Math.ceil((rate * (packet + ETHERNET)) / (packet - IP_UDP));
   const bytes = framed / 8;
-  const burst = Math.max(Math.ceil(bytes * 0.01), 2 * (packet + ETHERNET));
+  const burst = Math.max(Math.ceil(wished === 0 ? bytes * 0.01 : wished / 8), 2 * (packet + ETHERNET));
   const limit = burst + Math.max(Math.ceil(bytes * 0.05), 2 * LARGEST_PACKET);
   return { rate: framed, burst: Math.min(burst, U31), limit: Math.min(limit, U31) };
 }

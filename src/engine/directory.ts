@@ -157,7 +157,7 @@ export class Directory implements NameView {
       return undefined;
     }
     const endpoint = this.#asking(asker);
-    const servers = endpoint && this.#containers.get(endpoint.container)?.dns.servers;
+    const servers = endpoint?.upstreams ?? this.#containers.get(endpoint?.container ?? '')?.dns.servers;
     const forward = this.#seenBy(asker).some((each) => !each.internal);
     return servers && servers.length > 0 ? { upstreams: servers, forward } : { forward };
   }

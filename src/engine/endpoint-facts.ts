@@ -1,8 +1,9 @@
-import { driverOf, objectOf, rateFacts } from '../drivers/index.ts';
+import { driverOf, objectOf, rateFacts, tuningFacts } from '../drivers/index.ts';
 import type { Fact } from '../facts/index.ts';
 import { guardElements } from '../guard/index.ts';
 import type { Endpoint, Network } from '../model/index.ts';
 import { portElements } from '../nat/index.ts';
+import { networkGateways } from './gateways.ts';
 import type { Workload } from './records.ts';
 
 /** Of what one endpoint wants, what the rule set has: some of a thousand endpoints' is quickly made, all of it is not. */
@@ -20,5 +21,6 @@ export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: 
     ...rulesetOfEndpoint(network, endpoint, workload),
     ...driverOf(network).endpointFacts(network, endpoint, context),
     ...rateFacts(network, endpoint, object),
+    ...tuningFacts(endpoint, object, networkGateways(network, endpoint)),
   ];
 }

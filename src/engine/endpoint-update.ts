@@ -56,6 +56,8 @@ export async function containerUpdate(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const update = parseEndpointUpdate(given);
+  if (update.upstreams)
+    throw new NetloomError('EBADOPTION', 'upstreams: a container has DNS servers of its own, from its creation on');
   await core.firewall.prepare(core, update.publish);
   return await exclusively(core, ref, (id) =>
     change(core, options, async (tx) => {
@@ -98,8 +100,11 @@ async function decide(core: Core, tx: Tx, endpoint: Endpoint, workload: Workload
   // given back first: a host port may go from one port of the workload to another in one step
   await releasePorts(tx, removed, endpoint.id);
   const added = await publishPorts(core, tx, network, endpoint, workload, update.publish ?? []);
+  const { upstreams, ...kept } = endpoint;
+  const asked = update.upstreams ?? upstreams ?? [];
   const after: Endpoint = {
-    ...endpoint,
+    ...kept,
+    ...(asked.length > 0 && { upstreams: asked }),
     ports: [...endpoint.ports.filter((port) => !removed.includes(port)), ...added],
     rates: {
       ingress: update.ingressRate ?? endpoint.rates.ingress,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { macFor, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
 import { defaultRoutes, driverOf, gatewayMode } from '../drivers/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
@@ -66,6 +67,8 @@ export async function endpointAttach(
   options?: ChangeOptions,
 ): Promise<Outcome<Endpoint>> {
   const parts = parseAttachSpec(spec);
+  const made = await madeBefore(core, parts);
+  if (made) return { value: made };
   await core.firewall.prepare(core, parts.ports);
   const first = parts.network === DEFAULT_NETWORK ? await ensureDefaultNetwork(core, options) : [];
   const id = newId(core.random);
@@ -92,6 +95,9 @@ export async function endpointAttach(
   try {
     return withPlan(await attempt(), first);
   } catch (error) {
+    // the same request came twice at the same time
+    const same = await madeBefore(core, parts);
+    if (same) return { value: same };
     // the kernel refuses a master that is no longer there as an invalid one
     // what is on its way out may have what is wanted
     if (
@@ -107,6 +113,29 @@ export async function endpointAttach(
     return withPlan(await attempt(), first);
   } finally {
     if (plan?.crowded) await grow(core, plan.network.id);
+  }
+}
+
+/**
+ * What the same request made when it was made before: its answer was lost. One that another engine is at, or that is being
+ * taken away, is waited for. @throws NetloomError EENDPOINTBUSY
+ */
+async function madeBefore(core: Core, { name, request }: AttachSpec): Promise<Endpoint | undefined> {
+  if (name === undefined || request === undefined) return undefined;
+  for (let patience = 200; ; patience--) {
+    const endpoint = await core.store.read(async (tx) => {
+      const id = await tx.get<string>(KEYS.endpointNames + name);
+      return id === undefined ? undefined : await tx.get<Endpoint>(KEYS.endpoints + id);
+    });
+    // another request's is refused in its turn
+    if (endpoint?.request !== request) return undefined;
+    if (endpoint.phase === 'ready') return endpoint;
+    if (patience === 0) {
+      throw new NetloomError('EENDPOINTBUSY', `endpoint "${name}" is being made by the same request`, {
+        hint: 'ask again in a moment',
+      });
+    }
+    await sleep(50);
   }
 }
 
@@ -165,7 +194,7 @@ export async function planAttach(
   core: Core,
   tx: Tx,
   workload: Workload,
-  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name'>,
+  spec: EndpointSpec & Pick<AttachSpec, 'tapUid' | 'name' | 'upstreams' | 'exact' | 'tuning' | 'request'>,
   ports: readonly PortSpec[],
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
@@ -206,11 +235,13 @@ export async function planAttach(
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
     // one that a server gives is asked for there
+    ...(spec.exact && { exact: true }),
     ...(spec.addresses && { fixed: asks ? spec.addresses.filter((text) => text.includes(':')) : spec.addresses }),
   });
   const draft: Endpoint = {
     id,
     ...(spec.name !== undefined && { name: spec.name }),
+    ...(spec.request !== undefined && { request: spec.request }),
     network: network.id,
     container: workload.container,
     type,
@@ -225,9 +256,11 @@ export async function planAttach(
     addresses: leases.map((lease) => lease.text),
     gateways: [],
     aliases: spec.aliases ?? [],
+    ...(spec.upstreams && { upstreams: spec.upstreams }),
     gatewayPriority: spec.gatewayPriority ?? 0,
     ports: await publishPorts(core, tx, network, { id, addresses: leases.map((lease) => lease.text) }, workload, ports),
     rates: { ingress: spec.ingressRate ?? 0, egress: spec.egressRate ?? 0 },
+    ...(spec.tuning && { tuning: spec.tuning }),
     created: core.now().toISOString(),
     phase: 'creating',
     owner: core.id,

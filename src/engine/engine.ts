@@ -20,6 +20,7 @@ import type {
   DetachOptions,
   DoctorReport,
   Endpoint,
+  EndpointCheck,
   EndpointSpec,
   EndpointUpdate,
   EngineApi,
@@ -46,7 +47,7 @@ import type { Change } from './apply.ts';
 import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
-import { examine } from './doctor.ts';
+import { endpointCheck } from './endpoint-check.ts';
 import * as endpoints from './endpoints.ts';
 import { Behind } from './behind.ts';
 import { EventHub } from './events.ts';
@@ -63,7 +64,6 @@ import { rehearse, rehearseSteps } from './rehearse.ts';
 import { endpointsOn, findNetwork } from './records.ts';
 import { needsRecovery, recover, type Recovery } from './recover.ts';
 import { KeyedMutex } from './mutex.ts';
-import { Services } from './services.ts';
 import * as updates from './updates.ts';
 
 export interface EngineOptions extends Partial<Paths> {
@@ -137,7 +137,8 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };
   if (options.resident || (await needsRecovery(core))) recovery = await recover(core, options.comparison);
-  if (options.resident) stack.use(await Services.start(core));
+  // what only some need is loaded by them alone: a plugin's process is over in a tenth of a second
+  if (options.resident) stack.use(await (await import('./services.ts')).Services.start(core));
   return new Engine(core, options.mode ?? 'in-process', recovery, stack.move());
 }
 
@@ -261,6 +262,9 @@ export class Engine implements EngineApi {
   endpointInspect(ref: string): Promise<Endpoint> {
     return endpoints.endpointInspect(this.#core, ref);
   }
+  endpointCheck(ref: string): Promise<EndpointCheck> {
+    return endpointCheck(this.#core, ref);
+  }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
   }
@@ -290,8 +294,9 @@ export class Engine implements EngineApi {
   gc(options?: ChangeOptions): Promise<Outcome<GcReport>> {
     return collect(this.#core, options);
   }
-  doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport> {
-    return examine(this.#core, options?.checks ?? []);
+  async doctor(options?: { readonly checks?: readonly string[] }): Promise<DoctorReport> {
+    const { examine } = await import('./doctor.ts');
+    return await examine(this.#core, options?.checks ?? []);
   }
   events(filter?: EventFilter, signal?: AbortSignal): AsyncIterable<EngineEvent> {
     return this.#core.events.subscribe(filter ?? {}, signal);

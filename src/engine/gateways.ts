@@ -39,7 +39,7 @@ export async function settleGateways(
     candidates.set(endpoint.id, open ? gatewaysFor(network, endpoint) : []);
   }
   const order = endpoints.toSorted(
-    (a, b) => b.gatewayPriority - a.gatewayPriority || a.created.localeCompare(b.created),
+    (a, b) => b.gatewayPriority - a.gatewayPriority || (a.created < b.created ? -1 : a.created > b.created ? 1 : 0),
   );
   const winners = new Map<number, Endpoint>();
   for (const endpoint of order) {
@@ -65,7 +65,12 @@ export async function settleGateways(
 }
 
 /** The default gateways that an endpoint could provide. */
-function gatewaysFor(network: Network, { lease }: Endpoint): readonly string[] {
+function gatewaysFor(network: Network, endpoint: Endpoint): readonly string[] {
+  return endpoint.tuning?.defaultRoute === false ? [] : networkGateways(network, endpoint);
+}
+
+/** Those of its network, or of the server that it leases from. */
+export function networkGateways(network: Network, { lease }: Endpoint): readonly string[] {
   if (network.ipam !== 'dhcp') return driverOf(network).gateways(network);
   return lease?.router === undefined || network.internal ? [] : [lease.router];
 }

@@ -77,7 +77,7 @@ async function create(
 
 export async function networkList(core: Core): Promise<readonly Network[]> {
   const stored = await core.store.read((tx) => tx.list<Network>(KEYS.networks));
-  return [...stored.map((entry) => entry.value), ...BUILT_IN].toSorted((a, b) => a.name.localeCompare(b.name));
+  return [...stored.map((entry) => entry.value), ...BUILT_IN].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {

@@ -76,7 +76,7 @@ async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: Ra
   if (spec.hostPort !== 0 && spec.hostPortEnd === undefined) {
     const ports = at(spec.hostPort);
     for (const port of ports) {
-      const reason = await taken(tx, sockets, port);
+      const reason = await taken(tx, spec.held ? undefined : sockets, port);
       if (reason !== '')
         throw new NetloomError('EPORTTAKEN', reason, {
           hint: 'choose another host port, or leave it out to get a free one',
@@ -97,11 +97,11 @@ async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: Ra
   throw new NetloomError('EPORTTAKEN', `no free ${spec.protocol} port between ${first} and ${last} on the host`);
 }
 
-/** Why a port cannot be had, or an empty string. */
-async function taken(tx: ReadTx, sockets: HostSockets, port: PublishedPort): Promise<string> {
+/** Why a port cannot be had, or an empty string. @param sockets missing: the host's own do not count */
+async function taken(tx: ReadTx, sockets: HostSockets | undefined, port: PublishedPort): Promise<string> {
   const owner = await claimant(tx, port);
   if (owner !== undefined) return `${formatPort(port)} is already published by ${owner.workload}`;
-  const held = await sockets.firstHeld(port);
+  const held = await sockets?.firstHeld(port);
   if (held === undefined) return '';
   return `${port.protocol} port ${held} on ${port.hostAddress} is in use by another program on the host`;
 }

@@ -298,9 +298,9 @@ async function namespaceFor(core: Core, tx: ReadTx, container: Pick<Container, '
     if ((await isUp(tx, lender)) && isThere(core, lender.netns)) return lender.netns;
     throw new NetloomError(
       'ECONTAINERNOTRUNNING',
-      `container "${lender.name}" has no network namespace now, for "${container.name}" to share`,
+      `${lender.pod ? 'pod' : 'container'} "${lender.name}" has no network namespace now, for "${container.name}" to share`,
       {
-        hint: `netloom start ${lender.name} makes it again`,
+        hint: `netloom ${lender.pod ? 'pod ' : ''}start ${lender.name} makes it again`,
       },
     );
   }

@@ -6,6 +6,7 @@ import { Netns } from '../kernel/index.ts';
 import { type MonitorEvent, NETLINK, NetlinkMonitor, type NlMessage } from '../netlink/index.ts';
 import { decodeGeneration, NFNLGRP_NFTABLES, tableOf } from '../nftables/index.ts';
 import {
+  IFF,
   type Link,
   linkDump,
   messageName,
@@ -50,7 +51,7 @@ export interface WatchSink {
 /** linux/rtnetlink.h */
 const RTPROT_KERNEL = 2;
 const RTPROT_RA = 9;
-const RT_TABLE_MAIN = 254;
+const RT_TABLE_LOCAL = 255;
 const GROUPS = [
   RTNLGRP.LINK,
   RTNLGRP.NEIGH,
@@ -372,8 +373,12 @@ export class KernelWatch implements AsyncDisposable {
         const { protocol, table } = event.route;
         // one of another protocol may have taken the place of ours without a word
         if (event.verb === 'delete') return protocol === PROTOCOL;
-        return protocol !== PROTOCOL && protocol !== RTPROT_KERNEL && protocol !== RTPROT_RA && table === RT_TABLE_MAIN;
+        return (
+          protocol !== PROTOCOL && protocol !== RTPROT_KERNEL && protocol !== RTPROT_RA && table !== RT_TABLE_LOCAL
+        );
       }
+      case 'rule':
+        return event.verb === 'delete' && event.rule.protocol === PROTOCOL;
       case 'neighbour':
         return event.neighbour.state === 'permanent';
       default:
@@ -413,10 +418,11 @@ export class KernelWatch implements AsyncDisposable {
 
 /** Everything of a link that a fact may want. */
 function settingsOf(link: Link): string {
-  const { name, master, up, mtu, mac, alias, group, addrGenMode, port } = link;
+  const { name, master, up, mtu, mac, alias, group, addrGenMode, port, txQueueLen } = link;
+  const tuned = `${link.flags & (IFF.PROMISC | IFF.ALLMULTI)} ${txQueueLen}`;
   // a port's state follows from the carrier, and is nobody's wish
   const bits = port ? Object.values({ ...port, state: '' }).join(' ') : '';
-  return `${name} ${master} ${up} ${mtu} ${mac} ${group} ${addrGenMode} ${bits} ${alias}`;
+  return `${name} ${master} ${up} ${mtu} ${mac} ${group} ${addrGenMode} ${tuned} ${bits} ${alias}`;
 }
 
 function destination(dst: string): string {

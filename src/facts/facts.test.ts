@@ -137,6 +137,22 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       delete: 'ip -n web route delete default via 10.0.0.1 dev eth0',
     },
   },
+  rule: {
+    fact: { ...at(ns), kind: 'rule', family: 4, from: '10.0.0.2/32', priority: 28268, table: 1000 },
+    changed: { ...at(ns), kind: 'rule', family: 4, from: '10.0.0.2/32', priority: 28268, table: 1001 },
+    differences: ['table'],
+    key: `rule ${ns} 4 28268 10.0.0.2/32`,
+    via: 'rtnetlink',
+    change: 'remade',
+    delete: 'goes',
+    within: [`netns ${ns}`],
+    called: 'the rule for what 10.0.0.2/32 sends in /run/netns/web',
+    commands: {
+      add: 'ip -n web rule add from 10.0.0.2/32 lookup 1000 priority 28268 protocol 110',
+      change: 'ip -n web rule add from 10.0.0.2/32 lookup 1000 priority 28268 protocol 110', // never asked for: it is remade
+      delete: 'ip -n web rule delete from 10.0.0.2/32 lookup 1000 priority 28268',
+    },
+  },
   sysctl: {
     fact: { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '1', dev: 'br0' },
     changed: { ...at(''), kind: 'sysctl', name: 'net.ipv4.conf.br0.route_localnet', value: '0', dev: 'br0' },
@@ -331,6 +347,30 @@ for (const [name, row] of Object.entries(TABLE)) {
     test(`${name}: the command for ${verb}`, () => assert.equal(kind.command(fact, verb), row.commands[verb]));
   }
 }
+
+test('what a link and a route are set to beside what they are', () => {
+  const tuned: Fact = { ...bridge, promisc: true, allmulti: false, txQueueLength: 500 };
+  assert.deepEqual(KINDS.link.differences(tuned, { ...bridge, promisc: false, allmulti: false, txQueueLength: 1000 }), [
+    'promisc',
+    'txqueuelen',
+  ]);
+  assert.deepEqual(KINDS.link.differences(bridge, { ...tuned }), [], 'who wants nothing takes what there is');
+  assert.match(KINDS.link.command(tuned, 'add'), / promisc on allmulticast off txqueuelen 500 && /);
+  const plain = { ...at(ns), kind: 'route', family: 4, dst: '10.9.0.0/16', via: '10.0.0.9', dev: 'eth0' } as const;
+  const special = { ...plain, table: 1000, metric: 5, scope: 0, mtu: 1400, advmss: 1360 } as const;
+  assert.equal(KINDS.route.key(special), `route ${ns} 4 10.9.0.0/16 table 1000 metric 5`);
+  assert.deepEqual(KINDS.route.differences(special, { ...special, mtu: 1300, scope: 253 }), ['mtu', 'scope']);
+  assert.equal(
+    KINDS.route.command(special, 'add'),
+    'ip -n web route add 10.9.0.0/16 via 10.0.0.9 dev eth0 table 1000 metric 5 scope 0 mtu 1400 advmss 1360 proto 110',
+  );
+  assert.equal(
+    KINDS.route.command(special, 'delete'),
+    'ip -n web route delete 10.9.0.0/16 via 10.0.0.9 dev eth0 table 1000 metric 5',
+  );
+  const ranges: Fact = { ...at(ns), kind: 'sysctl', name: 'net.ipv4.ip_local_port_range', value: '1024 2000', dev: '' };
+  assert.deepEqual(KINDS.sysctl.differences(ranges, { ...ranges, value: '1024\t2000' }), []);
+});
 
 test('commands reach any namespace', () => {
   const route = (space: string): Fact => ({

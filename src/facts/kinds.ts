@@ -10,6 +10,7 @@ import { type PortFact, portKind } from './port.ts';
 import { type QdiscFact, qdiscKind } from './qdisc.ts';
 import { type RedirectFact, redirectKind } from './redirect.ts';
 import { type RouteFact, routeKind } from './route.ts';
+import { type RuleFact, ruleKind } from './rule.ts';
 import { type SysctlFact, sysctlKind } from './sysctl.ts';
 import type { FactKind } from './types.ts';
 
@@ -21,6 +22,7 @@ export type Fact =
   | AddressFact
   | NeighbourFact
   | RouteFact
+  | RuleFact
   | SysctlFact
   | QdiscFact
   | RedirectFact
@@ -37,6 +39,7 @@ export const KINDS: { readonly [K in Fact['kind']]: FactKind<Extract<Fact, { kin
   address: addressKind,
   neighbour: neighbourKind,
   route: routeKind,
+  rule: ruleKind,
   sysctl: sysctlKind,
   qdisc: qdiscKind,
   redirect: redirectKind,

@@ -1,5 +1,6 @@
 import type { Reply, Request } from '../netlink/index.ts';
 import {
+  IFF,
   type Link,
   linkAdd,
   linkDelete,
@@ -47,6 +48,12 @@ export interface LinkFact extends FactBase {
   readonly addrGenMode: 'eui64' | 'none';
   /** Its frames are looked at by the guard: by its group. */
   readonly guarded?: boolean;
+  /** It takes every frame; missing: whatever it is. */
+  readonly promisc?: boolean;
+  /** It takes every multicast frame; missing: whatever it is. */
+  readonly allmulti?: boolean;
+  /** Packets that wait to be sent; missing: the kernel's choice. */
+  readonly txQueueLength?: number;
 }
 
 export const linkKind: FactKind<LinkFact> = {
@@ -134,6 +141,7 @@ export const linkKind: FactKind<LinkFact> = {
     if (want.alias !== '' && want.alias !== have.alias) wrong.push('alias');
     if (want.addrGenMode !== have.addrGenMode) wrong.push('addrgenmode');
     if (want.origin.type !== 'there' && groupOf(want) !== groupOf(have)) wrong.push('group');
+    for (const [key, word] of TUNED) if (want[key] !== undefined && want[key] !== have[key]) wrong.push(word);
     return wrong;
   },
   describe(fact) {
@@ -161,6 +169,10 @@ export const linkKind: FactKind<LinkFact> = {
     }
     if (fact.alias !== '') words.push(`alias ${quote(fact.alias)}`);
     if (fact.addrGenMode === 'none' || (made && verb === 'change')) words.push(`addrgenmode ${fact.addrGenMode}`);
+    for (const [key, word] of TUNED) {
+      const value = fact[key];
+      if (value !== undefined) words.push(`${word} ${typeof value === 'number' ? value : value ? 'on' : 'off'}`);
+    }
     if (words.length > 0) lines.push(`${ip} link set dev ${name} ${words.join(' ')}`);
     if (verb === 'change' && isStacked(fact.origin) && fact.origin.type !== 'vlan')
       lines.push(`${ip} link set dev ${name} ${originWords(fact.origin, true)}`);
@@ -178,6 +190,23 @@ export const linkKind: FactKind<LinkFact> = {
 /** True for what we made: the group is given at creation, so not even a crash leaves a link without it. */
 export function isOurs(link: Link): boolean {
   return isOurGroup(link.group);
+}
+
+/** What a link may be set to beside what it is, and how ip(8) calls it. */
+const TUNED = [
+  ['promisc', 'promisc'],
+  ['allmulti', 'allmulticast'],
+  ['txQueueLength', 'txqueuelen'],
+] as const;
+
+/** Those of them that are `wanted`, as a change. */
+function tuningOf(fact: LinkFact, wanted: (word: (typeof TUNED)[number][1]) => boolean = () => true): LinkChange {
+  const { promisc, allmulti, txQueueLength } = fact;
+  return {
+    ...(promisc !== undefined && wanted('promisc') && { promisc }),
+    ...(allmulti !== undefined && wanted('allmulticast') && { allmulticast: allmulti }),
+    ...(txQueueLength !== undefined && wanted('txqueuelen') && { txQueueLen: txQueueLength }),
+  };
 }
 
 function groupOf(fact: LinkFact): number {
@@ -234,8 +263,10 @@ function settings(fact: LinkFact, link: LinkSelector): Request[] {
     ...(fact.alias === '' ? {} : { alias: fact.alias }),
     ...(fact.addrGenMode === 'none' ? { addrGenMode: 'none' } : {}),
   };
+  // the end of a pair was born with what the pair has, and may be wanted with less
+  const mtu = fact.origin.type === 'there' && fact.mtu !== 0 ? { mtu: fact.mtu } : {};
   if (Object.keys(first).length > 0) requests.push(linkSet(link, first));
-  requests.push(linkSet(link, { up: fact.up }));
+  requests.push(linkSet(link, { up: fact.up, ...mtu, ...tuningOf(fact) }));
   return requests;
 }
 
@@ -365,6 +396,7 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
         ...(wrong.has('addrgenmode') ? { addrGenMode: want.addrGenMode } : {}),
         ...(wrong.has('alias') ? { alias: want.alias } : {}),
         ...(wrong.has('group') ? { group: groupOf(want) } : {}),
+        ...tuningOf(want, (word) => wrong.has(word)),
       };
       const requests = Object.keys(change).length > 0 ? [linkSet(link, change)] : [];
       if (wrong.has('mode') && isStacked(want.origin)) requests.push(linkSet(link, { info: infoChange(want.origin) }));
@@ -400,5 +432,8 @@ function factOf(link: Link, ns: string, there: boolean, byIndex: ReadonlyMap<num
     alias: link.alias,
     addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',
     ...(link.group === GUARDED_GROUP && { guarded: true }),
+    promisc: (link.flags & IFF.PROMISC) !== 0,
+    allmulti: (link.flags & IFF.ALLMULTI) !== 0,
+    txQueueLength: link.txQueueLen,
   };
 }

@@ -4,6 +4,7 @@ import {
   parseLink,
   parseRoute,
   type Route,
+  RT_TABLE,
   routeAdd,
   routeDelete,
   routeDump,
@@ -14,7 +15,7 @@ import { ipIn, placeOf, quote } from './command.ts';
 import { PROTOCOL } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
-/** A route of the main table. @see ip-route(8) */
+/** A route; what is missing is as ip-route(8) has it by itself. */
 export interface RouteFact extends FactBase {
   readonly kind: 'route';
   readonly family: 4 | 6;
@@ -23,10 +24,23 @@ export interface RouteFact extends FactBase {
   /** Gateway; empty for a directly connected one. */
   readonly via: string;
   readonly dev: string;
+  /** Missing: the main table. */
+  readonly table?: number;
+  /** Lower wins; missing: 0 for IPv4, 1024 for IPv6. */
+  readonly metric?: number;
+  /** RT_SCOPE.*, IPv4 only; missing: link without a gateway, else universe. */
+  readonly scope?: number;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly advmss?: number;
 }
 
 export const routeKind: FactKind<RouteFact> = {
-  key: (fact) => `route ${fact.ns} ${fact.family} ${fact.dst}`,
+  key(fact) {
+    const { ns, family, dst, table, metric } = fact;
+    const rest = `${table === undefined ? '' : ` table ${table}`}${metric === undefined ? '' : ` metric ${metric}`}`;
+    return `route ${ns} ${family} ${dst}${rest}`;
+  },
   add: (fact) => ({
     via: 'rtnetlink',
     ns: fact.ns,
@@ -52,40 +66,65 @@ export const routeKind: FactKind<RouteFact> = {
     const wrong: string[] = [];
     if (want.via !== have.via) wrong.push('via');
     if (want.dev !== have.dev) wrong.push('dev');
+    if (want.mtu !== have.mtu) wrong.push('mtu');
+    if (want.advmss !== have.advmss) wrong.push('advmss');
+    if (want.scope !== undefined && want.scope !== have.scope) wrong.push('scope');
     return wrong;
   },
-  describe: (fact) => `the ${fact.family === 6 ? 'IPv6 ' : ''}route ${fact.dst}${placeOf(fact.ns)}`,
+  describe(fact) {
+    const table = fact.table === undefined ? '' : ` of table ${fact.table}`;
+    return `the ${fact.family === 6 ? 'IPv6 ' : ''}route ${fact.dst}${table}${placeOf(fact.ns)}`;
+  },
   command(fact, verb) {
     const words = [ipIn(fact.ns)];
     if (fact.family === 6) words.push('-6');
     words.push('route', verb === 'delete' ? 'delete' : 'add', fact.dst);
     if (fact.via !== '') words.push('via', fact.via);
     words.push('dev', quote(fact.dev));
-    if (verb !== 'delete') words.push(`proto ${PROTOCOL}`);
-    return words.join(' ');
+    if (fact.table !== undefined) words.push(`table ${fact.table}`);
+    if (fact.metric !== undefined) words.push(`metric ${fact.metric}`);
+    if (verb === 'delete') return words.join(' ');
+    if (fact.scope !== undefined) words.push(`scope ${fact.scope}`);
+    if (fact.mtu !== undefined) words.push(`mtu ${fact.mtu}`);
+    if (fact.advmss !== undefined) words.push(`advmss ${fact.advmss}`);
+    return [...words, `proto ${PROTOCOL}`].join(' ');
   },
   within: (fact) => linkKeys(fact.ns, fact.dev),
 };
 
 function specOf(fact: RouteFact, oif: number): RouteSpec {
+  const { family, dst, via, table, metric, scope, mtu, advmss } = fact;
   return {
-    dst: fact.dst === 'default' ? ANY[fact.family] : fact.dst,
+    dst: dst === 'default' ? ANY[family] : dst,
     oif,
     protocol: PROTOCOL,
-    ...(fact.via === '' ? {} : { gateway: fact.via }),
+    ...(via === '' ? {} : { gateway: via }),
+    ...(table !== undefined && { table }),
+    ...(metric !== undefined && { metric }),
+    ...(scope !== undefined && { scope }),
+    ...(mtu !== undefined && { mtu }),
+    ...(advmss !== undefined && { advmss }),
   };
 }
 
 function factOf(route: Route, ns: string, dev: string): RouteFact {
+  const { family, dst, gateway, table, metric, scope, mtu, advmss } = route;
   return {
     kind: 'route',
     ns,
     object: '',
-    family: route.family,
-    dst: route.dst === ANY[route.family] ? 'default' : route.dst,
-    via: route.gateway,
+    family,
+    dst: dst === ANY[family] ? 'default' : dst,
+    via: gateway,
     dev,
+    ...(table !== RT_TABLE.MAIN && { table }),
+    ...(metric !== USUAL_METRIC[family] && { metric }),
+    ...(family === 4 && { scope }),
+    ...(mtu !== undefined && { mtu }),
+    ...(advmss !== undefined && { advmss }),
   };
 }
 
 const ANY = { 4: '0.0.0.0/0', 6: '::/0' } as const;
+/** What the kernel gives a route that says nothing. linux/ipv6_route.h IP6_RT_PRIO_USER */
+const USUAL_METRIC = { 4: 0, 6: 1024 } as const;

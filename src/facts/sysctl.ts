@@ -24,7 +24,7 @@ export const sysctlKind: FactKind<SysctlFact> = {
     run(kernel) {
       const ns = kernel.netns(fact.ns);
       // a needless write still resets other parameters (ip_forward does), so look first
-      if (readSysctl(ns, fact.name) !== fact.value) writeSysctl(ns, fact.name, fact.value);
+      if (plain(readSysctl(ns, fact.name)) !== plain(fact.value)) writeSysctl(ns, fact.name, fact.value);
     },
   }),
   change: (want) => sysctlKind.add(want),
@@ -37,11 +37,16 @@ export const sysctlKind: FactKind<SysctlFact> = {
         return value === undefined ? [] : [{ ...fact, value }];
       }),
     ),
-  differences: (want, have) => (want.value === have.value ? [] : ['value']),
+  differences: (want, have) => (plain(want.value) === plain(have.value) ? [] : ['value']),
   describe: (fact) => `the sysctl ${fact.name}${placeOf(fact.ns)}`,
   command: (fact) => runIn(fact.ns, `sysctl -q -w ${quote(`${fact.name}=${fact.value}`)}`),
   within: (fact) => (fact.dev === '' ? [] : [`link ${fact.ns} ${fact.dev}`]),
 };
+
+/** The kernel puts tabs between numbers, whatever was written. */
+function plain(value: string): string {
+  return value.trim().replaceAll(/\s+/g, ' ');
+}
 
 /** Undefined where the interface that it belongs to is not there. @throws UnsupportedError for one that no kernel has */
 function valueOf(netns: Netns, fact: SysctlFact): string | undefined {

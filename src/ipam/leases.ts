@@ -52,15 +52,21 @@ export async function leaseAddress(tx: Tx, network: LeasingNetwork, request: Lea
 }
 
 /**
- * One address of each family that the network has, IPv4 first: the fixed ones given, the others chosen.
+ * One address of each family that the network has, IPv4 first: the fixed ones given, the others chosen. Where `exact`, the
+ * fixed ones and no other.
  * @throws as `leaseAddress`
  */
 export async function leaseAddresses(
   tx: Tx,
   network: LeasingNetwork,
-  request: { readonly endpoint: string; readonly owner?: string; readonly fixed?: readonly string[] },
+  request: {
+    readonly endpoint: string;
+    readonly owner?: string;
+    readonly fixed?: readonly string[];
+    readonly exact?: boolean;
+  },
 ): Promise<Prefix[]> {
-  const { fixed = [], ...base } = request;
+  const { fixed = [], exact = false, ...base } = request;
   const families = new Set<Family>(network.subnets.map(({ subnet }) => parsePrefix(subnet).family));
   const wanted = new Map<Family, string>();
   for (const text of fixed) {
@@ -69,6 +75,10 @@ export async function leaseAddresses(
     wanted.set(family, text);
   }
   const leased: Prefix[] = [];
+  if (exact) {
+    for (const text of fixed) leased.push(await leaseAddress(tx, network, { ...base, fixed: text }));
+    return leased;
+  }
   for (const family of ([4, 6] as const).filter((each) => families.has(each))) {
     const text = wanted.get(family);
     leased.push(await leaseAddress(tx, network, { ...base, family, ...(text !== undefined && { fixed: text }) }));

@@ -1,3 +1,4 @@
+export { acceptCaller, type Caller, listenForCallers, receiveFirst } from './caller.ts';
 export { connectedUdpIn, Datagrams, serviceSocketIn, wantRoom, whenReadable } from './datagrams.ts';
 export { ERRNO, errnoName } from './errno.ts';
 export { Fd, openDescriptors } from './fd.ts';

@@ -53,6 +53,13 @@ export interface Native {
   pollStop(id: number): boolean;
   pollRef(id: number, on: boolean): boolean;
 
+  /** A listening socket of mode 0600. */
+  unixListen(path: string, backlog: number): number;
+  /** -1 where nobody waits. `who` gets process and user id of the caller. */
+  unixAccept(fd: number, who: Int32Array): number;
+  /** Bytes; 0 at the end, -1 where none wait. `passed` gets the descriptor that came along, or -1. */
+  unixReceive(fd: number, buffer: Uint8Array, passed: Int32Array): number;
+
   /** False where another holds the lock; never waits. */
   flock(fd: number, operation: number): boolean;
   /** Waits on a thread of its own. ECANCELED after `flockCancel(token)`. */

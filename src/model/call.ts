@@ -20,10 +20,27 @@ export interface ProgramCall {
   readonly netns?: string;
   /** Says which call this is: one that is made again because its answer was lost has the same. */
   readonly request?: string;
-  /** Whoever waited has gone: what was made for it is to be taken back. */
+  /** Whoever waited has gone: nothing more need be begun. What was made is taken back by `ProgramAnswer.undo`. */
   readonly signal?: AbortSignal;
+  /**
+   * Runs another plugin, which the caller names: an IPAM plugin. Undefined where none of the directories has it. Missing:
+   * whoever made this call runs no others.
+   */
+  delegate?(plugin: DelegateCall): Promise<ProgramAnswer | undefined>;
+  /** A file of the host as a whole, undefined where there is none. Missing: whoever made this call reads no files. */
+  readFile?(path: string): Promise<string | undefined>;
   /** The engine, where the call needs one. The caller of this disposes of it. */
   open(): Promise<EngineApi>;
+}
+
+/** A plugin that another one starts. */
+export interface DelegateCall {
+  /** Its file's name. */
+  readonly type: string;
+  /** Directories, of which the first that has it counts. */
+  readonly path: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: string;
 }
 
 /** What the program's process leaves behind. */
@@ -31,4 +48,6 @@ export interface ProgramAnswer {
   readonly stdout: string;
   readonly stderr?: string;
   readonly status: number;
+  /** Takes back what was made: for an answer that reached nobody. Missing: it made nothing that must not stay. */
+  undo?(): Promise<void>;
 }

@@ -36,6 +36,8 @@ export interface PortSpec {
   readonly count: number;
   /** Missing: as the engine is told to. */
   readonly firewall?: FirewallWish;
+  /** Whoever asks holds the host's port by a socket of its own, so that no other program takes it. */
+  readonly held?: true;
 }
 
 /** Limits of an endpoint's traffic, bits per second; 0: none. */
@@ -63,11 +65,53 @@ export interface EndpointLease {
   readonly mtu?: number;
 }
 
+/** A route of an endpoint beside those that its network gives. */
+export interface EndpointRoute {
+  /** Canonical prefix; `0.0.0.0/0` and `::/0` with a table or a priority of their own only. */
+  readonly dst: string;
+  /** Missing: the network's gateway; on the link where it has none, or where `scope` says so. */
+  readonly gateway?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly advmss?: number;
+  /** Lower wins; missing: 0 for IPv4, 1024 for IPv6. */
+  readonly priority?: number;
+  /** Missing: the main one. */
+  readonly table?: number;
+  /** 0 universe, 253 link, 254 host; IPv4 only. Missing: link without a gateway, else universe. */
+  readonly scope?: number;
+}
+
+/** What is set of one endpoint inside its workload, beside what its network gives. */
+export interface EndpointTuning {
+  /**
+   * Parameters of the namespace, below `net.`; `IFNAME` as a part of a name stands for the interface. They are held while the
+   * endpoint is there, and not set back when it goes.
+   */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** Missing: whatever it is. */
+  readonly promisc?: boolean;
+  readonly allmulti?: boolean;
+  /** Bytes, of the interface inside; missing: the network's. */
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
+  readonly routes?: readonly EndpointRoute[];
+  /** Whatever has one of its addresses as source leaves by it: a table of its own, and a rule for each address. */
+  readonly sourceRoutes?: true;
+  /** It never has the default route. */
+  readonly defaultRoute?: false;
+  /** Bits that may go at once, where there is a rate; missing: what 10 ms of the rate are. */
+  readonly ingressBurst?: number;
+  readonly egressBurst?: number;
+}
+
 /** One interface of a workload on one network. */
 export interface Endpoint {
   readonly id: string;
   /** What whoever attached it calls it, to find it again; missing where nobody said. */
   readonly name?: string;
+  /** As asked. */
+  readonly request?: string;
   /** Network id. */
   readonly network: string;
   /** Container id; empty for an endpoint attached to a bare namespace. */
@@ -102,11 +146,14 @@ export interface Endpoint {
    */
   readonly gateways: readonly string[];
   readonly aliases: readonly string[];
+  /** Who is asked for names that are not ours; missing: the container's own servers, else the host's. */
+  readonly upstreams?: readonly string[];
   /** Higher wins the default route; then the network attached first. */
   readonly gatewayPriority: number;
   /** Ports published to this endpoint. */
   readonly ports: readonly PublishedPort[];
   readonly rates: Rates;
+  readonly tuning?: EndpointTuning;
   readonly created: string;
   readonly phase: Phase;
   readonly owner: string;
@@ -134,6 +181,8 @@ export interface EndpointUpdate {
   /** Bits per second; 0: no limit; missing: as it is. */
   readonly ingressRate?: number;
   readonly egressRate?: number;
+  /** As `AttachSpec.upstreams`; empty: the host's servers again. Of endpoints of bare namespaces only. */
+  readonly upstreams?: readonly string[];
 }
 export interface UnpublishSpec {
   readonly protocol: PortProtocol;
@@ -146,6 +195,11 @@ export interface UnpublishSpec {
 export interface AttachSpec extends EndpointSpec {
   /** What it is found by besides its id: no two on a host have the same. `cni:web:3f1c:eth0` */
   readonly name?: string;
+  /**
+   * Says which asking this is, 64 hexadecimal digits at most: asked again in the same words with the same, because the answer
+   * was lost, it is answered with the endpoint that was made. Only with a name.
+   */
+  readonly request?: string;
   /** Path of the namespace; empty for a tap in the host's. */
   readonly netns: string;
   /** A tap device for a virtual machine instead of an interface in a namespace; `ifname` is its name. */
@@ -155,6 +209,11 @@ export interface AttachSpec extends EndpointSpec {
   /** Somebody else takes the inside end from the host's namespace, where it is called `ifname`; no `netns` then. */
   readonly handOver?: boolean;
   readonly ports?: readonly PortSpec[];
+  /** Who its network's resolver asks for names that are not ours; missing: the host's servers. */
+  readonly upstreams?: readonly string[];
+  /** `addresses` are all that it has, several of a family among them: somebody else decides about them. */
+  readonly exact?: boolean;
+  readonly tuning?: EndpointTuning;
 }
 
 export type NetworkMode =

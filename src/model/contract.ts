@@ -80,6 +80,17 @@ export interface GcReport {
   readonly failed: readonly string[];
 }
 
+/** What a comparison of one endpoint with the kernel found. */
+export interface EndpointCheck {
+  /** Its namespace is not the one that it was attached to, or none: why. Nothing else is looked at then. */
+  readonly gone?: string;
+  /** What would put right what is missing or different: of the endpoint, its network, and the rule set. */
+  readonly faults: readonly PlanStep[];
+  /** The interface inside as it is: its hardware address, empty for none, and its MTU; 0 where it is not there. */
+  readonly mac: string;
+  readonly mtu: number;
+}
+
 /** How to start a container's command: what the caller passes to `spawn`. */
 export interface SpawnPlan {
   readonly file: string;
@@ -160,6 +171,8 @@ export interface EngineApi extends AsyncDisposable {
   endpointList(): Promise<readonly Endpoint[]>;
   /** By its name, its id or a unique beginning of it. @throws NetloomError EENDPOINTNOTFOUND */
   endpointInspect(ref: string): Promise<Endpoint>;
+  /** Compares an endpoint with the kernel, and changes nothing. @throws NetloomError EENDPOINTNOTFOUND */
+  endpointCheck(ref: string): Promise<EndpointCheck>;
   /** The same for an endpoint of a bare namespace. */
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>>;
 

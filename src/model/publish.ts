@@ -183,6 +183,7 @@ function checkPort(port: PortSpec): PortSpec {
     containerPort: port.containerPort,
     count,
     ...(port.firewall !== undefined && { firewall: parseFirewallWish(port.firewall) }),
+    ...(port.held === true && { held: true }),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Container, ContainerSpec, DnsSettings, NetworkMode } from './conta
 import { checkHostname, checkName, isDomain, within } from './names.ts';
 import { checkPorts } from './publish.ts';
 import { shortId } from './refs.ts';
-import { parseEndpointSpecs } from './validate-endpoint.ts';
+import { parseEndpointSpecs, parseUpstreams } from './validate-endpoint.ts';
 
 /** A container's parts that follow from its spec alone. */
 export type ContainerParts = Omit<Container, 'id' | 'created' | 'netns' | 'phase' | 'owner'>;
@@ -74,7 +74,7 @@ export function parseNetworkMode(text: string): NetworkMode | string {
 /** Checks and completes DNS settings. @throws NetloomError EBADDNS */
 export function parseDns(dns: Partial<DnsSettings>): DnsSettings {
   return {
-    servers: (dns.servers ?? []).map((text) => within('DNS server', () => parseIp(text).text)),
+    servers: parseUpstreams(dns.servers ?? []),
     search: (dns.search ?? []).map((text) => {
       const domain = text.endsWith('.') && text.length > 1 ? text.slice(0, -1) : text;
       if (domain !== '.' && !isDomain(domain))

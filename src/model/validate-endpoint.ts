@@ -4,17 +4,18 @@ import { NetloomError } from '../errors.ts';
 import type { AttachSpec, EndpointSpec } from './container.ts';
 import { checkLabel, within } from './names.ts';
 import { checkPorts } from './publish.ts';
+import { parseTuning } from './validate-tuning.ts';
 
 /**
  * Checks a wanted endpoint and makes its texts canonical. Whether the addresses are inside the network is the
- * allocator's to say. @throws NetloomError EBADNAME, EBADADDRESS, EBADMAC, EBADIFNAME, EBADOPTION
+ * allocator's to say. @param several more than one address of a family @throws NetloomError EBADNAME, EBADADDRESS, EBADMAC, EBADIFNAME, EBADOPTION
  */
-export function parseEndpointSpec(spec: EndpointSpec): EndpointSpec {
+export function parseEndpointSpec(spec: EndpointSpec, several = false): EndpointSpec {
   if (typeof spec.network !== 'string' || spec.network === '')
     throw new NetloomError('EBADNAME', 'an endpoint needs its network’s name or id');
   return within(`network ${spec.network}`, () => ({
     network: spec.network,
-    ...(spec.addresses && { addresses: parseFixed(spec.addresses) }),
+    ...(spec.addresses && { addresses: parseFixed(spec.addresses, several) }),
     ...(spec.mac !== undefined && { mac: formatMac(parseMac(spec.mac, { unicast: true })) }),
     ...(spec.aliases && { aliases: spec.aliases.map(checkAlias) }),
     ...(spec.ifname !== undefined && { ifname: checkInsideName(spec.ifname) }),
@@ -26,7 +27,7 @@ export function parseEndpointSpec(spec: EndpointSpec): EndpointSpec {
 
 /** Several endpoints of one namespace: no network, interface name or MAC address twice. */
 export function parseEndpointSpecs(specs: readonly EndpointSpec[]): EndpointSpec[] {
-  const parsed = specs.map(parseEndpointSpec);
+  const parsed = specs.map((spec) => parseEndpointSpec(spec));
   for (const [what, of] of [
     ['network', (spec: EndpointSpec) => spec.network],
     ['interface name', (spec: EndpointSpec) => spec.ifname],
@@ -58,16 +59,38 @@ export function parseAttachSpec(spec: AttachSpec): AttachSpec {
       `"${spec.netns}" is no path of a namespace: write a whole one, such as /run/netns/web`,
     );
   }
+  if (tap && spec.tuning)
+    throw new NetloomError(
+      'EBADOPTION',
+      'what is behind a tap is a machine that configures itself: leave the tuning out',
+    );
   if (spec.tapUid !== undefined && !tap) throw new NetloomError('EBADOPTION', 'only a tap has a user who may open it');
   return {
-    ...parseEndpointSpec(spec),
+    ...parseEndpointSpec(spec, spec.exact),
     netns: spec.netns,
     ...(spec.name !== undefined && { name: checkLabel('an endpoint', spec.name) }),
+    ...(spec.request !== undefined && { request: checkRequest(spec) }),
     ...(tap && { tap }),
     ...(spec.handOver === true && { handOver: true }),
     ...(spec.tapUid !== undefined && { tapUid: checkUid(spec.tapUid) }),
     ...(spec.ports && { ports: checkPorts(spec.ports) }),
+    ...(spec.upstreams && spec.upstreams.length > 0 && { upstreams: parseUpstreams(spec.upstreams) }),
+    ...(spec.exact && { exact: true }),
+    ...(spec.tuning && { tuning: parseTuning(spec.tuning) }),
   };
+}
+
+/** Servers that a resolver asks. @throws NetloomError EBADADDRESS */
+export function parseUpstreams(texts: readonly string[]): string[] {
+  return texts.map((text) => within('DNS server', () => parseIp(text).text));
+}
+
+function checkRequest({ request = '', name }: AttachSpec): string {
+  if (name === undefined) throw new NetloomError('EBADOPTION', 'a request is asked again by its name: give one');
+  if (/^[0-9a-f]{1,64}$/.test(request)) return request;
+  throw new NetloomError('EBADOPTION', `${JSON.stringify(request.slice(0, 80))} is no request`, {
+    hint: '64 hexadecimal digits at most',
+  });
 }
 
 /** uid_t; its last value means "nobody in particular". */
@@ -76,15 +99,16 @@ function checkUid(value: number): number {
   throw new NetloomError('EBADOPTION', `user ${value} of the tap: write a number, such as 1000`);
 }
 
-/** At most one of each family, IPv4 first. */
-function parseFixed(texts: readonly string[]): string[] {
+/** At most one of each family, or `several`; IPv4 first. */
+function parseFixed(texts: readonly string[], several: boolean): string[] {
   const addresses = texts.map((text) => checkHost(parseIp(text)));
   addresses.sort((a, b) => a.family - b.family);
   for (const [i, address] of addresses.entries()) {
-    if (addresses[i + 1]?.family === address.family) {
+    const next = addresses[i + 1];
+    if (several ? next?.text === address.text : next?.family === address.family) {
       throw new NetloomError(
         'EBADADDRESS',
-        `two fixed IPv${address.family} addresses (${address.text}, ${addresses[i + 1]!.text}): give one`,
+        `two fixed IPv${address.family} addresses (${address.text}, ${next?.text}): give one`,
       );
     }
   }

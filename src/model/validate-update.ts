@@ -6,12 +6,13 @@ import { parseIpvlanOptions, parseMacvlanOptions } from './lan-options.ts';
 import { within } from './names.ts';
 import type { BridgeOptions, Network, NetworkOptions, NetworkUpdate } from './network.ts';
 import { checkPorts } from './publish.ts';
-import { checkRate } from './validate-endpoint.ts';
+import { checkRate, parseUpstreams } from './validate-endpoint.ts';
 
 /** Checks a wanted change of an endpoint and makes its texts canonical. @throws NetloomError EBADPORT, EBADOPTION */
 export function parseEndpointUpdate(update: EndpointUpdate): EndpointUpdate {
-  const { publish = [], unpublish = [], ingressRate, egressRate } = update;
-  if (publish.length + unpublish.length === 0 && ingressRate === undefined && egressRate === undefined) {
+  const { publish = [], unpublish = [], ingressRate, egressRate, upstreams } = update;
+  const values = [ingressRate, egressRate, upstreams];
+  if (publish.length + unpublish.length === 0 && values.every((value) => value === undefined)) {
     throw new NetloomError('EBADOPTION', 'there is nothing to change: give a port to publish or unpublish, or a rate');
   }
   return {
@@ -19,6 +20,7 @@ export function parseEndpointUpdate(update: EndpointUpdate): EndpointUpdate {
     unpublish: unpublish.map(checkUnpublish),
     ...(ingressRate !== undefined && { ingressRate: checkRate('ingress', ingressRate) }),
     ...(egressRate !== undefined && { egressRate: checkRate('egress', egressRate) }),
+    ...(upstreams && { upstreams: parseUpstreams(upstreams) }),
   };
 }
 

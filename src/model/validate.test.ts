@@ -354,6 +354,11 @@ test('endpoints become canonical', () => {
     ports: [parsePublish('80')],
   });
   assert.throws(() => parseAttachSpec({ network: 'a', netns: 'x' }), { code: 'EBADNETNS' });
+  const named = { network: 'a', netns: '/run/netns/x', name: 'cni:a:b:eth0', request: '00ff' };
+  assert.deepEqual(parseAttachSpec(named), named);
+  for (const request of ['', 'FF', 'x', '0'.repeat(65)])
+    assert.throws(() => parseAttachSpec({ ...named, request }), { code: 'EBADOPTION' });
+  assert.throws(() => parseAttachSpec({ network: 'a', netns: '/x', request: '00' }), { code: 'EBADOPTION' });
 });
 
 test('extra hosts', () => {

@@ -9,6 +9,7 @@ export type { RandomSource } from './refs.ts';
 export { parseContainerSpec, parseDns, parseExtraHost, parseNetworkMode } from './validate-container.ts';
 export type { ContainerContext, ContainerParts } from './validate-container.ts';
 export { checkRate, parseAttachSpec, parseEndpointSpec, parseEndpointSpecs } from './validate-endpoint.ts';
+export { parseTuning, sysctlName } from './validate-tuning.ts';
 export { parseEndpointUpdate, parseNetworkUpdate } from './validate-update.ts';
 export { splitVlan } from './lan-options.ts';
 export { parseAllocateSpec, parsePoolSpec, parseReleaseSpec } from './validate-pool.ts';

@@ -77,6 +77,14 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     why: 'a door parses, and speaks to EngineApi; what is read and written is handed to it',
   },
+  libcni: {
+    may: ['errors', 'addr', 'model', 'cni'],
+    why: "a runtime's side of CNI: it starts plugins and keeps their results, and knows no engine",
+  },
+  podman: {
+    may: ['errors', 'version', 'addr', 'model', 'cni/json.ts'],
+    why: 'a door parses, and speaks to EngineApi; documents are read with the words that the CNI door has for it',
+  },
   docker: {
     may: ['errors', 'addr', 'model'],
     why: "a door parses, and speaks to EngineApi; Docker's protocol is POST with no schema of its own, for which Node's HTTP is enough",
@@ -88,12 +96,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'the API carries EngineApi over a socket, whatever stands behind it',
   },
   daemon: {
-    may: ['errors', 'version', 'model', 'kernel', 'api', 'docker', 'engine'],
+    may: ['errors', 'version', 'model', 'kernel', 'api', 'engine', 'cni', 'podman', 'docker'],
     packages: ['pino'],
-    why: 'the daemon puts an engine behind the API',
+    why: 'the daemon puts an engine behind the API, and runs the programs that its call socket is for',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'api', 'daemon', 'engine'],
+    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'podman', 'api', 'daemon', 'engine'],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },
@@ -128,8 +136,8 @@ export const BANS: readonly Ban[] = [
   },
   {
     pattern: /['"]node:child_process['"]/,
-    except: ['engine/process.ts', 'cli/foreground.ts', 'kernel/'],
-    why: 'processes are started where the workload of a container is started, nowhere else',
+    except: ['engine/process.ts', 'cli/foreground.ts', 'daemon/delegate.ts', 'kernel/', 'libcni/exec.ts'],
+    why: 'processes are started where the workload of a container is started, or a CNI plugin: nowhere else',
   },
   {
     pattern: /\b(createRequire|process\.dlopen)\b|\.node['"`]/,

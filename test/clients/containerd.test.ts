@@ -8,15 +8,11 @@ import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { stateOf } from '../lib/kernel-state.ts';
 import { okIn, runIn } from '../lib/run.ts';
+import { startNetloom } from '../lib/suite.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
-const CONFLIST = {
-  cniVersion: '1.0.0',
-  name: 'pods',
-  plugins: [{ type: 'netloom', subnets: [{ subnet: '10.5.0.0/16' }], capabilities: { portMappings: true } }],
-};
 const RESOLVER = '10.5.0.1';
 
 for (const { release, suite, resident } of [
@@ -29,14 +25,9 @@ for (const { release, suite, resident } of [
     const before = await stateOf([bed.host.netns]);
     await using stack = new AsyncDisposableStack();
     const { machine, daemon, ctr } = stack.use(
-      await startContainerd({ netns: bed.host.netns, suite, conflist: CONFLIST }),
+      await startContainerd({ netns: bed.host.netns, suite, subnet: '10.5.0.0/16' }),
     );
-    if (resident) {
-      const netloom = stack.use(machine.start(['netloom', 'daemon']));
-      await until('the daemon listens', () => existsSync(machine.path('/run/netloom/netloom.sock'))).catch((error) => {
-        throw new Error(netloom.output(), { cause: error });
-      });
-    }
+    if (resident) stack.use(await startNetloom(machine));
     const endpoints = async (): Promise<string[]> =>
       (await machine.ok(['netloom', 'endpoint', 'ls', '--format', '{{.Addresses}}'])).split('\n').filter(Boolean);
     let execs = 0;

@@ -16,9 +16,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../../src/api/client.ts';
+import { Netns } from '../../src/kernel/index.ts';
+import { writeShim } from '../../src/cli/shim-file.ts';
 import { makeDirs } from '../lib/dirs.ts';
 import { makeHost } from '../lib/host.ts';
-import { run, runIn, startIn } from '../lib/run.ts';
+import { okIn, run, runIn, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -34,7 +36,7 @@ before(async () => {
   const compiled = await run(['sh', 'tools/compile.sh', join(unpacked, 'dist')], { cwd: root, timeout: 60_000 });
   assert.equal(compiled.status, 0, compiled.stderr);
   const prebuilt = join(unpacked, 'prebuilt', process.arch);
-  for (const file of ['netloom.node', 'netloom-shim'])
+  for (const file of ['netloom.node', 'netloom-shim', 'netloom-call'])
     cpSync(join(root, 'native/build', file), join(prebuilt, file), { recursive: true });
   // what npm would install beside it, for those who import it: the Node that is brought along too
   symlinkSync(join(root, 'node_modules'), join(unpacked, 'node_modules'));
@@ -73,16 +75,81 @@ test('the program runs a container with a published port, by a daemon and withou
   await ok('network rm web');
 });
 
+test('the template of a CNI configuration is found', async () => {
+  const { status, stdout, stderr } = await run([launcher, 'cni', 'install', '--print', '--network', 'pods']);
+  assert.equal(status, 0, stderr);
+  assert.equal((JSON.parse(stdout) as { name: string }).name, 'pods');
+});
+
 test('its modules are imported under the names that it says', async () => {
   const file = join(unpacked, 'probe.mjs');
-  const names = ['', '/addr', '/kernel', '/netlink', '/rtnetlink', '/nftables', '/conntrack', '/client'];
+  const names = ['', '/addr', '/kernel', '/netlink', '/rtnetlink', '/nftables', '/conntrack', '/client', '/cni'];
   writeFileSync(file, names.map((name) => `await import('netloom${name}');`).join('\n'));
   const { status, stderr } = await run([process.execPath, file]);
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+});
+
+/** Types as whoever imports them has them, and no others. */
+async function checkTypes(dir: string, files: readonly string[]): Promise<void> {
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+  const argv = [join(root, 'node_modules/.bin/tsc'), ...options, '--lib', 'es2024,esnext.disposable', ...files];
+  const { status, stdout } = await run(argv, { cwd: dir, timeout: 60_000 });
+  assert.equal(status, 0, stdout);
+}
+
+test('the lines that the README shows run as they stand, and leave nothing', async () => {
+  await using host = await makeHost();
+  const [, lines] = /```ts\n(import [^]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+  assert.ok(lines);
+  writeFileSync(join(unpacked, 'readme.ts'), lines);
+  await checkTypes(unpacked, ['readme.ts']);
+  const { status, stdout, stderr } = await runIn(host.netns, [process.execPath, join(unpacked, 'readme.ts')]);
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.match(stdout, /172\.\d+\.0\.2\/\d+.*port \d+/s);
+  const links = JSON.parse(await okIn(host.netns, ['ip', '-j', 'link'])) as { ifname: string }[];
+  assert.deepEqual(links.map((link) => link.ifname).toSorted(), ['eth0', 'lo']);
+});
+
+test('the example of a sandbox service needs no more than what is published', async () => {
+  const names = {
+    '../../src/index.ts': 'netloom',
+    '../../src/addr/index.ts': 'netloom/addr',
+    '../../src/nftables/index.ts': 'netloom/nftables',
+  };
+  for (const file of ['sandbox.ts', 'demo.ts']) {
+    let text = readFileSync(join(root, 'examples/sandbox', file), 'utf8');
+    for (const [path, name] of Object.entries(names)) text = text.replaceAll(`'${path}'`, `'${name}'`);
+    assert.doesNotMatch(text, /src\//);
+    writeFileSync(join(unpacked, file), text.replaceAll("'./sandbox.ts'", "'./sandbox.js'"));
+  }
+  await checkTypes(unpacked, ['sandbox.ts', 'demo.ts']);
 });
 
 test('it carries the notices of what became part of it, and no source or test', () => {
   assert.ok(existsSync(join(unpacked, 'dist/NOTICES')));
   assert.ok(!existsSync(join(unpacked, 'src')) && !existsSync(join(unpacked, 'test')));
   assert.ok(readdirSync(join(unpacked, 'dist/cli')).length < 100);
+});
+
+test('the shim of calls becomes the program where no daemon is, and its namespace has an interface', async () => {
+  await using host = await makeHost();
+  using dirs = makeDirs();
+  const shim = join(dirs.root, 'netloom');
+  writeShim(shim, { program: launcher, socket: join(dirs.runDir, 'call.sock') });
+  using pod = Netns.create();
+  const netns = join(dirs.root, 'pod');
+  pod.pin(netns);
+  using undo = new DisposableStack();
+  undo.defer(() => Netns.unpin(netns));
+  const { status, stdout } = await runIn(host.netns, [shim], {
+    env: {
+      NETLOOM_STATE_DIR: dirs.stateDir,
+      NETLOOM_RUN_DIR: dirs.runDir,
+      ...{ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'pod', CNI_NETNS: netns, CNI_IFNAME: 'eth0', CNI_PATH: '/x' },
+    },
+    input: JSON.stringify({ cniVersion: '1.1.0', name: 'pods', type: 'netloom' }),
+  });
+  assert.equal(status, 0, stdout);
+  const { stdout: links } = await runIn(pod, ['ip', '-o', 'link', 'show', 'eth0']);
+  assert.match(links, /eth0/);
 });

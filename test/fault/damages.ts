@@ -1,5 +1,6 @@
 import type { Fact } from '../../src/facts/index.ts';
 import type { Netns } from '../../src/kernel/index.ts';
+import { sourceTable } from '../../src/drivers/index.ts';
 import { okIn } from '../lib/run.ts';
 
 /** Where damage is done. */
@@ -10,6 +11,7 @@ export interface Victim {
   /** With its length: the network's own address. */
   readonly gateway: string;
   readonly workload: {
+    readonly id: string;
     readonly netns: Netns;
     readonly path: string;
     readonly ifname: string;
@@ -30,6 +32,7 @@ export interface Damage {
   readonly silent?: true;
 }
 
+const family = (address: string): string => (address.includes(':') ? ' -6' : '');
 const plain = (address: string): string => address.replace(/\/.*/, '');
 
 /** At least one for every kind of fact: a test counts. */
@@ -152,6 +155,37 @@ export const DAMAGES: readonly Damage[] = [
     what: 'all routes are flushed',
     where: 'workload',
     script: () => 'ip route flush table main proto 110',
+  },
+  {
+    kind: 'route',
+    what: "a route of the workload's own is deleted",
+    where: 'workload',
+    script: () => 'ip route del 192.0.2.0/24',
+  },
+  {
+    kind: 'route',
+    what: "the source's own table is flushed",
+    where: 'workload',
+    script: (v) => `ip route flush table ${sourceTable(v.workload)}`,
+  },
+  {
+    kind: 'rule',
+    what: "the sources' rules are deleted",
+    where: 'workload',
+    script: (v) => v.workload.addresses.map((a) => `ip${family(a)} rule del from ${plain(a)}`).join('; '),
+  },
+  {
+    kind: 'sysctl',
+    what: "a parameter of the workload's own is changed",
+    where: 'workload',
+    silent: true,
+    script: () => 'sysctl -qw net.ipv4.ip_default_ttl=99',
+  },
+  {
+    kind: 'link',
+    what: "the workload's end is no longer promiscuous",
+    where: 'workload',
+    script: (v) => `ip link set ${v.workload.ifname} promisc off`,
   },
   {
     kind: 'sysctl',

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Netns } from '../../src/kernel/index.ts';
 import { writeImage } from './image.ts';
 import { enterDistribution, enterSuite, type Inside, type Machine } from './suite.ts';
@@ -11,6 +11,10 @@ export const IMAGE = 'docker.io/library/box:1';
 export interface Containerd extends AsyncDisposable {
   readonly machine: Machine;
   readonly daemon: Inside;
+  /** Where the kubelet would speak to it. */
+  readonly socket: string;
+  /** Another one, after `daemon` has gone. Ends with the machine. */
+  restart(): Promise<void>;
   /** `ctr` with these words; its output. @throws Error with what it said */
   ctr(...words: readonly string[]): Promise<string>;
 }
@@ -19,28 +23,50 @@ export interface ContainerdOptions {
   readonly netns: Netns;
   /** The later suite's containerd, 2.1, or the distribution's, 1.6. */
   readonly suite: boolean;
-  /** Written to /etc/cni/net.d. */
-  readonly conflist: object;
-  /** Where /opt/cni/bin/netloom leads; default: the program itself. */
-  readonly plugin?: string;
+  /** Of the network `pods`, which is then the one of /etc/cni/net.d; without it nothing of netloom's is there. */
+  readonly subnet?: string;
+  /** Default: `IMAGE`. */
+  readonly image?: string;
 }
 
-export async function startContainerd({ netns, suite, conflist, plugin }: ContainerdOptions): Promise<Containerd> {
+export async function startContainerd({ netns, suite, subnet, image = IMAGE }: ContainerdOptions): Promise<Containerd> {
   await using undo = new AsyncDisposableStack();
   const machine = undo.use(await (suite ? enterSuite : enterDistribution)({ netns }));
-  for (const dir of ['/etc/cni/net.d', '/opt/cni/bin', '/etc/containerd'])
-    mkdirSync(machine.path(dir), { recursive: true });
-  writeFileSync(machine.path('/etc/cni/net.d/10-netloom.conflist'), JSON.stringify(conflist));
-  symlinkSync(plugin ?? '/usr/local/bin/netloom', machine.path('/opt/cni/bin/netloom'));
-  // without a section of its own the machine's would be read: `version` alone is one
-  writeFileSync(machine.path('/etc/containerd/config.toml'), 'version = 2\n');
-  const daemon = undo.use(machine.start(['containerd']));
+  if (subnet !== undefined) {
+    await machine.ok(['netloom', 'cni', 'install', '--network', 'pods', '--subnet', subnet]);
+    // the kubelet's runtime wants lo to be brought up by a plugin
+    copyFileSync(machine.path('/usr/lib/cni/loopback'), machine.path('/opt/cni/bin/loopback'));
+  }
+  mkdirSync(machine.path('/etc/containerd'), { recursive: true });
+  writeFileSync(machine.path('/etc/containerd/config.toml'), CONFIG);
   const ctr = (...words: readonly string[]): Promise<string> => machine.ok(['ctr', ...words]);
-  await until('containerd answers', () => ctr('version'), { timeout: 15_000 }).catch((error: unknown) => {
-    throw new Error(`containerd: ${daemon.output()}`, { cause: error });
-  });
-  writeImage(machine.path('/tmp/box.tar'), IMAGE);
+  const start = async (stack: AsyncDisposableStack): Promise<Inside> => {
+    const daemon = machine.start(['containerd']);
+    stack.use(daemon);
+    await until('containerd answers', () => ctr('version'), { timeout: 15_000 }).catch((error: unknown) => {
+      throw new Error(`containerd: ${daemon.output()}`, { cause: error });
+    });
+    return daemon;
+  };
+  const daemon = await start(undo);
+  writeImage(machine.path('/tmp/box.tar'), image);
   await ctr('image', 'import', '/tmp/box.tar');
+  await ctr('--namespace', 'k8s.io', 'image', 'import', '/tmp/box.tar');
   const kept = undo.move();
-  return { machine, daemon, ctr, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    machine,
+    daemon,
+    socket: machine.path('/run/containerd/containerd.sock'),
+    restart: async () => void (await start(kept)),
+    ctr,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
+
+/** The sandbox's image cannot be fetched here, and scores below a container's own need what tests do not have. */
+const CONFIG = `version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${IMAGE}"
+  restrict_oom_score_adj = true
+  disable_hugetlb_controller = true
+`;

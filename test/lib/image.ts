@@ -15,6 +15,7 @@ export function writeRootfs(file: string): void {
       mkdirSync(join(rootfs, each), { recursive: true });
     copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
     for (const applet of APPLETS) symlinkSync('busybox', join(rootfs, 'bin', applet));
+    writeFileSync(join(rootfs, 'etc/hosts'), '127.0.0.1 localhost\n');
     execFileSync('tar', ['-C', rootfs, '--owner=0', '--group=0', '-cf', file, '.']);
   } finally {
     rmSync(rootfs, { recursive: true, force: true });

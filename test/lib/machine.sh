@@ -17,6 +17,9 @@ if [ -z "${machine_pid:-}" ]; then
     [ -e "$at/cgroup.procs" ] || continue
     dir=$at${path%/}
     [ -d "$dir" ] || dir=$at
+    for old in "$dir"/netloom-test-*; do # of a test that was killed
+      [ ! -d "$old" ] || [ -d "/proc/${old##*-}" ] || find "$old" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
     mkdir "$dir/$group"
     for file in cpuset.cpus cpuset.mems; do # empty at first, and nobody can be where nothing is allowed
       [ "$names" != cpuset ] || cat "$dir/$file" >"$dir/$group/$file"

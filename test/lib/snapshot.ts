@@ -7,6 +7,8 @@ export interface Snapshot {
   readonly links: readonly string[];
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
+  /** Policy rules, without the kernel's own. */
+  readonly rules: readonly string[];
   /** What somebody has settled: permanent neighbours, and static entries of forwarding databases. */
   readonly neighbours: readonly string[];
   readonly ruleset: string;
@@ -18,6 +20,7 @@ export interface LinkJson {
   readonly ifname: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  readonly txqlen?: number;
   readonly master?: string;
   readonly address?: string;
   readonly group?: string;
@@ -53,16 +56,22 @@ export interface SnapshotOptions {
 /** Kinds of links whose own settings somebody chooses. */
 const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun'];
 
+/** One process for both: a snapshot is taken thousands of times. */
+const WAYS = 'route show table all\nrule show\n';
+/** As `ip rule` begins a line. */
+const RULE = /^\d+:\s/;
+
 /** As `ip` and `nft`, not netloom, see it. */
 export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
-  const [links, routes, routes6, neighbours, fdb, ruleset] = await Promise.all([
+  const [links, ways, ways6, neighbours, fdb, ruleset] = await Promise.all([
     linksOf(netns),
-    okIn(netns, ['ip', 'route', 'show', 'table', 'all']),
-    okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'all']),
+    okIn(netns, ['ip', '-4', '-batch', '-'], { input: WAYS }),
+    okIn(netns, ['ip', '-6', '-batch', '-'], { input: WAYS }),
     okIn(netns, ['ip', 'neigh', 'show', 'nud', 'permanent']),
     okIn(netns, ['bridge', 'fdb', 'show']),
     okIn(netns, ['nft', '-s', 'list', 'ruleset']),
   ]);
+  const lines = `${ways}\n${ways6}`.split('\n').map((line) => line.trim());
   return {
     links: links
       .map((l) => {
@@ -81,6 +90,8 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
           port?.learning === false ? 'learning off' : '',
           port?.flood === false ? 'flood off' : '',
           port?.proxy_arp_wifi === true ? 'proxy_arp_wifi' : '',
+          l.flags.filter((flag) => flag === 'PROMISC' || flag === 'ALLMULTI').join(' '),
+          `txqlen ${l.txqlen ?? 0}`,
           KINDS.includes(l.linkinfo?.info_kind ?? '') ? JSON.stringify(l.linkinfo?.info_data) : '',
           macOf(l) ? (l.address ?? '') : '',
         ].join(' ');
@@ -94,13 +105,14 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
       )
       .sort(),
     // link-local ones come with the links, and some only after a while
-    routes: `${routes}\n${routes6}`
-      .split('\n')
-      .map((line) => line.trim().replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
+    routes: lines
+      .filter((line) => !RULE.test(line))
+      .map((line) => line.replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
       .filter(
         (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
       )
       .sort(),
+    rules: lines.filter((line) => RULE.test(line) && !/^(0|32766|32767):/.test(line)),
     neighbours: [...neighbours.split('\n'), ...fdb.split('\n').filter((line) => line.includes(' static'))]
       .map((line) => line.trim())
       .filter((line) => line !== '')

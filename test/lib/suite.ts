@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,6 +51,20 @@ export async function enterSuite(options: MachineOptions): Promise<Machine> {
 /** A machine with this machine's own programs: the distribution's clients. */
 export function enterDistribution(options: MachineOptions): Promise<Machine> {
   return enterFolder('/', options);
+}
+
+/** A netloom daemon inside, at its usual place, that answers. @param words how it is started */
+export async function startNetloom(
+  machine: Machine,
+  words: readonly string[] = ['netloom', 'daemon'],
+): Promise<Inside> {
+  const daemon = machine.start(words);
+  await until('the daemon listens', () => existsSync(machine.path('/run/netloom/netloom.sock')), {
+    timeout: 20_000,
+  }).catch((error: unknown) => {
+    throw new Error(`netloom daemon: ${daemon.output()}`, { cause: error });
+  });
+  return daemon;
 }
 
 let known: Promise<string> | undefined;

@@ -210,6 +210,11 @@ export class MemoryEngine implements model.EngineApi {
     this.#note('endpointInspect', ref);
     return this.#find(this.endpoints, ref, 'ENOENT');
   }
+  async endpointCheck(ref: string): Promise<model.EndpointCheck> {
+    this.#note('endpointCheck', ref);
+    const { mac } = this.#find(this.endpoints, ref, 'ENOENT');
+    return { faults: [{ object: 'x', kind: 'link', verb: 'add', command: 'ip link add x' }], mac, mtu: 1500 };
+  }
   async endpointUpdate(
     id: string,
     update: model.EndpointUpdate,

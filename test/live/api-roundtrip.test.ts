@@ -124,6 +124,7 @@ const VERBS: Record<string, { ask: (api: EngineApi) => Promise<unknown>; call: u
     call: ['endpointUpdate', '7f', { egressRate: 1000 }, { dryRun: true }],
   },
   endpointList: { ask: (api) => api.endpointList(), call: ['endpointList'] },
+  endpointCheck: { ask: (api) => api.endpointCheck('7f'), call: ['endpointCheck', '7f'] },
   endpointInspect: { ask: (api) => api.endpointInspect('7f'), call: ['endpointInspect', '7f'] },
   endpointDetach: {
     ask: (api) => api.endpointDetach('7f', { behind: true }),

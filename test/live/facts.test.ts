@@ -104,6 +104,8 @@ const element = (to: string): Fact => ({
   element: { key: { concat: ['tcp', 80] }, data: { concat: [to, 8080] } },
 });
 
+const SPECIAL = { table: 0x4000_0001, metric: 5, scope: 253, mtu: 1400, advmss: 1300 } as const;
+
 interface Case {
   /** What it stands on. */
   readonly on: readonly Fact[];
@@ -145,8 +147,8 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
     },
     {
       on: [netns, bridge, pair],
-      fact: inside,
-      changed: { ...inside, mtu: 1400 },
+      fact: { ...inside, mtu: 1450, promisc: true, allmulti: true, txQueueLength: 77 },
+      changed: { ...inside, mtu: 1400, promisc: false, allmulti: true, txQueueLength: 78 },
       stays: 'its end of the pair goes with the other end',
     },
     { on: [netns, bridge], fact: stacked, changed: { ...stacked, origin: privately, mtu: 1400 }, again: 'refused' },
@@ -185,6 +187,36 @@ const CASES: { readonly [K in Fact['kind']]: readonly Case[] } = {
       again: 'refused',
     },
     { on: [bridge], fact: { ...at(''), kind: 'route', family: 6, dst: 'fd00:1::/64', via: '', dev: 'br0' } },
+    {
+      on: [bridge, gateway],
+      fact: {
+        ...at(''),
+        kind: 'route',
+        family: 4,
+        dst: '10.9.0.0/16',
+        via: '10.0.0.9',
+        dev: 'br0',
+        ...SPECIAL,
+        scope: 0,
+      },
+      changed: { ...at(''), kind: 'route', family: 4, dst: '10.9.0.0/16', via: '', dev: 'br0', ...SPECIAL, mtu: 1300 },
+      again: 'refused',
+    },
+    {
+      on: [bridge, { ...at(''), kind: 'address', dev: 'br0', address: 'fd00::1/64' }],
+      fact: { ...at(''), kind: 'route', family: 6, dst: 'default', via: 'fd00::9', dev: 'br0', table: 1000, metric: 7 },
+    },
+  ],
+  rule: [
+    {
+      on: [netns],
+      fact: { ...at(WEB), kind: 'rule', family: 4, from: '10.0.0.2/32', priority: 28268, table: 1000 },
+      changed: { ...at(WEB), kind: 'rule', family: 4, from: '10.0.0.2/32', priority: 28268, table: 1001 },
+    },
+    {
+      on: [],
+      fact: { ...at(''), kind: 'rule', family: 6, from: 'fd00::2/128', priority: 28268, table: 0x4000_0001 },
+    },
   ],
   sysctl: [
     {
@@ -293,7 +325,7 @@ test('every kind has a case, and every verb of it is tried', () => {
     assert.ok(cases.length > 0, kind);
     for (const { fact } of cases) assert.equal(fact.kind, kind);
     const changes = cases.some(({ fact, changed }) => changed && kindOf(fact).change(changed, fact));
-    const possible = !['netns', 'address', 'route', 'redirect', 'nft-table', 'nft-set'].includes(kind);
+    const possible = !['netns', 'address', 'route', 'rule', 'redirect', 'nft-table', 'nft-set'].includes(kind);
     assert.equal(changes, possible, `${kind}: changed in place`);
   }
 });
@@ -448,6 +480,7 @@ function everyKind(): Fact[] {
     ifb,
     { ...at(''), kind: 'qdisc', dev: 'ifb0', tbf: { rate: 8e6, burst: 5000, limit: 70_000 } },
     { ...at(''), kind: 'redirect', dev: 've0', to: 'ifb0' },
+    { ...at(WEB), kind: 'rule', family: 4, from: '10.0.0.2/32', priority: 28268, table: 1000 },
     ...own,
     ...networkElements(network),
   ];

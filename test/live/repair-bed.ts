@@ -35,6 +35,12 @@ export async function makeRepairBed(): Promise<RepairBed> {
     netns: workload.path,
     ports: [PORT],
     ...RATES,
+    tuning: {
+      promisc: true,
+      sysctls: { 'net.ipv4.ip_default_ttl': '63' },
+      routes: [{ dst: '192.0.2.0/24', mtu: 1400 }],
+      sourceRoutes: true,
+    },
   });
   const events: EngineEvent[] = [];
   const listening = (async () => {

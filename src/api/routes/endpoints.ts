@@ -34,6 +34,15 @@ export const endpointRoutes: readonly Operation[] = [
     run: ({ engine, params }) => engine.endpointInspect(params['id'] as string),
   }),
   operation({
+    id: 'endpointCheck',
+    method: 'GET',
+    path: '/v1/endpoints/:id/check',
+    summary: 'Compare an endpoint with the kernel',
+    tag: 'endpoints',
+    answer: change.endpointCheck.ref,
+    run: ({ engine, params }) => engine.endpointCheck(params['id'] as string),
+  }),
+  operation({
     id: 'endpointUpdate',
     method: 'PATCH',
     path: '/v1/endpoints/:id',

@@ -3,6 +3,7 @@ import type {
   Container,
   ContainerDetail,
   Endpoint,
+  EndpointCheck,
   GcReport,
   Network,
   Outcome,
@@ -22,6 +23,15 @@ export const planStep: Named<PlanStep> = define<PlanStep>()(
     kind: text('The kind of fact: `link`, `address`, `nft-element` …'),
     verb: words(['add', 'change', 'delete'], 'What is done.'),
     command: text('Runs in a shell as it stands.'),
+  }),
+);
+export const endpointCheck: Named<EndpointCheck> = define<EndpointCheck>()(
+  'EndpointCheck',
+  Type.Object({
+    gone: Type.Optional(text('Why its namespace is not the one that it was attached to.')),
+    faults: Type.Array(planStep.ref, { description: 'What would put right what is missing or different.' }),
+    mac: text('Of the interface inside as it is; empty for none.'),
+    mtu: Type.Integer({ description: 'Of the interface inside as it is; 0 where it is not there.' }),
   }),
 );
 const PLAN = Type.Optional(Type.Array(planStep.ref, { description: 'With `explain` or `dryRun`.' }));

@@ -3,7 +3,9 @@ import type {
   AttachSpec,
   Endpoint,
   EndpointLease,
+  EndpointRoute,
   EndpointSpec,
+  EndpointTuning,
   EndpointUpdate,
   FirewallWish,
   PortProtocol,
@@ -50,6 +52,9 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
       containerPort: PORT,
       count: COUNT,
       firewall: Type.Optional(FIREWALL),
+      held: Type.Optional(
+        Type.Literal(true, { description: "The caller holds the host's port by a socket of its own." }),
+      ),
     },
     STRICT,
   ),
@@ -77,11 +82,55 @@ export const endpointLease: Named<EndpointLease> = define<EndpointLease>()(
   }),
 );
 
+const SYSCTLS = Type.Record(Type.String(), Type.String(), {
+  description: 'Parameters of its namespace, below `net.`; `IFNAME` as a part of a name stands for the interface.',
+});
+const TUNED = Type.Optional(Type.Boolean({ description: 'Missing: whatever it is.' }));
+const U32 = { minimum: 0, maximum: 0xffff_ffff };
+
+export const endpointRoute: Named<EndpointRoute> = define<EndpointRoute>()(
+  'EndpointRoute',
+  Type.Object(
+    {
+      dst: text('`10.9.0.0/16`'),
+      gateway: Type.Optional(text("Missing: the network's; on the link where it has none, or where `scope` says so.")),
+      mtu: Type.Optional(Type.Integer({ description: 'Bytes.' })),
+      advmss: Type.Optional(Type.Integer()),
+      priority: Type.Optional(Type.Integer({ ...U32, description: 'Lower wins.' })),
+      table: Type.Optional(Type.Integer({ ...U32, description: 'Missing: the main one.' })),
+      scope: Type.Optional(Type.Integer({ description: '0 universe, 253 link, 254 host; IPv4 only.' })),
+    },
+    STRICT,
+  ),
+);
+
+export const endpointTuning: Named<EndpointTuning> = define<EndpointTuning>()(
+  'EndpointTuning',
+  Type.Object(
+    {
+      sysctls: Type.Optional(SYSCTLS),
+      promisc: TUNED,
+      allmulti: TUNED,
+      mtu: Type.Optional(Type.Integer({ description: "Bytes, of the interface inside; missing: the network's." })),
+      txQueueLength: Type.Optional(Type.Integer({ description: 'Packets that wait to be sent.' })),
+      routes: Type.Optional(Type.Array(endpointRoute.ref)),
+      sourceRoutes: Type.Optional(
+        Type.Literal(true, { description: 'Whatever has one of its addresses as source leaves by it.' }),
+      ),
+      defaultRoute: Type.Optional(Type.Literal(false, { description: 'It never has the default route.' })),
+      ingressBurst: Type.Optional(Type.Integer({ description: 'Bits that may go at once, where there is a rate.' })),
+      egressBurst: Type.Optional(Type.Integer({ description: 'As above, from the workload.' })),
+    },
+    STRICT,
+  ),
+);
+
 export const endpoint: Named<Endpoint> = define<Endpoint>()(
   'Endpoint',
   Type.Object({
     id: text('Unique.'),
     name: Type.Optional(text('What whoever attached it calls it.')),
+    request: Type.Optional(text('As asked.')),
     network: text('Network id.'),
     container: text('Container id; empty for a bare namespace.'),
     type: words(['veth', 'tap', 'macvlan', 'ipvlan'], 'What it is inside its workload.'),
@@ -101,9 +150,11 @@ export const endpoint: Named<Endpoint> = define<Endpoint>()(
       description: 'Default gateways that this endpoint provides; `0.0.0.0` or `::` for the interface itself.',
     }),
     aliases: Type.Array(Type.String()),
+    upstreams: Type.Optional(Type.Array(Type.String(), { description: 'Who is asked for names that are not ours.' })),
     gatewayPriority: Type.Number({ description: 'Higher wins the default route.' }),
     ports: Type.Array(publishedPort.ref),
     rates: rates.ref,
+    tuning: Type.Optional(endpointTuning.ref),
     created: text('ISO 8601.'),
     phase: words(['creating', 'ready', 'removing'], 'Anything but `ready` is being worked on by `owner`.'),
     owner: text('The engine that is changing it; empty when ready.'),
@@ -137,6 +188,11 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
     {
       ...ENDPOINT_SPEC,
       name: Type.Optional(text('What it is found by besides its id; no two on a host have the same.')),
+      request: Type.Optional(
+        text(
+          'Which asking this is, hexadecimal: asked again with the same, it is answered with what was made. With a name.',
+        ),
+      ),
       netns: text("Path of the namespace; empty for a tap in the host's."),
       tap: Type.Optional(
         Type.Boolean({
@@ -152,6 +208,15 @@ export const attachSpec: Named<AttachSpec> = define<AttachSpec>()(
         }),
       ),
       ports: Type.Optional(Type.Array(portSpec.ref)),
+      upstreams: Type.Optional(
+        Type.Array(Type.String(), {
+          description: "Who is asked for names that are not ours; missing: the host's servers.",
+        }),
+      ),
+      exact: Type.Optional(
+        Type.Boolean({ description: '`addresses` are all that it has, several of a family among them.' }),
+      ),
+      tuning: Type.Optional(endpointTuning.ref),
     },
     STRICT,
   ),
@@ -178,6 +243,9 @@ const ENDPOINT_UPDATE = {
   ),
   egressRate: Type.Optional(
     Type.Integer({ ...RATE, description: 'From the workload, bits per second; 0: no limit; missing: as it is.' }),
+  ),
+  upstreams: Type.Optional(
+    Type.Array(Type.String(), { description: "Of bare namespaces: as of an attachment; empty: the host's again." }),
   ),
 };
 

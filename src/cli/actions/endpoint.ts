@@ -8,6 +8,7 @@ import { changeOptions, printList, printOutcome } from '../output/print.ts';
 import { endpointRow } from '../output/views.ts';
 import type { Look, View } from '../output/views.ts';
 import { endpointSpec } from '../parse/network.ts';
+import { type TuningFlags, tuningOf } from '../parse/tuning.ts';
 import type { PortSpec } from '../../model/index.ts';
 import { endpointUpdate } from './publish.ts';
 import { change, changeEach, namesOf, networkNames, withApi } from './session.ts';
@@ -39,7 +40,7 @@ export async function ls(this: CliContext, flags: ListFlags): Promise<void> {
   });
 }
 
-export interface AttachFlags extends ChangeFlags, EndpointFlags {
+export interface AttachFlags extends ChangeFlags, EndpointFlags, TuningFlags {
   readonly name?: string;
   readonly tap?: string;
   readonly tapUid?: number;
@@ -61,6 +62,7 @@ export async function attach(
   const [netns, network] = second === undefined && tap !== undefined ? ['', first] : [first, second];
   if (network === undefined)
     throw new UsageError('NETWORK is missing', 'netloom endpoint attach --help shows how it is used.');
+  const tuning = tuningOf(flags);
   const spec: AttachSpec = {
     ...endpointSpec(network, endpointWords({ ...flags, ...(tap === undefined ? {} : { ifname: tap }) })),
     netns: netns === '' && tap !== undefined ? '' : netnsPath(netns),
@@ -68,6 +70,7 @@ export async function attach(
     ...(tap === undefined ? {} : { tap: true }),
     ...(flags.tapUid === undefined ? {} : { tapUid: flags.tapUid }),
     ...(flags.publish === undefined ? {} : { ports: flags.publish.flat() }),
+    ...(tuning && { tuning }),
   };
   const outcome = await change(this, flags, `attaching ${tap ?? netns} to ${network}`, (api) =>
     api.endpointAttach(spec, changeOptions(flags)),

@@ -61,8 +61,10 @@ export interface DaemonFlags extends GlobalFlags {
 export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void> {
   const choice = publishedPorts(flags.publishedPorts, this.io.env); // before anything is opened
   const { runDaemon } = await import('../../daemon/daemon.ts');
+  const { runDir } = directories(flags, this.io.env);
   await runDaemon({
     socketPath: socketPath(flags, this.io.env),
+    ...(runDir === undefined ? {} : { runDir }),
     ...(flags.logLevel === undefined ? {} : { logLevel: flags.logLevel }),
     ...(flags.group === undefined ? {} : { group: flags.group }),
     ...(flags.metricsListen === undefined ? {} : { metricsListen: flags.metricsListen }),

@@ -1,10 +1,11 @@
 import type { CommandDef } from '../command.ts';
 import { define } from '../command.ts';
 import { ENDPOINT_FLAGS, rateFlags } from '../endpoint-flags.ts';
-import { CHANGE_FLAGS, LIST_FLAGS, list, parsed, text } from '../flags.ts';
+import { CHANGE_FLAGS, flag, LIST_FLAGS, list, parsed, text } from '../flags.ts';
 import type { ChangeFlags, ListFlags } from '../flags.ts';
 import type { AttachFlags, UpdateFlags } from '../actions/endpoint.ts';
 import { publish, unpublish } from '../parse/lazy.ts';
+import { parseRoute, parseSysctl } from '../parse/tuning.ts';
 import { parseUid } from '../parse/words.ts';
 
 const actions = (): Promise<typeof import('../actions/endpoint.ts')> => import('../actions/endpoint.ts');
@@ -40,6 +41,10 @@ RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is b
       command: 'netloom endpoint attach --ip 172.20.0.9 -p 8080:80 /proc/4711/ns/net web',
       note: 'The namespace of a process.',
     },
+    {
+      command: 'netloom endpoint attach --sysctl net.core.somaxconn=500 blue web',
+      note: 'With a parameter of its own.',
+    },
     { command: 'netloom endpoint attach --tap vm0 web', note: 'qemu … -netdev tap,ifname=vm0,script=no,downscript=no' },
   ],
   flags: {
@@ -48,6 +53,9 @@ RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is b
     tap: text('NAME', 'Make a tap device of that name for a virtual machine, instead of an interface'),
     tapUid: parsed('UID', parseUid, 'The user who may open the tap device (default: root)'),
     publish: list('PORT', 'Publish a port, as in netloom run', publish),
+    sysctl: list('NAME=VALUE', 'A parameter of the namespace; IFNAME in it is the interface', parseSysctl),
+    route: list('ROUTE', "Another route, as in ip(8): '192.0.2.0/24 via 10.0.0.9'", parseRoute),
+    sourceRoutes: flag('What has its address leaves by it, whichever network has the default route'),
     ...CHANGE_FLAGS,
   },
   shorts: { p: 'publish' },

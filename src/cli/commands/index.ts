@@ -1,9 +1,11 @@
 import type { CommandDef } from '../command.ts';
+import { CNI_COMMANDS } from './cni.ts';
 import { COMPOSE_COMMANDS } from './compose.ts';
 import { CONTAINER_COMMANDS } from './container.ts';
 import { ENDPOINT_COMMANDS } from './endpoint.ts';
 import { NETWORK_COMMANDS } from './network.ts';
 import { POD_COMMANDS } from './pod.ts';
+import { PODMAN_COMMANDS } from './podman.ts';
 import { SYSTEM_COMMANDS } from './system.ts';
 import { WATCH_COMMANDS } from './watch.ts';
 
@@ -14,6 +16,8 @@ export const COMMANDS: readonly CommandDef[] = [
   ...NETWORK_COMMANDS,
   ...ENDPOINT_COMMANDS,
   ...COMPOSE_COMMANDS,
+  ...CNI_COMMANDS,
+  ...PODMAN_COMMANDS,
   ...WATCH_COMMANDS,
   ...SYSTEM_COMMANDS,
 ];
