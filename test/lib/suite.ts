@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -140,8 +140,9 @@ async function enterFolder(folder: string, { netns, binds = [] }: MachineOptions
   };
 }
 
-/** A cgroup with those below it. @throws EBUSY while somebody is in it */
+/** A cgroup with those below it; two hierarchies may be one. @throws EBUSY while somebody is in it */
 function removeGroup(path: string): true {
+  if (!existsSync(path)) return true;
   for (const entry of readdirSync(path, { withFileTypes: true }))
     if (entry.isDirectory()) removeGroup(join(path, entry.name));
   rmdirSync(path);
