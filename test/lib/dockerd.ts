@@ -63,7 +63,7 @@ export async function startDocker({ netns, suite, forwarding = true, ...words }:
     const daemon = machine.start(['netloom', 'daemon', '--docker-socket', PLUGIN_SOCKET, ...(words.netloom ?? [])]);
     daemons.netloom = daemon;
     // it listens for Docker before it does for us
-    await until('netloom answers', () => api.version(), { timeout: 15_000 }).catch((error: unknown) => {
+    await until('netloom answers', () => api.version(), { timeout: 30_000 }).catch((error: unknown) => {
       throw new Error(`netloom: ${daemon.output()}`, { cause: error });
     });
   };
