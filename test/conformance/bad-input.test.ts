@@ -1,3 +1,4 @@
+// runs: here in one mode (what is refused before anything is done)
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';

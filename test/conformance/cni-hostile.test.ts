@@ -1,4 +1,5 @@
 /** What no runtime says, or should: always an error of the specification, and nothing is changed. */
+// runs: here in one mode (what is refused before anything is done)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

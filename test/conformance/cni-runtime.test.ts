@@ -1,4 +1,5 @@
 /** `netloom cni` as a runtime: the reference plugins, and netloom's own as it is installed. */
+// runs: here in one mode (what plugins need, cni-plugin shows in both)
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

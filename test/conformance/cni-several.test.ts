@@ -1,4 +1,5 @@
 /** Several networks by one attachment of the CNI plugin: chosen by arguments and files, all or nothing, gone as one. */
+// runs: here in one mode (names and their order)
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 /** The specification's own examples, kept as data (test/golden/cni): what it shows is read, and what we print is what it shows. */
+// runs: here in one mode (documents)
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,4 +1,5 @@
 /** How plugins are run: what they say wrong, how they end, what they are told. Shell scripts stand for plugins here. */
+// runs: here in one mode (programs and files, whoever starts them)
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 /** Ours beside the reference library: the same documents reach the plugins, and each goes on where the other left off. */
+// runs: here in one mode (two libraries, compared by what they write)
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
 /** The program as netavark: a process per call with JSON on standard input, as Podman makes them, and beside the real one. */
+// runs: here in one mode (compared with a program of root's)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Netns } from '../../src/kernel/index.ts';

@@ -1,3 +1,4 @@
+// runs: here in one mode (an example)
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';

@@ -1,4 +1,5 @@
 /** Several runtimes at once, two hundred calls at a time, with shims and daemons killed between: what they were told holds. */
+// runs: here in one mode (who dies when, whoever it is)
 import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

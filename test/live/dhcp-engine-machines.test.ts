@@ -1,4 +1,5 @@
 /** Machines behind taps of netloom's own networks: a namespace whose `eth0` is the far end of an endpoint's tap. */
+// runs: here in one mode (virtual machines, whoever starts them)
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,3 +1,4 @@
+// runs: here in one mode (a resolver under load)
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 /** Docker's plugin protocol by its bytes, without Docker: who may connect, calls that come twice, and what nobody should send. */
+// runs: here in one mode (a protocol)
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
