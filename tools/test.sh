@@ -57,11 +57,11 @@ commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:ip
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
   ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
   unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux
-  readelf:binutils go:golang-go
+  readelf:binutils go:golang-go /usr/lib/podman/netavark:netavark
   /usr/lib/cni/bridge:containernetworking-plugins
   /usr/share/gocode/src/github.com/containernetworking/cni/libcni:golang-github-appc-cni-dev'
 [ -z "$clients" ] || commands="$commands containerd:containerd runc:runc dockerd:docker.io podman:podman
-  /usr/lib/podman/netavark:netavark /usr/lib/podman/aardvark-dns:aardvark-dns"
+  /usr/lib/podman/aardvark-dns:aardvark-dns"
 # a command, or the path of what has none
 missing=$(for pair in $commands; do
   case $pair in /*) [ -e "${pair%%:*}" ] ;; *) command -v "${pair%%:*}" >/dev/null ;; esac || echo "${pair#*:}"

@@ -19,7 +19,7 @@ export async function runAsPlugin(io: PluginIo, program: string, argv: readonly 
   const { NETLOOM_REQUEST: request, ...env } = io.env;
   const { stdin = () => io.stdin(), flags = {} } =
     program === 'netavark' ? (await import('./netavark.ts')).netavarkWays(argv, env) : {};
-  const { stdout, stderr, status } = await runProgram({
+  const { stdout, stderr, status, after } = await runProgram({
     ...{ program, argv, env },
     stdin: stdin(),
     ...(request !== undefined && { request }),
@@ -27,5 +27,6 @@ export async function runAsPlugin(io: PluginIo, program: string, argv: readonly 
   });
   io.write('stdout', stdout);
   if (stderr !== undefined) io.write('stderr', stderr);
+  await after?.();
   return status;
 }

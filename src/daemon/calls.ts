@@ -116,8 +116,8 @@ export class CallServer {
       if (!question) return;
       over = await this.#turn(question);
       const answer = await this.#answer(question, connection);
-      if (await connection.answer(answer)) return;
-      if (connection.wasCut || !answer.undo) return;
+      const told = await connection.answer(answer);
+      if (told || connection.wasCut || !answer.undo) return void (await answer.after?.());
       log.warn({ pid, request: question.request }, 'the caller is gone: what it asked for is taken back');
       await answer.undo();
     } catch (error) {

@@ -50,4 +50,6 @@ export interface ProgramAnswer {
   readonly status: number;
   /** Takes back what was made: for an answer that reached nobody. Missing: it made nothing that must not stay. */
   undo?(): Promise<void>;
+  /** What is left to do that nobody waits for, once the answer is given. */
+  after?(): Promise<void>;
 }

@@ -1,5 +1,13 @@
 import { hasCode, NetloomError } from '../errors.ts';
-import type { AttachSpec, Endpoint, EngineApi, NetworkSpec, PortSpec } from '../model/index.ts';
+import type {
+  AttachSpec,
+  Endpoint,
+  EngineApi,
+  NetworkSpec,
+  PortSpec,
+  ProgramAnswer,
+  ProgramCall,
+} from '../model/index.ts';
 import type { Attachment, PodmanNetwork, Request } from './input.ts';
 import { dropUnused, ensureNetwork, lowerDriver, specOf } from './network.ts';
 import { DOMAIN, type StatusBlock, statusOf } from './status.ts';
@@ -187,8 +195,11 @@ async function siblings(api: EngineApi, name: string): Promise<Endpoint[]> {
   return (await api.endpointList()).filter((each) => each.name?.startsWith(prefix) === true && each.name !== name);
 }
 
-/** Takes a container off the networks of a request; what is gone already is as it should be. */
-export async function teardown(api: EngineApi, request: Request): Promise<void> {
+/**
+ * Takes a container off the networks of a request; what is gone already is as it should be.
+ * @returns networks that may be unused by now, for `dropUnused`
+ */
+export async function teardown(api: EngineApi, request: Request): Promise<ReadonlySet<string>> {
   const faults: unknown[] = [];
   const left = new Set<string>();
   const names = request.attachments.map((attachment) => endpointName(request.container, attachment));
@@ -202,10 +213,22 @@ export async function teardown(api: EngineApi, request: Request): Promise<void> 
       faults.push(error);
     }
   }
-  await dropUnused(api, left).catch((error: unknown) => faults.push(error));
+  if (faults.length > 0) await dropUnused(api, left).catch((error: unknown) => faults.push(error));
   if (faults.length === 1) throw faults[0];
   if (faults.length > 1)
     throw new NetloomError('EINTERNAL', faults.map((each) => (each as Error).message).join('; '), { cause: faults[0] });
+  return left;
+}
+
+/** Podman need not wait for the networks that go with their last container: the next one does, if it comes so soon. */
+export function afterTeardown(call: ProgramCall, left: ReadonlySet<string>): Pick<ProgramAnswer, 'after'> {
+  if (left.size === 0) return {};
+  return {
+    async after() {
+      await using api = await call.open();
+      await dropUnused(api, left);
+    },
+  };
 }
 
 /** @returns what it was; undefined where it was gone */

@@ -1,7 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import type { EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { VERSION } from '../version.ts';
-import { setup, teardown } from './attach.ts';
+import { afterTeardown, setup, teardown } from './attach.ts';
 import { parseCommand } from './command.ts';
 import { createNetwork } from './create.ts';
 import { parseRequest } from './input.ts';
@@ -52,8 +52,7 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
     case 'teardown': {
       const request = parseRequest(call.stdin, 'teardown');
       await using api = await call.open();
-      await teardown(api, request);
-      return { stdout: '', status: 0 };
+      return { stdout: '', status: 0, ...afterTeardown(call, await teardown(api, request)) };
     }
     case 'version':
       if (call.argv.includes('--version') || call.argv.includes('-V'))

@@ -1,7 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { VERSION } from '../version.ts';
-import { setup, teardown } from './attach.ts';
+import { afterTeardown, setup, teardown } from './attach.ts';
 import { createForPlugin } from './create.ts';
 import { parsePluginRequest } from './input.ts';
 import { failure } from './netavark.ts';
@@ -47,8 +47,7 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
     case 'teardown': {
       const request = parsePluginRequest(call.stdin, 'teardown');
       await using api = await call.open();
-      await teardown(api, request);
-      return { stdout: '', status: 0 };
+      return { stdout: '', status: 0, ...afterTeardown(call, await teardown(api, request)) };
     }
     default:
       throw new NetloomError('EUSAGE', `a plugin of netavark has no command "${verb ?? ''}"`);

@@ -215,7 +215,7 @@ test('every capability of the conventions', async () => {
     ips: ['10.8.0.70/24'],
     mac: '02:00:00:00:08:70',
     dns: { servers: ['192.0.2.53'], searches: ['a.test'], options: ['ndots:2'] },
-    aliases: ['pod', 'db', 'primary'],
+    aliases: ['db', 'primary'],
     bandwidth: { ingressRate: 8_000_000, ingressBurst: 1_600_000, egressRate: 4_000_000, egressBurst: 0 },
     ipRanges: [[{ subnet: '10.8.0.0/24', rangeStart: '10.8.0.64', rangeEnd: '10.8.0.127', gateway: '10.8.0.1' }]],
     cgroupPath: '/kubelet.slice',
@@ -229,7 +229,7 @@ test('every capability of the conventions', async () => {
     [
       ['10.8.0.70/24'],
       '02:00:00:00:08:70',
-      ['db', 'primary'],
+      ['pod', 'db', 'primary'],
       { ingress: 8_000_000, egress: 4_000_000 },
       { ingressBurst: 1_600_000 },
     ],
