@@ -117,7 +117,7 @@ export class CallServer {
       over = await this.#turn(question);
       const answer = await this.#answer(question, connection);
       const told = await connection.answer(answer);
-      if (told || connection.wasCut || !answer.undo) return void (await answer.after?.());
+      if (told || connection.wasCut || !answer.undo) return await answer.after?.();
       log.warn({ pid, request: question.request }, 'the caller is gone: what it asked for is taken back');
       await answer.undo();
     } catch (error) {

@@ -72,9 +72,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const api = await createApiServer({ engine, log, version });
   if (life.stop.aborted) return void (await api.stop(0));
 
-  if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
-  else await listenOnDescriptor(api.http, descriptor);
+  // first: whoever is answered by the API may call
   const calls = new CallServer({ engine, log, path: callPath, runDir: options.runDir ?? directory });
+  try {
+    if (descriptor === undefined) await listenOnOwn(api.http, socketPath, options.group ?? 'netloom', log);
+    else await listenOnDescriptor(api.http, descriptor);
+  } catch (error) {
+    await calls.stop(0);
+    throw error;
+  }
   log.info({ socket: descriptor === undefined ? socketPath : `fd ${descriptor}`, version }, 'listening');
   options.onListening?.();
 

@@ -7,6 +7,7 @@ import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { okIn, runIn } from '../lib/run.ts';
+import { fetched } from '../lib/page.ts';
 import { startNetloom } from '../lib/suite.ts';
 
 checkDescriptors();
@@ -55,8 +56,9 @@ for (const [release, suite] of [
       await cri.exec(shell, 'ping', '-c', '1', '-W', '2', ADDRESS.internet);
       await assert.rejects(cri.runPodSandbox(pod('second', [[8080, 80]])), /8080/, 'the port is taken');
     }
-    const page = ['curl', '-sS', '--max-time', '5', `http://${ADDRESS.host}:8080/resolv.conf`];
-    assert.match(await okIn(bed.host.outside, page), new RegExp(RESOLVER));
+    const url = `http://${ADDRESS.host}:8080/resolv.conf`;
+    const page = ['curl', '-sS', '--max-time', '5', url];
+    assert.match(await fetched(bed.host.outside, url), new RegExp(RESOLVER));
     assert.equal((await endpoints()).length, 2, 'what was refused has left nothing');
 
     // the runtime is killed, and netloom beside it; the pods go on

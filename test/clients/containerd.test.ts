@@ -7,7 +7,8 @@ import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { stateOf } from '../lib/kernel-state.ts';
-import { okIn, runIn } from '../lib/run.ts';
+import { runIn } from '../lib/run.ts';
+import { fetched } from '../lib/page.ts';
 import { startNetloom } from '../lib/suite.ts';
 import { until } from '../lib/wait.ts';
 
@@ -52,8 +53,9 @@ for (const { release, suite, resident } of [
 
     // ---- a port: ctr has no word for one, netloom has ----
     await machine.ok(['netloom', 'endpoint', 'update', '-p', '8080:80', 'cni:pods:default-web:eth0']);
-    const page = ['curl', '-sS', '--max-time', '5', `http://${ADDRESS.host}:8080/resolv.conf`];
-    assert.equal(await okIn(bed.host.outside, page), `nameserver ${RESOLVER}\n`);
+    const url = `http://${ADDRESS.host}:8080/resolv.conf`;
+    const page = ['curl', '-sS', '--max-time', '5', url];
+    assert.equal(await fetched(bed.host.outside, url), `nameserver ${RESOLVER}\n`);
 
     // ---- a goodbye: DEL ----
     assert.match(await ctr('run', '--rm', '--cni', IMAGE, 'short', 'ip', 'addr', 'show', 'eth0'), /inet 10\.5\./);

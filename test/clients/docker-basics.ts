@@ -7,6 +7,7 @@ import { type Dockerd, IMAGE, SERVER, startDocker } from '../lib/dockerd.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { stateOf } from '../lib/kernel-state.ts';
+import { fetched } from '../lib/page.ts';
 import { okIn, runIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 
@@ -25,7 +26,8 @@ async function inspect({ docker }: Dockerd, network: string): Promise<Inspected>
 async function ours({ api }: Dockerd): Promise<readonly Endpoint[]> {
   return await api.endpointList();
 }
-const page = (port: number): string[] => ['curl', '-sS', '--max-time', '5', `http://${ADDRESS.host}:${port}/hostname`];
+const urlOf = (port: number): string => `http://${ADDRESS.host}:${port}/hostname`;
+const page = (port: number): string[] => ['curl', '-sS', '--max-time', '5', urlOf(port)];
 
 /** What the host has that is not the same by chance: addresses of Docker's own bridge and its rules among it. */
 async function hostState(bed: EngineBed): Promise<unknown> {
@@ -50,8 +52,8 @@ export function basics(release: string, suite: boolean): void {
     await docker('exec', 'busybox-01', 'ping', '-c', '1', '-W', '2', 'busybox-02');
     await docker('exec', 'busybox-02', 'ping', '-c', '1', '-W', '2', 'mynginx');
     await docker('exec', 'busybox-01', 'ping', '-c', '1', '-W', '2', ADDRESS.internet);
+    assert.equal(await fetched(bed.host.outside, urlOf(8888)), `${three.slice(0, 12)}\n`);
     await docker('exec', 'busybox-01', 'wget', '-q', '-O', '-', `http://${ADDRESS.host}:8888/hostname`);
-    assert.equal(await okIn(bed.host.outside, page(8888)), `${three.slice(0, 12)}\n`);
     assert.match(await docker('exec', 'busybox-01', 'ip', 'route'), /^default via 192\.168\.0\.1 dev eth0/);
 
     // ---- what Docker says, what netloom says and what is there are one ----
@@ -74,7 +76,7 @@ export function basics(release: string, suite: boolean): void {
     await docker('stop', '-t', '0', 'mynginx');
     await until('the port is closed', async () => (await runIn(bed.host.outside, page(8888))).status !== 0);
     await docker('start', 'mynginx');
-    assert.equal(await okIn(bed.host.outside, page(8888)), `${three.slice(0, 12)}\n`);
+    assert.equal(await fetched(bed.host.outside, urlOf(8888)), `${three.slice(0, 12)}\n`);
     await docker('rm', '-f', 'busybox-01', 'busybox-02', 'mynginx');
     await it.empty();
     await docker('network', 'rm', 'mynet');
@@ -95,7 +97,7 @@ export function basics(release: string, suite: boolean): void {
 
     // ---- the process alone, Docker looking on ----
     await run('one', '--ip', '10.6.0.9', '-p', '8080:80', SERVER);
-    await okIn(bed.host.outside, page(8080));
+    await fetched(bed.host.outside, urlOf(8080));
     await machine.ok(['kill', '-9', await pidOf('one')]);
     await it.empty();
     await docker('rm', 'one');
@@ -116,7 +118,7 @@ export function basics(release: string, suite: boolean): void {
     await it.startDockerd();
     await docker('rm', '-f', 'one', 'two');
     await run('one', '--ip', '10.6.0.9', '-p', '8080:80', SERVER);
-    await okIn(bed.host.outside, page(8080));
+    await fetched(bed.host.outside, urlOf(8080));
     await docker('rm', '-f', 'one');
     await docker('network', 'rm', 'mynet');
     await it.empty();
@@ -160,6 +162,6 @@ export function basics(release: string, suite: boolean): void {
     await refused(['network', 'rm', 'mynet'], /active endpoints/);
     await until('only one endpoint is left', async () => (await ours(it)).length === 1);
     assert.deepEqual(await hostState(bed), loaded);
-    await okIn(bed.host.outside, page(8080));
+    await fetched(bed.host.outside, urlOf(8080));
   });
 }

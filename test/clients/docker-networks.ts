@@ -5,6 +5,7 @@ import { IMAGE, SERVER, startDocker } from '../lib/dockerd.ts';
 import { makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { okIn } from '../lib/run.ts';
+import { fetched } from '../lib/page.ts';
 
 /** As `basics`, of networks of every kind. */
 export function networks(release: string, suite: boolean): void {
@@ -31,8 +32,7 @@ export function networks(release: string, suite: boolean): void {
       await ping('db', 'shop');
       await ping('web', 'db');
       await ping('web', ADDRESS.internet);
-      const page = ['curl', '-sS', '--max-time', '5', `http://${ADDRESS.host}:8080/hostname`];
-      await okIn(bed.host.outside, page);
+      await fetched(bed.host.outside, `http://${ADDRESS.host}:8080/hostname`);
       // the way out, and with it the port, go to the other network
       await docker('network', 'disconnect', 'front', 'web');
       assert.doesNotMatch(await ip('web', 'addr'), /10\.6\.0/);

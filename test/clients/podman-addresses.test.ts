@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { linksOf, makePodman, page, type PodmanBed, SERVE } from '../lib/podman.ts';
+import { linksOf, makePodman, served, type PodmanBed, SERVE } from '../lib/podman.ts';
 
 checkDescriptors();
 
@@ -43,8 +43,8 @@ for (const from of ['distribution', 'suite'] as const) {
       '.NetworkSettings.Networks.dual',
     );
     assert.deepEqual([IPAddress, GlobalIPv6Address, MacAddress], ['10.55.0.77', 'fd55::77', '02:11:22:33:44:55']);
-    assert.equal(await page(host, 8080), 'served');
-    assert.equal(await page(host, 8080, ADDRESS.host6), 'served');
+    await served(host, 8080);
+    await served(host, 8080, ADDRESS.host6);
     await podman('run', '-d', '--name', 'b', '--network', 'dual', '--network', 'inner', 'box', 'sleep', '1000');
     assert.ok(await reaches(host, 'b', 'fd55::77'));
     assert.ok(await reaches(host, 'b', 'a'));

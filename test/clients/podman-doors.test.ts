@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { linksOf, makePodman, page, type PodmanBed, SERVE } from '../lib/podman.ts';
+import { linksOf, makePodman, served, type PodmanBed, SERVE } from '../lib/podman.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
@@ -29,7 +29,7 @@ async function lifeOf(host: PodmanBed, network: string): Promise<void> {
   await podman('run', '-d', '--name', 'b', '--network', network, 'box', 'sleep', '1000');
   for (const name of ['a', 'front']) await podman('exec', 'b', 'ping', '-c', '1', '-W', '3', name);
   await podman('exec', 'a', 'ping', '-c', '1', '-W', '3', ADDRESS.internet);
-  assert.equal(await page(host, 8080), 'served');
+  await served(host, 8080);
   for (const name of ['a', 'b']) {
     const [pid, monitor] = (await podman('inspect', '-f', '{{.State.Pid}} {{.State.ConmonPid}}', name)).split(' ');
     await host.machine.ok(['sh', '-c', `kill -9 ${monitor} ${pid}`]);

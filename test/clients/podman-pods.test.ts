@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
-import { linksOf, makePodman, page, type PodmanBed, SERVE } from '../lib/podman.ts';
+import { linksOf, makePodman, page, served, type PodmanBed, SERVE } from '../lib/podman.ts';
 
 checkDescriptors();
 
@@ -19,13 +19,13 @@ for (const from of ['distribution', 'suite'] as const) {
     await podman('pod', 'create', '--name', 'p', '--network', 'web', '-p', '8080:80', ...pause);
     await podman('run', '-d', '--pod', 'p', '--name', 'a', 'box', ...SERVE);
     await podman('run', '-d', '--pod', 'p', '--name', 'b', 'box', 'sleep', '1000');
-    assert.equal(await page(host, 8080), 'served');
+    await served(host, 8080);
     assert.match(await podman('exec', 'b', 'wget', '-q', '-O', '-', 'http://127.0.0.1/'), /served/);
     await podman('pod', 'stop', '-t', '0', 'p');
     assert.equal(await page(host, 8080), '');
     assert.deepEqual(await linksOf(host), ['eth0', 'lo']);
     await podman('pod', 'start', 'p');
-    assert.equal(await page(host, 8080), 'served');
+    await served(host, 8080);
     await podman('pod', 'rm', '-f', '-t', '0', 'p');
     assert.deepEqual(JSON.parse(await host.netloom('endpoint', 'ls', '--json')), []);
   });
@@ -51,14 +51,14 @@ test('without a daemon containers run all the same, with the host’s own server
   const { podman } = host;
   await podman('network', 'create', 'web');
   await podman('run', '-d', '--name', 'a', '--network', 'web', '-p', '8080:80', 'box', ...SERVE);
-  assert.equal(await page(host, 8080), 'served');
+  await served(host, 8080);
   assert.match(await podman('exec', 'a', 'cat', '/etc/resolv.conf'), /nameserver 198\.51\.100\.53/);
   await host.startDaemon();
   await podman('run', '-d', '--name', 'b', '--network', 'web', 'box', 'sleep', '1000');
   assert.ok(await reaches(host, 'b', 'a'));
   // and another one after it, without a word from Podman
   await host.stopDaemon('SIGKILL');
-  assert.equal(await page(host, 8080), 'served');
+  await served(host, 8080);
   await host.startDaemon();
   assert.ok(await reaches(host, 'b', 'a'));
   await host.stopDaemon('SIGTERM');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { tcpServer } from '../lib/peer.ts';
-import { makePodman, page, SERVE } from '../lib/podman.ts';
+import { makePodman, page, served, SERVE } from '../lib/podman.ts';
 
 checkDescriptors();
 
@@ -36,7 +36,7 @@ test('two containers of a user reach each other and the outside, are reached, an
   const address = (await podman('inspect', '-f', '{{.NetworkSettings.Networks.web.IPAddress}}', 'a')).trim();
   await podman('exec', 'b', 'ping', '-c', '1', '-W', '3', address);
   assert.match(await podman('exec', 'b', 'wget', '-q', '-O', '-', `http://${address}/`), /served/);
-  assert.equal(await page(host, 8080), 'served');
+  await served(host, 8080);
   await using server = await tcpServer(host.bed.host.outside, '0.0.0.0', 0, 'outside');
   assert.match(await podman('exec', 'b', 'nc', '-w', '3', ADDRESS.outside, String(server.port)), /outside/);
   // the host's engine knows nothing of it

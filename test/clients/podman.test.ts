@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { linksOf, makePodman, page, SERVE } from '../lib/podman.ts';
+import { linksOf, makePodman, served, SERVE } from '../lib/podman.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
@@ -37,7 +37,7 @@ for (const [from, shim] of [
       assert.match(await podman('exec', 'b', 'wget', '-q', '-O', '-', `http://${name}/`), /served/, name);
     await podman('exec', 'a', 'ping', '-c', '1', '-W', '3', 'b');
     await podman('exec', 'a', 'ping', '-c', '1', '-W', '3', ADDRESS.internet);
-    assert.equal(await page(host, 8080), 'served', 'the published port');
+    await served(host, 8080);
     assert.deepEqual(
       JSON.parse(await podman('inspect', '-f', '{{json .NetworkSettings.Networks.web.Gateway}}', 'a')),
       '10.89.0.1',

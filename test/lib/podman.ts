@@ -133,6 +133,13 @@ export async function page({ bed }: PodmanBed, port: number, address: string = A
   return stdout.trim();
 }
 
+/** Waits until a port of the host answers as the containers of these tests do. */
+export async function served(host: PodmanBed, port: number, address: string = ADDRESS.host): Promise<void> {
+  await until(`port ${port} of ${address} answers`, async () => (await page(host, port, address)) === 'served', {
+    timeout: 15_000,
+  });
+}
+
 /** Names of the host's interfaces. */
 export async function linksOf({ bed }: PodmanBed): Promise<string[]> {
   const links = await jsonIn<{ ifname: string }[]>(bed.host.netns, ['ip', '-j', 'link']);
