@@ -1,4 +1,5 @@
 /** Addresses from the DHCP server of the LAN: dnsmasq on the segment, macvlan and ipvlan endpoints of a resident engine. */
+// runs: here in one mode (a protocol and its keeper)
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// runs: here in one mode (plans, and what they print)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePublish } from '../../src/model/index.ts';

@@ -1,3 +1,4 @@
+// runs: here in one mode (rules of others, whoever wrote them)
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

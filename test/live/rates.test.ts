@@ -1,3 +1,4 @@
+// runs: here in one mode (queues, whoever set them)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Netns } from '../../src/kernel/index.ts';
