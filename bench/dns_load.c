@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "dns_question.h"
+
 #define BATCH 32
 #define MAX_WINDOW 4096
 #define PATIENCE 1000000000ll
@@ -28,23 +30,6 @@ static long long now(void) {
 static int by_size(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return x < y ? -1 : x > y;
-}
-
-static size_t question(uint8_t *out, const char *name, unsigned type) {
-  static const uint8_t head[12] = { 0, 0, 1, 0, 0, 1 }; /* recursion desired, one question */
-  memcpy(out, head, sizeof head);
-  size_t at = sizeof head;
-  while (*name) {
-    size_t length = strcspn(name, ".");
-    out[at++] = (uint8_t)length;
-    memcpy(out + at, name, length);
-    at += length;
-    name += length + (name[length] == '.');
-  }
-  out[at++] = 0;
-  out[at++] = (uint8_t)(type >> 8), out[at++] = (uint8_t)type;
-  out[at++] = 0, out[at++] = 1;
-  return at;
 }
 
 int main(int argc, char **argv) {
@@ -83,7 +68,7 @@ int main(int argc, char **argv) {
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     snprintf(name, sizeof name, argv[5], i);
 #pragma GCC diagnostic pop
-    sizes[i] = question(texts[i], name, type);
+    sizes[i] = question(texts[i], 0, name, type);
   }
 
   static uint8_t out[BATCH][300], in[BATCH][4096];

@@ -9,7 +9,11 @@ import { codec } from './benchmarks/codec.ts';
 import { datapath } from './benchmarks/datapath.ts';
 import { docker } from './benchmarks/docker.ts';
 import { dns } from './benchmarks/dns.ts';
+import { converge } from './benchmarks/converge.ts';
+import { growth } from './benchmarks/growth.ts';
 import { memory } from './benchmarks/memory.ts';
+import { overlayUdp } from './benchmarks/overlay-udp.ts';
+import { overlay } from './benchmarks/overlay.ts';
 import { podman } from './benchmarks/podman.ts';
 import { publish } from './benchmarks/publish.ts';
 import { repair } from './benchmarks/repair.ts';
@@ -35,6 +39,13 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   podman: { about: 'a container with a port set up and torn down as netavark does it, beside netavark', run: podman },
   docker: { about: "a container connected and disconnected by dockerd, beside Docker's own bridge", run: docker },
   cni: { about: 'ADD and DEL as a CNI plugin, a process a call, against the reference plugins', run: cni },
+  'overlay-udp': {
+    about: 'packets by the backend udp from host to host, against a TUN echo loop in C',
+    run: overlayUdp,
+  },
+  overlay: { about: 'TCP from host to host by each backend, against the same way made with ip', run: overlay },
+  converge: { about: 'a new endpoint, until ten hosts reach it and have its name', run: converge },
+  growth: { about: 'a daemon among up to 1,000 simulated nodes of 100 endpoints each', run: growth },
   memory: { about: 'resident memory of the daemon with 1,000 endpoints, against none', run: memory },
 };
 

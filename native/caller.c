@@ -11,6 +11,7 @@ napi_value unix_listen(napi_env env, napi_callback_info info) {
   struct sockaddr_un at = { .sun_family = AF_UNIX };
   char path[sizeof at.sun_path + 4];
   if (!text_arg(env, argv[0], path, sizeof path) || !int_arg(env, argv[1], &backlog)) return NULL;
+  if (!*path) return fail(env, EINVAL, "argument"); /* it would be an abstract name, which has no mode */
   if (strlen(path) >= sizeof at.sun_path) return fail(env, ENAMETOOLONG, "bind");
   strcpy(at.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -32,13 +33,8 @@ napi_value unix_accept(napi_env env, napi_callback_info info) {
   int fd;
   void *who;
   size_t places;
-  napi_typedarray_type type;
-  bool typed = false;
-  if (!int_arg(env, argv[0], &fd)) return NULL;
-  if (napi_is_typedarray(env, argv[1], &typed) != napi_ok || !typed ||
-      napi_get_typedarray_info(env, argv[1], &type, &places, &who, NULL, NULL) != napi_ok || type != napi_int32_array ||
-      places < 2)
-    return fail(env, EINVAL, "argument");
+  if (!int_arg(env, argv[0], &fd) || !typed_arg(env, argv[1], napi_int32_array, &who, &places)) return NULL;
+  if (places < 2) return fail(env, EINVAL, "argument");
   int caller;
   do caller = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   while (caller < 0 && (errno == EINTR || errno == ECONNABORTED));
@@ -63,13 +59,10 @@ napi_value unix_receive(napi_env env, napi_callback_info info) {
   int fd;
   void *buffer, *passed;
   size_t size, places;
-  napi_typedarray_type type;
-  bool typed = false;
-  if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size)) return NULL;
-  if (napi_is_typedarray(env, argv[2], &typed) != napi_ok || !typed ||
-      napi_get_typedarray_info(env, argv[2], &type, &places, &passed, NULL, NULL) != napi_ok ||
-      type != napi_int32_array || places < 1 || size == 0)
-    return fail(env, EINVAL, "argument");
+  if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size) ||
+      !typed_arg(env, argv[2], napi_int32_array, &passed, &places))
+    return NULL;
+  if (places < 1 || size == 0) return fail(env, EINVAL, "argument");
   union {
     struct cmsghdr align;
     char space[CMSG_SPACE(sizeof(int))];

@@ -18,18 +18,11 @@ struct datagrams {
 static bool read_args(napi_env env, napi_value *argv, struct datagrams *d) {
   void *buffer, *lengths, *peers;
   size_t size, count, room;
-  napi_typedarray_type type;
-  bool typed = false;
   if (!int_arg(env, argv[0], &d->fd) || !bytes_arg(env, argv[1], &buffer, &size) || !uint_arg(env, argv[2], &d->slot) ||
-      !bytes_arg(env, argv[4], &peers, &room))
+      !typed_arg(env, argv[3], napi_uint32_array, &lengths, &count) || !bytes_arg(env, argv[4], &peers, &room))
     return false;
-  if (napi_is_typedarray(env, argv[3], &typed) != napi_ok || !typed ||
-      napi_get_typedarray_info(env, argv[3], &type, &count, &lengths, NULL, NULL) != napi_ok ||
-      type != napi_uint32_array || d->slot == 0) {
-    fail(env, EINVAL, "argument");
-    return false;
-  }
-  if (count > size / d->slot) count = size / d->slot;
+  if (d->slot == 0) count = 0;
+  else if (count > size / d->slot) count = size / d->slot;
   if (count > room / PEER) count = room / PEER;
   if (count > BATCH) count = BATCH;
   if (count == 0) {

@@ -66,14 +66,18 @@ bool text_arg(napi_env env, napi_value value, char *out, size_t size) {
   return false;
 }
 
-bool bytes_arg(napi_env env, napi_value value, void **data, size_t *size) {
+bool typed_arg(napi_env env, napi_value value, napi_typedarray_type kind, void **data, size_t *count) {
   bool typed = false;
   napi_typedarray_type type;
   if (napi_is_typedarray(env, value, &typed) == napi_ok && typed &&
-      napi_get_typedarray_info(env, value, &type, size, data, NULL, NULL) == napi_ok && type == napi_uint8_array)
+      napi_get_typedarray_info(env, value, &type, count, data, NULL, NULL) == napi_ok && type == kind)
     return true;
   fail(env, EINVAL, "argument");
   return false;
+}
+
+bool bytes_arg(napi_env env, napi_value value, void **data, size_t *size) {
+  return typed_arg(env, value, napi_uint8_array, data, size);
 }
 
 napi_value from_int(napi_env env, int32_t value) {
@@ -120,6 +124,7 @@ static void cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   addon->closing++; /* so that none of the closes below is the last one while others are still to come */
   polls_close(addon);
   waits_close(addon);
+  relays_close(addon);
   jobs_close(addon);
   napi_async_destroy(addon->env, addon->context);
   napi_delete_reference(addon->env, addon->resource);
@@ -160,6 +165,10 @@ static napi_value init(napi_env env, napi_value exports) {
     { "tunCreate", tun_create },
     { "tunName", tun_name },
     { "tunPersist", tun_persist },
+    { "relayStart", relay_start },
+    { "relayTable", relay_table },
+    { "relayCounters", relay_counters },
+    { "relayStop", relay_stop },
     { "socketIn", socket_in },
     { "socketOption", socket_option },
     { "bind", socket_bind },
@@ -185,6 +194,7 @@ static napi_value init(napi_env env, napi_value exports) {
     { "flockWait", flock_wait },
     { "flockCancel", flock_cancel },
     { "pidfdOpen", pidfd_open_ },
+    { "random", do_random },
     { "pidfdSend", pidfd_send },
   };
   if (!addon_create(env)) return fail(env, ENOMEM, "netloom.node");

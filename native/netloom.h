@@ -31,6 +31,8 @@ bool uint_arg(napi_env env, napi_value value, uint32_t *out);
 bool bool_arg(napi_env env, napi_value value, bool *out);
 /* UTF-8 with its NUL; refused when it does not fit or holds a NUL of its own. */
 bool text_arg(napi_env env, napi_value value, char *out, size_t size);
+/* The elements of a typed array of one kind, which are the caller's own. */
+bool typed_arg(napi_env env, napi_value value, napi_typedarray_type kind, void **data, size_t *count);
 bool bytes_arg(napi_env env, napi_value value, void **data, size_t *size);
 napi_value from_int(napi_env env, int32_t value);
 napi_value from_bool(napi_env env, bool value);
@@ -39,6 +41,7 @@ napi_value from_bool(napi_env env, bool value);
 
 struct job;
 struct poll;
+struct relay;
 struct addon {
   napi_env env;
   uv_loop_t *loop;
@@ -58,6 +61,9 @@ struct addon {
   struct poll *polls;
   int last_poll;
   unsigned closing;
+  /* relays (relay.c) */
+  struct relay *relays;
+  int last_relay;
 };
 struct addon *addon_of(napi_env env);
 /* Forgets one user; the last one frees the instance. */
@@ -69,6 +75,7 @@ int jobs_open(struct addon *addon);
 void jobs_close(struct addon *addon);
 void polls_close(struct addon *addon);
 void waits_close(struct addon *addon);
+void relays_close(struct addon *addon);
 
 /* ---- jobs: what may block, on a thread of our own (lane.c) ----------------------------------------------------- */
 
@@ -105,6 +112,10 @@ napi_value file_in(napi_env, napi_callback_info);
 napi_value tun_create(napi_env, napi_callback_info);
 napi_value tun_name(napi_env, napi_callback_info);
 napi_value tun_persist(napi_env, napi_callback_info);
+napi_value relay_start(napi_env, napi_callback_info);
+napi_value relay_table(napi_env, napi_callback_info);
+napi_value relay_counters(napi_env, napi_callback_info);
+napi_value relay_stop(napi_env, napi_callback_info);
 napi_value socket_in(napi_env, napi_callback_info);
 napi_value socket_option(napi_env, napi_callback_info);
 napi_value socket_bind(napi_env, napi_callback_info);
@@ -130,6 +141,7 @@ napi_value do_flock(napi_env, napi_callback_info);
 napi_value flock_wait(napi_env, napi_callback_info);
 napi_value flock_cancel(napi_env, napi_callback_info);
 napi_value pidfd_open_(napi_env, napi_callback_info);
+napi_value do_random(napi_env, napi_callback_info);
 napi_value pidfd_send(napi_env, napi_callback_info);
 
 #endif

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 
 /* pidfdOpen(pid): fd */
@@ -13,6 +14,21 @@ napi_value pidfd_open_(napi_env env, napi_callback_info info) {
   int fd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
   if (fd < 0) return fail(env, errno, "pidfd_open");
   return from_int(env, fd);
+}
+
+/* random(buffer): fills it. */
+napi_value do_random(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  void *data;
+  size_t size;
+  if (!bytes_arg(env, argv[0], &data, &size)) return NULL;
+  for (size_t done = 0; done < size;) {
+    ssize_t got = getrandom((char *)data + done, size - done, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(env, errno, "getrandom");
+    done += (size_t)got;
+  }
+  return NULL;
 }
 
 /* pidfdSend(fd, signal) */

@@ -1,14 +1,18 @@
 /* netloom-shim: starts a command in a network namespace, with names and files of its own, and sees it to its end.
  *
  *   netloom-shim --dir DIR [--netns PATH] [--hostname NAME] [--resolv FILE] [--hosts FILE] [--hostname-file FILE]
- *                [--cwd DIR] [--detach] [--log FILE] [--exit-arg ARG]... -- COMMAND [ARG]...
- *   netloom-shim --enter PID [--start-time TICKS] [--cwd DIR] -- COMMAND [ARG]...
+ *                [--cwd DIR] [--detach] [--log FILE] [--exit-arg ARG]... [--overlay DIR:TARGET]... [--bind SOURCE:TARGET]...
+ *                -- COMMAND [ARG]...
+ *   netloom-shim --enter PID [--start-time TICKS] [--cwd DIR] [--dir DIR] -- COMMAND [ARG]...
  *
  * DIR/pid: "PID START-TIME\n" before the command runs. DIR/exit: "STATUS MILLISECONDS-SINCE-1970\n" after it; where it
  * could not be started a second line says why. Both appear whole or not at all. The exit command (the --exit-arg words)
  * replaces the shim afterwards, in the namespaces that the shim was started in; only if the command was started.
  * Status: the command's, 128 + signal, 127 no such command, 126 it cannot be run, 125 the shim itself failed.
- * With --detach the caller gets 0 as soon as the command runs.
+ * With --detach the caller gets 0 as soon as the command runs. With --enter there is DIR/pid only, and the command in the
+ * place of the shim.
+ * --overlay: what is written below TARGET lies in DIR/upper, DIR/work being overlayfs' own. --bind: SOURCE is seen at
+ * TARGET, with what is mounted below it. In the order given, TARGET as it is seen by then.
  *
  * Only the child enters namespaces, so that the exit command and DIR belong to the caller's world.
  */
@@ -42,6 +46,8 @@ static struct {
   const char *dir, *netns, *hostname, *resolv, *hosts, *hostname_file, *cwd, *log, *enter, *start_time;
   bool detach;
   char **exit_command, **command;
+  /* pairs of words: --bind or --overlay, and its value */
+  char **mounts;
 } options;
 
 static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
@@ -71,8 +77,9 @@ static void parse(int argc, char **argv) {
     { "--enter", &options.enter },   { "--start-time", &options.start_time },
   };
   char **exit_command = calloc(argc + 1, sizeof *exit_command);
-  int words = 0, i = 1;
-  if (!exit_command) die(FAILED, "out of memory");
+  int words = 0, mounts = 0, i = 1;
+  options.mounts = calloc(argc + 2, sizeof *options.mounts);
+  if (!exit_command || !options.mounts) die(FAILED, "out of memory");
   for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "--detach") == 0) {
       options.detach = true;
@@ -82,13 +89,15 @@ static void parse(int argc, char **argv) {
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
       if (strcmp(argv[i], texts[k].name) == 0) value = texts[k].value;
     bool word = strcmp(argv[i], "--exit-arg") == 0;
-    if (!value && !word) die(FAILED, "unknown option %s", argv[i]);
+    bool mounted = strcmp(argv[i], "--bind") == 0 || strcmp(argv[i], "--overlay") == 0;
+    if (!value && !word && !mounted) die(FAILED, "unknown option %s", argv[i]);
     if (++i == argc) die(FAILED, "%s needs a value", argv[i - 1]);
     if (word) exit_command[words++] = argv[i];
+    else if (mounted) options.mounts[mounts++] = argv[i - 1], options.mounts[mounts++] = argv[i];
     else *value = argv[i];
   }
   if (i + 1 >= argc) die(FAILED, "no command after --");
-  if (!options.dir == !options.enter) die(FAILED, "give either --dir or --enter");
+  if (!options.dir && !options.enter) die(FAILED, "give either --dir or --enter");
   options.command = argv + i + 1;
   if (words) options.exit_command = exit_command;
 }
@@ -116,6 +125,18 @@ static void cover(const char *file, const char *target) {
     give_up(FAILED, "mount %s over %s: %s", file, target, strerror(errno));
 }
 
+/* `value` is SOURCE:TARGET. */
+static void lay(bool overlay, const char *value) {
+  char source[4096], data[4096 * 3];
+  const char *colon = strchr(value, ':');
+  if (!colon || colon - value >= (long)sizeof source) give_up(FAILED, "%s: not SOURCE:TARGET", value);
+  snprintf(source, sizeof source, "%.*s", (int)(colon - value), value);
+  const char *target = colon + 1;
+  snprintf(data, sizeof data, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", target, source, source);
+  int done = overlay ? mount("overlay", target, "overlay", 0, data) : mount(source, target, NULL, MS_BIND | MS_REC, NULL);
+  if (done < 0) give_up(FAILED, "mount %s%s on %s: %s", overlay ? "an overlay in " : "", source, target, strerror(errno));
+}
+
 /* /sys shows the devices of the namespace that mounted it. Where the kernel refuses, the old one stays. */
 static void renew_sys(void) {
   struct statvfs old;
@@ -139,6 +160,7 @@ static void furnish(void) {
   if (unshare(CLONE_NEWNS | CLONE_NEWUTS) < 0) give_up(FAILED, "unshare: %s", strerror(errno));
   if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0) give_up(FAILED, "mount / as slave: %s", strerror(errno));
   if (options.netns) renew_sys();
+  for (char **at = options.mounts; *at; at += 2) lay(strcmp(*at, "--overlay") == 0, at[1]);
   cover(options.resolv, "/etc/resolv.conf");
   cover(options.hosts, "/etc/hosts");
   cover(options.hostname_file, "/etc/hostname");
@@ -329,6 +351,11 @@ static void enter(void) {
   /* the descriptor is fixed to one process now: a start time that fits is the right one's */
   if (options.start_time && strtoull(options.start_time, NULL, 10) != start_time((pid_t)pid))
     die(FAILED, "process %ld: %s", pid, strerror(ESRCH));
+  if (options.dir) {
+    char text[64];
+    snprintf(text, sizeof text, "%d %llu\n", getpid(), start_time(getpid()));
+    if (!put("pid", text)) die(FAILED, "%s/pid: %s", options.dir, strerror(errno));
+  }
   if (setns(fd, CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWNET) < 0)
     die(FAILED, "enter process %ld: %s", pid, strerror(errno));
   close(fd);
@@ -347,8 +374,8 @@ int main(int argc, char **argv) {
   sigprocmask(SIG_BLOCK, NULL, &callers_mask);
   callers_sigpipe = signal(SIGPIPE, SIG_IGN); /* the other end of a pipe may have given up; write says so */
   signal(SIGCHLD, SIG_DFL);                   /* ignored, the kernel would reap the command before us */
+  if (options.dir) dir = open(options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (options.dir && dir < 0) die(FAILED, "%s: %s", options.dir, strerror(errno));
   if (options.enter) enter();
-  dir = open(options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0) die(FAILED, "%s: %s", options.dir, strerror(errno));
   return options.detach ? detach() : supervise(-1);
 }

@@ -87,21 +87,15 @@ napi_value recv_batch(napi_env env, napi_callback_info info) {
   void *buffer, *lengths, *nsids = NULL;
   size_t size, count, places = 0;
   uint32_t slot;
-  napi_typedarray_type type;
   napi_valuetype given;
-  bool typed = false;
-  if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size) || !uint_arg(env, argv[2], &slot))
+  if (!int_arg(env, argv[0], &fd) || !bytes_arg(env, argv[1], &buffer, &size) || !uint_arg(env, argv[2], &slot) ||
+      !typed_arg(env, argv[3], napi_uint32_array, &lengths, &count))
     return NULL;
-  if (napi_is_typedarray(env, argv[3], &typed) != napi_ok || !typed ||
-      napi_get_typedarray_info(env, argv[3], &type, &count, &lengths, NULL, NULL) != napi_ok ||
-      type != napi_uint32_array || slot == 0)
-    return fail(env, EINVAL, "argument");
-  if (napi_typeof(env, argv[4], &given) != napi_ok) return fail(env, EINVAL, "argument");
-  if (given != napi_undefined &&
-      (napi_is_typedarray(env, argv[4], &typed) != napi_ok || !typed ||
-       napi_get_typedarray_info(env, argv[4], &type, &places, &nsids, NULL, NULL) != napi_ok ||
-       type != napi_int32_array || places < count))
-    return fail(env, EINVAL, "argument");
+  if (slot == 0 || napi_typeof(env, argv[4], &given) != napi_ok) return fail(env, EINVAL, "argument");
+  if (given != napi_undefined) {
+    if (!typed_arg(env, argv[4], napi_int32_array, &nsids, &places)) return NULL;
+    if (places < count) return fail(env, EINVAL, "argument");
+  }
   if (count > size / slot) count = size / slot;
   if (count > BATCH) count = BATCH;
   if (count == 0) return fail(env, EINVAL, "argument");

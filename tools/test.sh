@@ -53,11 +53,12 @@ esac
 [ -n "$pure$live$guest$clients" ] || fail "no test file matches"
 
 # ---- what the tests compare with and drive ----
-commands='nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
+commands='nft:nftables wg:wireguard-tools iptables:iptables conntrack:conntrack ip:iproute2 ping:iputils-ping curl:curl ps:procps ncat:ncat
   socat:socat tcpdump:tcpdump jq:jq strace:strace unshare:util-linux brctl:bridge-utils
-  ifconfig:net-tools systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
+  ifconfig:net-tools ethtool:ethtool systemd-analyze:systemd busybox:busybox-static dnsmasq:dnsmasq-base dig:bind9-dnsutils
   unbound:unbound iperf3:iperf3 musl-gcc:musl-tools setpriv:util-linux script:bsdutils flock:util-linux
-  readelf:binutils go:golang-go /usr/lib/podman/netavark:netavark
+  readelf:binutils openssl:openssl etcd:etcd-server etcdctl:etcd-client go:golang-go bird:bird2 /usr/lib/frr/bgpd:frr
+  /usr/lib/podman/netavark:netavark
   /usr/lib/cni/bridge:containernetworking-plugins
   /usr/share/gocode/src/github.com/containernetworking/cni/libcni:golang-github-appc-cni-dev'
 [ -z "$clients" ] || commands="$commands containerd:containerd runc:runc dockerd:docker.io podman:podman
@@ -87,7 +88,9 @@ fi
 
 # ---- checks and tests ----
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+bundle=$(mktemp -d .bundle.XXXXXX)
+trap 'rm -rf "$work" "$bundle"' EXIT
+chmod 755 "$bundle"
 status=0
 sh tools/machine-state.sh >"$work/before"
 [ -n "$filters" ] || sh tools/check.sh --static || status=1
@@ -102,6 +105,11 @@ tests_in() {
   if [ -n "$pure" ]; then
     echo "# tests without a kernel"
     tests_in "${modes##* }" $pure
+  fi
+  # what goes before reads the sources themselves
+  if [ -n "$live$clients" ]; then
+    "$node" tools/test-bundle.ts "$bundle"
+    export NETLOOM_TEST_BUNDLE="$bundle"
   fi
   for mode in $modes; do
     [ -n "$live" ] || break

@@ -85,7 +85,7 @@ async function makeSite(): Promise<Site> {
     NETLOOM_STATE_DIR: dirs.stateDir,
     NETLOOM_RUN_DIR: dirs.runDir,
     // as the launcher chooses it
-    NODE_COMPILE_CACHE: join(dirs.root, 'netloom/node'),
+    NODE_COMPILE_CACHE: join(dirs.root, 'cache/netloom/node'),
   };
 
   const side = (name: string, plugins: readonly (readonly [path: string, conf: object])[]): Side => {

@@ -1,15 +1,11 @@
-import { availableParallelism } from 'node:os';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { openEngine } from '../../src/engine/index.ts';
 import { Netns } from '../../src/kernel/index.ts';
 import { makeDirs } from '../../test/lib/dirs.ts';
 import { ADDRESS, makeHost } from '../../test/lib/host.ts';
-import { ipBatch, okIn, startIn } from '../../test/lib/run.ts';
-import { until } from '../../test/lib/wait.ts';
+import { ipBatch, okIn } from '../../test/lib/run.ts';
 import { type Result, sideBySide } from '../lib/measure.ts';
+import { asker, serveTraffic } from '../lib/traffic.ts';
 
-const TRAFFIC = fileURLToPath(new URL('../build/traffic', import.meta.url));
 const PORT = 5000;
 const PUBLISHED = 8080;
 const TURN_MS = 60;
@@ -117,31 +113,12 @@ async function place(
   { outside, workloads, target }: { outside: Netns; workloads: readonly Netns[]; target: string },
 ): Promise<Place> {
   await using undo = stack;
-  for (const netns of [workloads[1]!, outside]) {
-    const server = undo.use(startIn(netns, [...on(0), TRAFFIC, 'serve', String(PORT)]));
-    await until('the server listens', () => server.output().includes('ready'));
-  }
+  for (const netns of [workloads[1]!, outside]) await serveTraffic(undo, netns, PORT);
   const askers = { workload: asker(undo, workloads[0]!), outside: asker(undo, outside) };
   const kept = undo.move();
   return {
     target,
     from: (who, what, address, port) => askers[who](`${what} ${address} ${port} ${TURN_MS}`),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-/** Where a program runs decides more than what it measures: the two ends of both sides have a processor each. */
-function on(processor: number): readonly string[] {
-  return availableParallelism() > processor ? ['taskset', '-c', String(processor)] : [];
-}
-
-function asker(stack: AsyncDisposableStack, netns: Netns): (question: string) => Promise<number> {
-  const { child } = stack.use(startIn(netns, [...on(1), TRAFFIC, 'ask']));
-  const answers = createInterface(child.stdout!)[Symbol.asyncIterator]();
-  return async (question) => {
-    child.stdin!.write(question + '\n');
-    const { value, done } = await answers.next();
-    if (done || value === '?') throw new Error(`no traffic: ${question}`);
-    return Number(value);
   };
 }

@@ -72,6 +72,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The smallest that `p` per cent of the values do not exceed. */
+export function percentile(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((sorted.length * p) / 100) - 1)]!;
+}
+
 /** `attach/in-process: 1.40 (ours 0.870 ms, reference 0.620 ms)` */
 export function line({ name, ratio, ours, reference, unit }: Result): string {
   return `${name}: ${ratio.toFixed(2)} (ours ${figure(ours)} ${unit}, reference ${figure(reference)} ${unit})`;

@@ -34,7 +34,7 @@ export async function makeResident(count: number): Promise<Resident> {
   const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
   if (!existsSync(main)) throw new Error(`${main} is not built: run it by npm run bench`);
   // as bin/netloom starts it
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(dirs.root, 'netloom/node') };
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(dirs.root, 'cache/netloom/node') };
   const argv = [
     process.execPath,
     '--max-semi-space-size=2',

@@ -10,8 +10,10 @@ export {
   parsePrefix,
   prefixSize,
   tryParsePrefix,
+  withoutLength,
 } from './prefix.ts';
 export type { Prefix } from './prefix.ts';
+export { whyNoAsn } from './asn.ts';
 export { formatMac, macFor, parseMac } from './mac.ts';
 export { IFNAME_MAX, ifName, isIfName } from './ifname.ts';
 export type { IfName } from './ifname.ts';

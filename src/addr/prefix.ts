@@ -63,6 +63,11 @@ export function network(prefix: Prefix): Prefix {
   return makePrefix(ipFromValue(prefix.family, prefix.first), prefix.length);
 }
 
+/** The address of `ADDRESS/LENGTH`, as it is written; a bare one stays as it is. */
+export function withoutLength(text: string): string {
+  return text.replace(/\/.*/, '');
+}
+
 /** True when every address of `inner`, which may be one address, is in `outer`. */
 export function contains(outer: Prefix, inner: Ip | Prefix): boolean {
   if (outer.family !== inner.family) return false;

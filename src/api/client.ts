@@ -6,6 +6,7 @@ import type {
   Allocation,
   AttachSpec,
   ChangeOptions,
+  ClusterStatus,
   Container,
   ContainerDetail,
   ContainerSpec,
@@ -19,10 +20,14 @@ import type {
   EngineEvent,
   EventFilter,
   GcReport,
+  JoinFinding,
+  JoinSpec,
   Network,
   NetworkDetail,
   NetworkSpec,
   NetworkUpdate,
+  Node,
+  NodeNetwork,
   Outcome,
   PlanStep,
   PoolSpec,
@@ -187,6 +192,34 @@ export class Client implements EngineApi {
   }
   addressRelease(spec: ReleaseSpec): Promise<void> {
     return this.#change('POST', '/v1/pools/release', undefined, spec);
+  }
+
+  nodeJoin(
+    spec: JoinSpec,
+    options?: { readonly force?: boolean },
+  ): Promise<{ readonly node: Node; readonly findings: readonly JoinFinding[] }> {
+    return this.#change('POST', '/v1/nodes', options, spec);
+  }
+  nodeCheck(nodes?: readonly string[]): Promise<readonly JoinFinding[]> {
+    return this.#get(`/v1/cluster/check${query(nodes && nodes.length > 0 ? { nodes } : undefined)}`);
+  }
+  nodeList(): Promise<readonly Node[]> {
+    return this.#get('/v1/nodes');
+  }
+  nodeInspect(name: string): Promise<Node> {
+    return this.#get(`/v1/nodes/${segment(name)}`);
+  }
+  nodeDrain(name: string, options?: { readonly undo?: boolean }): Promise<Node> {
+    return this.#change('POST', `/v1/nodes/${segment(name)}/drain`, options);
+  }
+  nodeRemove(name: string, options?: { readonly force?: boolean }): Promise<Node> {
+    return this.#change('DELETE', `/v1/nodes/${segment(name)}`, options);
+  }
+  nodeRotateKeys(networks?: readonly string[]): Promise<readonly NodeNetwork[]> {
+    return this.#change('POST', '/v1/cluster/rotate-keys', networks && networks.length > 0 ? { networks } : {});
+  }
+  clusterStatus(): Promise<ClusterStatus> {
+    return this.#get('/v1/cluster');
   }
 
   rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {

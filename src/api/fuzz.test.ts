@@ -50,6 +50,7 @@ const NETWORK = {
     { subnet: 'fd00:1::/64' },
   ],
   options: { mtu: '1400', icc: 'false', 'com.docker.network.bridge.name': 'br9', gateway_mode: 'routed' },
+  upstreams: ['9.9.9.9', '::1'],
   labels: { tier: 'front' },
 };
 const MACVLAN = {
@@ -93,7 +94,7 @@ const BODIES: Readonly<Record<string, { valid: readonly object[]; parse?: (body:
     valid: [NETWORK, MACVLAN],
     parse: (body: NetworkSpec) => parseNetworkSpec(body, { id: ID }),
   },
-  networkUpdate: { valid: [{ options: { mtu: '1400' }, internal: true, labels: { a: 'b' } }] },
+  networkUpdate: { valid: [{ options: { mtu: '1400' }, internal: true, upstreams: [], labels: { a: 'b' } }] },
   networkConnect: { valid: [ENDPOINT], parse: (body: EndpointSpec) => parseEndpointSpec(body) },
   containerCreate: {
     valid: [CONTAINER, { command: ['true'], networkMode: 'container:blog' }],
@@ -110,6 +111,22 @@ const BODIES: Readonly<Record<string, { valid: readonly object[]; parse?: (body:
       { network: 'web', netns: '', tap: true, tapUid: 1000, ifname: 'vm0' },
     ],
     parse: (body: AttachSpec) => parseAttachSpec(body),
+  },
+  nodeJoin: {
+    valid: [
+      { etcd: ['http://192.0.2.10:2379'] },
+      {
+        etcd: ['https://a.example:2379', 'https://[2001:db8::1]:2379'],
+        prefix: '/lab/',
+        caFile: '/ca.pem',
+        certFile: '/a.pem',
+        keyFile: '/a.key',
+        username: 'netloom',
+        passwordFile: '/password',
+        name: 'a',
+        addresses: ['192.0.2.1', '2001:db8::1'],
+      },
+    ],
   },
   poolCreate: {
     valid: [{}, { name: 'lab', family: 6 }, { subnet: '10.7.0.0/24', ipRange: '10.7.0.128/25', gateway: 'none' }],

@@ -8,6 +8,7 @@ export interface QueryTypes {
   readonly explain: boolean;
   readonly all: boolean;
   readonly force: boolean;
+  readonly undo: boolean;
   readonly behind: boolean;
   readonly follow: boolean;
   readonly foreground: boolean;
@@ -15,6 +16,8 @@ export interface QueryTypes {
   readonly timeoutSeconds: number;
   readonly signal: string;
   readonly checks: readonly string[];
+  readonly nodes: readonly string[];
+  readonly networks: readonly string[];
   readonly types: readonly EventType[];
 }
 type QueryName = keyof QueryTypes;
@@ -25,7 +28,8 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
   dryRun: flag('Plan only: nothing is stored, nothing is applied. Implies `explain`.'),
   explain: flag('The plan comes beside the result.'),
   all: flag('Those that have ended, too.'),
-  force: flag('Kill a running one first; take back what was given out.'),
+  force: flag('Kill a running one first; take back what was given out; whatever was found.'),
+  undo: flag('The other way about.'),
   behind: flag('Answer once it is recorded, before the kernel has done it.'),
   follow: flag('Go on until the container has ended.'),
   foreground: flag("The command runs on the caller's terminal."),
@@ -37,6 +41,18 @@ export const QUERY: { readonly [K in QueryName]: Type.TUnsafe<QueryTypes[K]> } =
     minItems: 1,
     items: { type: 'string', minLength: 1 },
     description: 'These checks only, with commas between them; missing: all.',
+  }),
+  nodes: Type.Unsafe<readonly string[]>({
+    type: 'array',
+    minItems: 1,
+    items: { type: 'string', minLength: 1 },
+    description: 'These nodes only, with commas between them; missing: all that are heard of.',
+  }),
+  networks: Type.Unsafe<readonly string[]>({
+    type: 'array',
+    minItems: 1,
+    items: { type: 'string', minLength: 1 },
+    description: 'These networks only, with commas between them; missing: all that have it.',
   }),
   types: Type.Unsafe<readonly EventType[]>({
     type: 'array',
@@ -72,7 +88,7 @@ export interface Operation<B = unknown, A = unknown, Q = unknown> {
   /** `/v1/networks/:ref` */
   readonly path: string;
   readonly summary: string;
-  readonly tag: 'system' | 'networks' | 'containers' | 'endpoints' | 'pools';
+  readonly tag: 'system' | 'networks' | 'containers' | 'endpoints' | 'pools' | 'nodes';
   readonly query: readonly QueryName[];
   readonly body?: Named<B>;
   /** Bytes; missing: the daemon's limit, 1 MiB. */
@@ -106,8 +122,11 @@ export function listOf<M>(item: Named<M>): Type.TUnsafe<readonly M[]> {
 export function paramsSchema(path: string): TSchema | undefined {
   const names = [...path.matchAll(/:(\w+)/g)].map((match) => match[1] as string);
   if (names.length === 0) return undefined;
-  const description = 'Name, id, or unique beginning of an id.';
-  return Type.Object(Object.fromEntries(names.map((name) => [name, Type.String({ minLength: 1, description })])));
+  const described = (name: string): string =>
+    name === 'node' ? "The node's name." : 'Name, id, or unique beginning of an id.';
+  return Type.Object(
+    Object.fromEntries(names.map((name) => [name, Type.String({ minLength: 1, description: described(name) })])),
+  );
 }
 
 /** Schema of a query string. */

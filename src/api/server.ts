@@ -12,6 +12,7 @@ import { type MediaType, METRICS_TYPE, type Operation, paramsSchema, parseQuery,
 import { containerRoutes } from './routes/containers.ts';
 import { endpointRoutes } from './routes/endpoints.ts';
 import { networkRoutes } from './routes/networks.ts';
+import { nodeRoutes } from './routes/nodes.ts';
 import { poolRoutes } from './routes/pools.ts';
 import { systemRoutes } from './routes/system.ts';
 import type { ErrorBody } from './schema/change.ts';
@@ -24,6 +25,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...containerRoutes,
   ...endpointRoutes,
   ...poolRoutes,
+  ...nodeRoutes,
 ];
 
 /** Values are taken as they are and unknown fields are refused: a wish is never dropped or bent in silence. */
@@ -93,7 +95,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         version: options.version ?? '0.0.0',
       },
       servers: [{ url: '/', description: 'curl --unix-socket /run/netloom/netloom.sock http://netloom/v1/version' }],
-      tags: ['system', 'networks', 'containers', 'endpoints'].map((name) => ({ name })),
+      tags: ['system', 'networks', 'containers', 'endpoints', 'pools', 'nodes'].map((name) => ({ name })),
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json['$id'] ?? `def-${index}`) },
   });

@@ -1,8 +1,9 @@
-import { lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
-import { isShim, type ShimSettings, writeShim } from './shim-file.ts';
+import { isShim, type ShimSettings } from './shim-file.ts';
+import { putWhole } from './whole-file.ts';
 
 /** What `cni install` puts in place, and `cni uninstall` takes away. */
 export const PLUGINS = ['netloom', 'netloom-ipam'] as const;
@@ -65,22 +66,8 @@ export function ownerOfPlugin(path: string, settings: ShimSettings): Owner {
 }
 
 export function putConf(path: string, text: string): void {
-  const draft = `${path}.${process.pid}`; // no extension that a runtime looks for
-  try {
-    writeFileSync(draft, text, { mode: 0o644, flag: 'wx' });
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
-}
-
-export function putPlugin(path: string, settings: ShimSettings): void {
-  writeShim(path, settings);
-}
-
-export function makeDirectory(path: string): void {
-  mkdirSync(path, { recursive: true });
+  // no extension that a runtime looks for
+  putWhole(path, `${path}.${process.pid}`, (draft) => writeFileSync(draft, text, { mode: 0o644, flag: 'wx' }));
 }
 
 /** @throws NetloomError ECONFLICT when one is somebody else's */

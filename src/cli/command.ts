@@ -16,10 +16,13 @@ export const TOPICS = [
   'Pods',
   'Networks',
   'Endpoints',
+  'Address pools',
+  'Nodes',
   'Compose',
   'CNI',
   'Podman',
   'Watch and mend',
+  'Lab',
   'netloom itself',
 ] as const;
 export type Topic = (typeof TOPICS)[number];
@@ -31,10 +34,17 @@ export type WordKind =
   | 'running'
   | 'pod'
   | 'endpoint'
+  | 'pool'
+  | 'node'
+  /** A driver of networks, and `KEY=VALUE` of the one that the line names. */
+  | 'driver'
+  | 'option'
   /** A published port of the container that stands before it. */
   | 'published'
   /** A network of CNI's configuration. */
   | 'cni'
+  /** A machine of a lab. */
+  | 'machine'
   /** A named namespace. */
   | 'netns'
   | 'file'

@@ -7,6 +7,7 @@ import { COMMANDS } from './commands/index.ts';
 import { SHELLS } from './commands/system.ts';
 import type { Io } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
+import { DRIVER_OPTIONS, optionWords } from './option-words.ts';
 
 /**
  * What may stand at the place of the last word: `candidate`, or `candidate<TAB>description`, or one of `:files`,
@@ -22,11 +23,11 @@ export async function candidates(words: readonly string[], io: Io, flags: Global
       partial,
     );
   const place = placeOf(before, command);
-  if (place.flag !== undefined) return await ofFlag(place.flag, command, partial, io, flags);
+  if (place.flag !== undefined) return await ofFlag(place.flag, command, before, partial, io, flags);
   const inline = /^--([\w-]+)=(.*)$/s.exec(partial);
   if (inline !== null && !place.ended) {
     const name = flagName(inline[1] ?? '', command);
-    const found = name === undefined ? [] : await ofFlag(name, command, inline[2] ?? '', io, flags);
+    const found = name === undefined ? [] : await ofFlag(name, command, before, inline[2] ?? '', io, flags);
     return found.map((each) => (each.startsWith(':') ? each : `--${inline[1] ?? ''}=${each}`));
   }
   if (partial.startsWith('-') && !place.ended) return flagsOf(command, partial);
@@ -113,6 +114,7 @@ function flagsOf(command: CommandDef, partial: string): string[] {
 async function ofFlag(
   name: string,
   command: CommandDef,
+  before: readonly string[],
   partial: string,
   io: Io,
   flags: GlobalFlags,
@@ -120,6 +122,7 @@ async function ofFlag(
   const values = command.flags[name]?.values;
   if (values !== undefined) return values.filter((value) => value.startsWith(partial));
   const kind = command.completeFlag[name];
+  if (kind === 'option') return optionWords(before, partial);
   return kind === undefined ? [] : await ofKind(kind, partial, io, flags);
 }
 
@@ -127,8 +130,10 @@ async function ofKind(kind: WordKind, partial: string, io: Io, flags: GlobalFlag
   if (kind === 'file') return [':files'];
   if (kind === 'directory') return [':directories'];
   if (kind === 'command') return [':commands'];
+  if (kind === 'driver') return Object.keys(DRIVER_OPTIONS).filter((driver) => driver.startsWith(partial));
   if (kind === 'none') return [];
   if (kind === 'netns') return (await namespaces()).filter((name) => name.startsWith(partial));
+  if (kind === 'machine') return (await machines(io)).filter((line) => line.startsWith(partial));
   if (kind === 'cni') return (await cniNetworks(io)).filter((line) => line.startsWith(partial));
   try {
     await using api = await io.open(flags);
@@ -140,6 +145,16 @@ async function ofKind(kind: WordKind, partial: string, io: Io, flags: GlobalFlag
 
 async function namespaces(): Promise<string[]> {
   return await readdir('/run/netns').catch(() => []);
+}
+
+async function machines(io: Io): Promise<string[]> {
+  const { choosePlace } = await import('./parse/lab.ts');
+  try {
+    const { plan } = (await choosePlace({}, io.env)).mustRead();
+    return plan.machines.map(({ name, kind }) => `${name}\t${kind}`);
+  } catch {
+    return [];
+  }
 }
 
 async function cniNetworks(io: Io): Promise<string[]> {
@@ -163,6 +178,9 @@ async function names(kind: WordKind, api: EngineApi, before = ''): Promise<strin
     return (await api.endpointList()).map(
       (each) => `${each.id.slice(0, 12)}\t${each.netns} ${each.addresses.join(' ')}`,
     );
+  if (kind === 'pool') return (await api.poolList()).map((each) => `${each.name}\t${each.subnet}`);
+  if (kind === 'node')
+    return (await api.nodeList()).map((each) => `${each.name}\t${each.state} ${each.addresses.join(' ')}`);
   if (kind === 'published') {
     const { endpoints } = await api.containerInspect(before);
     return [...new Set(endpoints.flatMap(({ ports }) => ports).map(hostPort))];

@@ -34,6 +34,7 @@ _netloom() {
       :files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
       :directories) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
       :commands) mapfile -t COMPREPLY < <(compgen -c -- "$current" | sort -u) ;;
+      *=) compopt -o nospace 2>/dev/null; COMPREPLY+=("${'$'}{line#"$head"}") ;;
       *) line=${'$'}{line%%$'\t'*}; COMPREPLY+=("${'$'}{line#"$head"}") ;;
     esac
   done < <("${'$'}{COMP_WORDS[0]}" _complete -- "${'$'}{whole[@]}" 2>/dev/null)
@@ -52,6 +53,7 @@ _netloom() {
       :files) _files ;;
       :directories) _files -/ ;;
       :commands) _command_names -e ;;
+      *=) compadd -S '' -- "$line" ;;
       *$'\t'*) name=${'$'}{line%%$'\t'*}; found+=("${'$'}{name//:/\\:}:${'$'}{line#*$'\t'}") ;;
       *) found+=("${'$'}{line//:/\\:}") ;;
     esac

@@ -5,6 +5,7 @@ import type {
   Allocation,
   AttachSpec,
   ChangeOptions,
+  ClusterStatus,
   Container,
   ContainerDetail,
   ContainerSpec,
@@ -17,10 +18,14 @@ import type {
   EngineEvent,
   EventFilter,
   GcReport,
+  JoinFinding,
+  JoinSpec,
   Network,
   NetworkDetail,
   NetworkSpec,
   NetworkUpdate,
+  Node,
+  NodeNetwork,
   Outcome,
   PlanStep,
   PoolSpec,
@@ -73,6 +78,34 @@ export const HOST: Network = {
   subnets: [],
   options: { driver: 'host' },
   labels: {},
+};
+
+/** One that hosts share. */
+export const SHARED: Network = {
+  ...WEB,
+  id: hex('9'),
+  name: 'shared',
+  driver: 'overlay',
+  subnets: [{ subnet: '10.244.1.0/24', gateway: '10.244.1.1' }],
+  labels: {},
+  overlay: {
+    plan: 'node',
+    backend: 'wireguard',
+    ranges: ['10.244.0.0/16', 'fd00:244::/56'],
+    vni: 4097,
+    port: 51820,
+    directRouting: false,
+    self: {
+      node: 'a',
+      addresses: ['192.0.2.1'],
+      prefixes: ['10.244.1.0/24'],
+      backend: 'wireguard',
+      mac: '',
+      direct: true,
+      dev: 'eth0',
+      mtu: 1500,
+    },
+  },
 };
 
 export const ENDPOINT: Endpoint = {
@@ -209,7 +242,6 @@ export const EVENTS: readonly EngineEvent[] = [
   },
 ];
 
-/** An engine that remembers what it was asked and answers from the records above. */
 const POOL: AddressPool = {
   id: '5'.repeat(64),
   name: 'lab',
@@ -218,9 +250,41 @@ const POOL: AddressPool = {
   gateway: '10.7.0.1',
 };
 
+export const NODE: Node = {
+  name: 'a',
+  id: '7'.repeat(32),
+  state: 'ready',
+  self: true,
+  addresses: ['192.0.2.1', '2001:db8::1'],
+  reason: 'towards etcd at 192.0.2.10',
+  dev: 'eth0',
+  mtu: 1500,
+  version: '0.0.1',
+  joined: '2026-11-21T07:00:00.000Z',
+  networks: [{ name: 'web', plan: 'node', backend: 'vxlan', prefixes: ['10.244.1.0/24'], endpoints: 2 }],
+};
+/** Another of the same cluster, which is gone. */
+export const DOWN: Node = {
+  ...NODE,
+  name: 'b',
+  id: '8'.repeat(32),
+  state: 'down',
+  self: false,
+  addresses: ['192.0.2.2'],
+  reason: 'as asked',
+  networks: [],
+};
+export const FINDINGS: readonly JoinFinding[] = [
+  { check: 'reachable', severity: 'ok', text: 'all of 1 node answer' },
+  { check: 'clock', severity: 'warn', text: "the clock is 3 s behind etcd's: set it by NTP" },
+];
+
+/** An engine that remembers what it was asked and answers from the records above. */
 export class FixtureEngine implements EngineApi {
   readonly calls: [method: string, ...args: unknown[]][] = [];
   networks: Network[] = [WEB, HOST];
+  nodes: Node[] = [NODE, DOWN];
+  status: ClusterStatus = { node: 'a', etcd: ['http://192.0.2.10:2379'], state: 'connected', reason: '', faults: [] };
   containers: ContainerDetail[] = [BLOG, JOB];
   spawn: SpawnPlan = { file: '/bin/sh', args: ['-c', 'exit 7'], env: { PATH: '/usr/bin:/bin' }, cwd: '/' };
   logs: string[] = ['one\n', 'two\n'];
@@ -388,6 +452,41 @@ export class FixtureEngine implements EngineApi {
   }
   async addressRelease(spec: ReleaseSpec): Promise<void> {
     this.#note('addressRelease', spec);
+  }
+  async nodeJoin(
+    spec: JoinSpec,
+    options?: { readonly force?: boolean },
+  ): Promise<{ readonly node: Node; readonly findings: readonly JoinFinding[] }> {
+    this.#note('nodeJoin', spec, options);
+    return { node: NODE, findings: FINDINGS };
+  }
+  async nodeCheck(nodes?: readonly string[]): Promise<readonly JoinFinding[]> {
+    this.#note('nodeCheck', nodes);
+    return FINDINGS;
+  }
+  async nodeList(): Promise<readonly Node[]> {
+    return this.nodes;
+  }
+  async nodeInspect(name: string): Promise<Node> {
+    const found = this.nodes.find((each) => each.name === name);
+    if (found === undefined)
+      throw new NetloomError('ENODENOTFOUND', `no node "${name}"`, { hint: 'netloom node ls lists them.' });
+    return found;
+  }
+  async nodeDrain(name: string, options?: { readonly undo?: boolean }): Promise<Node> {
+    this.#note('nodeDrain', name, options);
+    return { ...(await this.nodeInspect(name)), state: options?.undo === true ? 'ready' : 'draining' };
+  }
+  async nodeRemove(name: string, options?: { readonly force?: boolean }): Promise<Node> {
+    this.#note('nodeRemove', name, options);
+    return await this.nodeInspect(name);
+  }
+  async nodeRotateKeys(networks?: readonly string[]): Promise<readonly NodeNetwork[]> {
+    this.#note('nodeRotateKeys', networks);
+    return this.nodes[0]?.networks ?? [];
+  }
+  async clusterStatus(): Promise<ClusterStatus> {
+    return this.status;
   }
   async rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
     this.#note('rehearse', steps);

@@ -24,6 +24,7 @@ export const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] 
   ['NETLOOM_SOCKET', 'As --socket, but the engine in this process serves where nobody answers.'],
   ['NETLOOM_STATE_DIR', 'As --state-dir.'],
   ['NETLOOM_RUN_DIR', 'As --run-dir.'],
+  ['NETLOOM_ETCD', 'As --etcd of netloom node join.'],
   ['NETLOOM_DEBUG', 'Print where an error came from.'],
   ['NO_COLOR', 'Print no bold text and no colours, even on a terminal.'],
   ['COLUMNS', 'Width that tables and pages must fit.'],

@@ -1,10 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { isatty } from 'node:tty';
 import { isPluginCall } from '../podman/words.ts';
 import type { Io, Sink } from './context.ts';
-import type { GlobalFlags } from './flags.ts';
-import type { EngineApi } from '../model/index.ts';
+import { calledAs } from './launch.ts';
 
 /** A reader that went away (`netloom ps | head -1`) ends the program quietly, as SIGPIPE would. */
 function quietPipe(stream: NodeJS.WriteStream): Sink {
@@ -15,22 +13,12 @@ function quietPipe(stream: NodeJS.WriteStream): Sink {
   return stream;
 }
 
-// The launcher's setting has done its work when this line runs; a command that we start must not inherit it.
-if (process.env['NODE_COMPILE_CACHE']?.endsWith('/netloom/node') === true) delete process.env['NODE_COMPILE_CACHE'];
-
 const main = fileURLToPath(import.meta.url);
-const open = async (flags: GlobalFlags): Promise<EngineApi> =>
-  (await import('./connect.ts')).openApi(flags, process.env, main);
-
 const words = process.argv.slice(2);
-// The shim says what it was called as; a link to the program itself is called without a word, or as netavark calls plugins.
-const bare =
-  (words.length === 0 && process.env['CNI_COMMAND'] !== undefined) || (isPluginCall(words) && !isatty(0))
-    ? 'netloom'
-    : undefined;
-const program = process.env['NETLOOM_CALLED_AS'] ?? bare;
-delete process.env['NETLOOM_CALLED_AS'];
-process.exitCode = program === undefined ? await command() : await plugin(program);
+// the launcher starts src/cli/called.ts for whom it knows; netavark calls plugins by words
+const program = calledAs() ?? (isPluginCall(words) && !isatty(0) ? 'netloom' : undefined);
+process.exitCode =
+  program === undefined ? await command() : await (await import('./plugin.ts')).runAsPlugin(program, words, main);
 
 async function command(): Promise<number> {
   const io: Io = {
@@ -41,23 +29,7 @@ async function command(): Promise<number> {
     env: process.env,
     program: main,
     now: () => Date.now(),
-    open,
+    open: async (flags) => (await import('./connect.ts')).openApi(flags, process.env, main),
   };
   return await (await import('./app.ts')).runCli(words, io);
-}
-
-/** Without the streams of a command: loading them takes a tenth of the time that such a process has. */
-async function plugin(name: string): Promise<number> {
-  return await (
-    await import('./plugin.ts')
-  ).runAsPlugin(
-    {
-      env: process.env,
-      stdin: () => readFileSync(0, 'utf8'),
-      write: (stream, text) => writeFileSync(stream === 'stdout' ? 1 : 2, text),
-      open: (flags = {}) => open(flags),
-    },
-    name,
-    words,
-  );
 }

@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
+import { putWhole } from './whole-file.ts';
 
 /** What a copy of the shim (native/call.c) is to know by itself. */
 export interface ShimSettings {
@@ -34,15 +35,10 @@ export function builtShim(): string {
  */
 export function writeShim(path: string, settings: ShimSettings): void {
   const bytes = withSettings(settings);
-  const draft = join(dirname(path), `.netloom-call.${process.pid}`);
-  try {
+  putWhole(path, join(dirname(path), `.netloom-call.${process.pid}`), (draft) => {
     writeFileSync(draft, bytes, { mode: 0o755, flag: 'wx' });
     chmodSync(draft, 0o755); // whatever the mask
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
+  });
 }
 
 function withSettings({ program, socket }: ShimSettings): Buffer {

@@ -1,6 +1,6 @@
 import { hasCode } from '../errors.ts';
 import type { EngineApi } from '../model/index.ts';
-import type { Configuration } from './configuration.ts';
+import { type Configuration, requirePrevResult } from './configuration.ts';
 import { CNI_CODES, CniError } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 import type { ResultIp } from './spec.ts';
@@ -10,8 +10,7 @@ import type { ResultIp } from './spec.ts';
  * @param name  what it is called
  */
 export async function check(api: EngineApi, parameters: Parameters, conf: Configuration, name: string): Promise<void> {
-  const { prevResult } = conf;
-  if (!prevResult) throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'prevResult: is missing, and CHECK needs it');
+  const prevResult = requirePrevResult(conf);
   const endpoint = await api.endpointInspect(name).catch((error: unknown) => {
     if (!hasCode(error, 'EENDPOINTNOTFOUND')) throw error;
     throw unknown(`container ${parameters.containerID} is not on network "${conf.name}"`);

@@ -1,7 +1,7 @@
 import { CNI_CODES, CniError, shown } from './errors.ts';
 import { asArray, asObject, asString, oddity, Place } from './json.ts';
 import { inOurLetters } from './letters.ts';
-import { NAME } from './parameters.ts';
+import { NAME, NAME_HINT } from './parameters.ts';
 import { parseResult } from './result.ts';
 import {
   type Attachment,
@@ -53,9 +53,7 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
   }
   const network = asString(name, place.in('name'));
   if (!NAME.test(network)) {
-    throw place
-      .in('name')
-      .fail(`${shown(network)} is no name`, 'Letters, digits, "_", "." and "-", a letter or digit first.');
+    throw place.in('name').fail(`${shown(network)} is no name`, NAME_HINT);
   }
   const valid = own['cni.dev/valid-attachments'];
   const cni = args === undefined || args === null ? {} : asObject(args, place.in('args'))['cni'];
@@ -69,6 +67,18 @@ export function parseConfiguration(text: string, verb: Verb): Configuration {
     validAttachments: valid === undefined ? undefined : attachments(valid, place.in('cni.dev/valid-attachments')),
     own,
   };
+}
+
+/** What ADD came to. @throws CniError 7 */
+export function requirePrevResult({ prevResult }: Configuration): Result {
+  if (prevResult) return prevResult;
+  throw new Place('prevResult').fail('is missing, and CHECK needs it');
+}
+
+/** What a collection leaves alone. @throws CniError 7 */
+export function requireValidAttachments({ validAttachments }: Configuration): readonly Attachment[] {
+  if (validAttachments) return validAttachments;
+  throw new Place('cni.dev/valid-attachments').fail('is missing, and GC needs it');
 }
 
 /** The version that a configuration asks for, however wrong the rest of it is: that of an answer. */

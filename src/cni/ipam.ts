@@ -1,11 +1,18 @@
 import { contains, parseIp, parsePrefix, tryParsePrefix } from '../addr/index.ts';
 import type { AddressPool, EngineApi, PoolSpec, ProgramAnswer, ProgramCall } from '../model/index.ts';
-import { type Configuration, parseConfiguration, versionIn } from './configuration.ts';
-import { CNI_CODES, CniError, errorAnswer, shown } from './errors.ts';
+import { NOTHING, print, printError, printVersions } from './answer.ts';
+import {
+  type Configuration,
+  parseConfiguration,
+  requirePrevResult,
+  requireValidAttachments,
+  versionIn,
+} from './configuration.ts';
+import { CNI_CODES, CniError, shown } from './errors.ts';
 import { asArray, asObject, asString, asStrings, Place } from './json.ts';
 import { type Parameters, parseParameters } from './parameters.ts';
 import { parseDns, parseResult, printResult } from './result.ts';
-import { LATEST, type Result, type ResultIp, type ResultRoute, SPEC_VERSIONS } from './spec.ts';
+import { LATEST, type Result, type ResultIp, type ResultRoute } from './spec.ts';
 
 const KEYS = ['type', 'subnet', 'gateway', 'ipRange', 'subnets', 'routes', 'dns'];
 const SUBNET_KEYS = ['subnet', 'gateway', 'ipRange'];
@@ -25,7 +32,7 @@ export async function runIpam(call: ProgramCall): Promise<ProgramAnswer> {
   const version = versionIn(call.stdin) ?? LATEST;
   try {
     const parameters = parseParameters(call.env);
-    if (parameters.verb === 'VERSION') return print({ cniVersion: version, supportedVersions: SPEC_VERSIONS });
+    if (parameters.verb === 'VERSION') return printVersions(version);
     const conf = parseConfiguration(call.stdin, parameters.verb);
     await using api = await call.open().catch((error: unknown) => {
       if (parameters.verb !== 'STATUS') throw error;
@@ -33,12 +40,8 @@ export async function runIpam(call: ProgramCall): Promise<ProgramAnswer> {
     });
     return await perform(api, parameters, conf);
   } catch (error) {
-    return { ...print(errorAnswer(error, version)), status: 1 };
+    return printError(error, version);
   }
-}
-
-function print(document: object): ProgramAnswer {
-  return { stdout: `${JSON.stringify(document, undefined, 2)}\n`, status: 0 };
 }
 
 async function perform(api: EngineApi, parameters: Parameters, conf: Configuration): Promise<ProgramAnswer> {
@@ -53,9 +56,7 @@ async function perform(api: EngineApi, parameters: Parameters, conf: Configurati
       await check(api, conf, owner);
       break;
     case 'GC': {
-      if (!conf.validAttachments)
-        throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'cni.dev/valid-attachments: is missing, and GC needs it');
-      const valid = new Set(conf.validAttachments.map(ownerOf));
+      const valid = new Set(requireValidAttachments(conf).map(ownerOf));
       await release(api, conf, (each) => !valid.has(each));
       break;
     }
@@ -65,7 +66,7 @@ async function perform(api: EngineApi, parameters: Parameters, conf: Configurati
       break;
     case 'VERSION':
   }
-  return { stdout: '', status: 0 };
+  return NOTHING;
 }
 
 function ownerOf({ containerID, ifname }: Pick<Parameters, 'containerID' | 'ifname'>): string {
@@ -117,9 +118,8 @@ async function check(api: EngineApi, conf: Configuration, owner: string): Promis
     had.push(...allocations.flatMap((each) => (each.owner === owner ? [each.address] : [])));
   }
   if (had.length === 0) throw new CniError(CNI_CODES.UNKNOWN_CONTAINER, `${owner} has no address of ${conf.name}`);
-  const { prevResult } = conf;
-  if (!prevResult) throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'prevResult: is missing, and CHECK needs it');
-  const lost = had.find((address) => !prevResult.ips.some((ip) => ip.address === address));
+  const { ips } = requirePrevResult(conf);
+  const lost = had.find((address) => !ips.some((ip) => ip.address === address));
   if (lost !== undefined)
     throw new CniError(CNI_CODES.NOT_AS_ADDED, `${owner} has ${lost}, of which prevResult says nothing`);
 }

@@ -40,7 +40,7 @@ export async function resultOf(
     routes: routesOf(endpoint),
     dns:
       dnsOf(conf, parseDns) ??
-      (given && Object.keys(given.dns).length > 0 ? given.dns : await resolverOf(api, network)),
+      (given && Object.keys(given.dns).length > 0 ? given.dns : await resolverOf(api, network, endpoint)),
   };
 }
 
@@ -66,9 +66,11 @@ function isRouter(gateway: string): boolean {
   return parseIp(gateway).value !== 0n;
 }
 
-/** Names are answered at the gateways of bridges, for as long as a daemon runs. */
-async function resolverOf(api: EngineApi, network: Network): Promise<ResultDns> {
-  if (network.driver !== 'bridge') return {};
+/** Names are answered at the gateways of bridges, for as long as a daemon runs; a lease may name servers of the segment. */
+async function resolverOf(api: EngineApi, network: Network, { lease }: Endpoint): Promise<ResultDns> {
+  if (lease && lease.dns.length > 0)
+    return { nameservers: lease.dns, ...(lease.search.length > 0 && { search: lease.search }) };
+  if (network.options.driver !== 'bridge') return {};
   const nameservers = network.subnets.map(({ gateway }) => gateway).filter((gateway) => gateway !== '');
   if (nameservers.length === 0 || (await api.version()).mode !== 'daemon') return {};
   return { nameservers };

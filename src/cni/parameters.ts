@@ -32,8 +32,11 @@ function isPath(text: string): boolean {
   return text.startsWith('/') && !/[\0-\x1f\x7f]/.test(text) && !text.split('/').includes('..');
 }
 
-/** Names of containers and networks. */
+/** Names of containers and networks: they become parts of paths. */
 export const NAME: RegExp = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** Of one that is none, for whoever wrote it. */
+export const NAME_HINT = 'Letters, digits, "_", "." and "-", a letter or digit first.';
+export const IFNAME_HINT = '15 bytes at most, no "/", no ":", no space.';
 
 /** Reads the environment of a plugin. @throws CniError 4, with the variable's name */
 export function parseParameters(env: Readonly<Record<string, string | undefined>>): Parameters {
@@ -58,8 +61,8 @@ export function parseParameters(env: Readonly<Record<string, string | undefined>
   // DEL comes when there is nothing behind it any more; and runtimes say something to VERSION, too
   if (netns !== '' && REQUIRED[verb].includes('CNI_NETNS') && !isPath(netns))
     throw bad('CNI_NETNS', `is ${shown(netns)}`, 'A whole path, such as /run/netns/web.');
-  if (ifname !== '' && (!isIfName(ifname) || ifname.includes(':'))) {
-    throw bad('CNI_IFNAME', `is ${shown(ifname)}`, '15 bytes at most, no "/", no ":", no space.');
+  if (ifname !== '' && !isIfName(ifname)) {
+    throw bad('CNI_IFNAME', `is ${shown(ifname)}`, IFNAME_HINT);
   }
   return {
     verb,

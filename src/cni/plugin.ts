@@ -1,10 +1,11 @@
 import { hasCode, NetloomError } from '../errors.ts';
 import type { AttachSpec, Endpoint, EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
+import { NOTHING, print, printError, printVersions } from './answer.ts';
 import { attachOf } from './attach.ts';
 import { check } from './check.ts';
-import { type Configuration, parseConfiguration, versionIn } from './configuration.ts';
+import { type Configuration, parseConfiguration, requireValidAttachments, versionIn } from './configuration.ts';
 import { Delegate, withResult, withSubnets } from './delegate.ts';
-import { CNI_CODES, CniError, errorAnswer, shown } from './errors.ts';
+import { CNI_CODES, CniError, shown } from './errors.ts';
 import { resultOf } from './outcome.ts';
 import { type Parameters, parseParameters } from './parameters.ts';
 import { mergeResults, printResult } from './result.ts';
@@ -19,7 +20,7 @@ import {
   siblingNames,
   siblingsOf,
 } from './several.ts';
-import { LATEST, type Result, SPEC_VERSIONS } from './spec.ts';
+import { LATEST, type Result } from './spec.ts';
 
 /** One call, read. */
 interface Task {
@@ -37,21 +38,16 @@ export async function runPlugin(call: ProgramCall): Promise<ProgramAnswer> {
   let answer: ProgramAnswer;
   try {
     const parameters = parseParameters(call.env);
-    if (parameters.verb === 'VERSION') return print({ cniVersion: version, supportedVersions: SPEC_VERSIONS });
+    if (parameters.verb === 'VERSION') return printVersions(version);
     const conf = parseConfiguration(call.stdin, parameters.verb);
     const type = delegateOf(conf);
     ipam = type === undefined ? undefined : new Delegate(type, call, parameters);
     answer = await perform({ call, parameters, conf, ipam });
   } catch (error) {
-    answer = { ...print(errorAnswer(error, version)), status: 1 };
+    answer = printError(error, version);
   }
   return ipam === undefined || ipam.stderr === '' ? answer : { ...answer, stderr: ipam.stderr };
 }
-
-function print(document: object): ProgramAnswer {
-  return { stdout: `${JSON.stringify(document, undefined, 2)}\n`, status: 0 };
-}
-const NOTHING: ProgramAnswer = { stdout: '', status: 0 };
 
 async function perform(task: Task): Promise<ProgramAnswer> {
   const { call, parameters, conf, ipam } = task;
@@ -190,10 +186,7 @@ async function checkAll({ call, parameters, conf }: Task, api: EngineApi): Promi
 
 /** Detaches what the runtime no longer knows of, all of it, whatever one of them says. */
 async function collect(api: EngineApi, conf: Configuration): Promise<void> {
-  if (!conf.validAttachments) {
-    throw new CniError(CNI_CODES.BAD_CONFIGURATION, 'cni.dev/valid-attachments: is missing, and GC needs it');
-  }
-  const valid = new Set(conf.validAttachments.map((each) => endpointName(conf.name, each)));
+  const valid = new Set(requireValidAttachments(conf).map((each) => endpointName(conf.name, each)));
   const prefix = endpointPrefix(conf.name);
   const names = (await api.endpointList()).flatMap(({ name }) => (name?.startsWith(prefix) ? [name] : []));
   const stale = names.filter((name) => !valid.has(attachmentOf(name)));

@@ -1,6 +1,6 @@
 import { tryParseIp, tryParsePrefix } from '../addr/index.ts';
 import { shown } from './errors.ts';
-import { asArray, asObject, asString, type Place } from './json.ts';
+import { asArray, asObject, asString, asStrings, type Place } from './json.ts';
 import {
   type Result,
   type ResultDns,
@@ -117,9 +117,7 @@ export function parseDns(top: Readonly<Record<string, unknown>>, place: Place): 
   const at = place.in('dns');
   const dns = top['dns'] === undefined || top['dns'] === null ? {} : asObject(top['dns'], at);
   const words = (key: string): Record<string, string[]> =>
-    dns[key] === undefined || dns[key] === null
-      ? {}
-      : { [key]: asArray(dns[key], at.in(key)).map((text, i) => asString(text, at.in(key).in(i))) };
+    dns[key] === undefined || dns[key] === null ? {} : { [key]: asStrings(dns[key], at.in(key)) };
   return {
     ...words('nameservers'),
     ...optional(dns, at, 'string', ['domain']),

@@ -1,8 +1,8 @@
 import { isIfName } from '../addr/index.ts';
 import type { Configuration } from './configuration.ts';
 import { CNI_CODES, CniError } from './errors.ts';
-import { asArray, asObject, asString, Place } from './json.ts';
-import { NAME, type Parameters } from './parameters.ts';
+import { asArray, asObject, asString, asStrings, Place } from './json.ts';
+import { IFNAME_HINT, NAME, type Parameters } from './parameters.ts';
 
 /**
  * Which networks a workload is on besides the configuration's own, in the words of the Network Plumbing Working Group.
@@ -71,9 +71,7 @@ function choiceOf({ own }: Configuration): Choice {
     throw place.in('dir').fail(`${JSON.stringify(path)} is no whole path`);
   return {
     ...(path !== undefined && { dir: path }),
-    ...(allow !== undefined && {
-      allow: asArray(allow, place.in('allow')).map((each, i) => asString(each, place.in('allow').in(i))),
-    }),
+    ...(allow !== undefined && { allow: asStrings(allow, place.in('allow')) }),
   };
 }
 
@@ -152,16 +150,13 @@ function nameOf(text: string, place: Place): string {
 function ifnameOf(value: unknown, index: number, place: Place): string {
   if (value === undefined || value === null || value === '') return `net${index + 1}`;
   const name = asString(value, place);
-  if (isIfName(name) && !name.includes(':')) return name;
-  throw place.fail(
-    `${JSON.stringify(name.slice(0, 80))} is no interface name`,
-    '15 bytes at most, no "/", no ":", no space.',
-  );
+  if (isIfName(name)) return name;
+  throw place.fail(`${JSON.stringify(name.slice(0, 80))} is no interface name`, IFNAME_HINT);
 }
 
 function routersOf(value: unknown, place: Place): string[] {
   if (value === true) return [];
-  const routers = asArray(value, place).map((each, i) => asString(each, place.in(i)));
+  const routers = asStrings(value, place);
   if (routers.length === 0) throw place.fail('names no router', 'Leave it out, or name the network’s own.');
   return routers;
 }

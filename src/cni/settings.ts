@@ -21,12 +21,18 @@ export interface NetworkWish {
   readonly spec?: NetworkSpec;
 }
 
+/**
+ * The plugin `dhcp` asks by the interface, which its callers make before; an endpoint of ours is made with its addresses.
+ * What it stands for, netloom does itself.
+ */
+const DHCP = 'dhcp';
+
 /** The IPAM plugin that a configuration names; undefined where netloom gives the addresses itself. @throws CniError 7 */
 export function delegateOf({ own }: Configuration): string | undefined {
   const place = new Place().in('ipam');
   if (own['ipam'] === undefined || own['ipam'] === null) return undefined;
   const { type } = asObject(own['ipam'], place);
-  if (type === undefined || type === '' || type === 'netloom') return undefined;
+  if (type === undefined || type === '' || type === 'netloom' || type === DHCP) return undefined;
   const name = asString(type, place.in('type'));
   // the name of a file, in a directory that the runtime names
   if (!NAME.test(name) || name.length > 255) throw place.in('type').fail(`${shown(name)} is no name of a plugin`);
@@ -49,12 +55,14 @@ export function networkOf(conf: Configuration): NetworkWish {
     );
   }
   const ranges = delegateOf(conf) === undefined ? rangesOf(conf) : [];
+  const dhcp = asksDhcp(conf);
   if (own['network'] !== undefined) {
     const network = asString(own['network'], place.in('network'));
     const other = NETWORK_KEYS.find((key) => key !== 'network' && own[key] !== undefined);
     if (other !== undefined) throw place.in(other).fail(`${shown(network)} is there already, as it is: leave one out`);
     if (ranges.length > 0)
       throw new Place('runtimeConfig').in('ipRanges').fail(`${shown(network)} has its subnets: leave one out`);
+    if (dhcp) throw place.in('ipam').fail(`${shown(network)} is there already, and has its addresses: leave one out`);
     return { name: network };
   }
   const text = (key: string): string | undefined =>
@@ -73,10 +81,22 @@ export function networkOf(conf: Configuration): NetworkWish {
       ...(driver !== undefined && { driver }),
       ...flags(own, place, ['internal', 'ipv4', 'ipv6']),
       subnets: [...subnets, ...ranges],
+      ...(dhcp && { ipam: DHCP }),
       ...(options && { options }),
       ...(own['labels'] !== undefined && { labels: asTexts(own['labels'], place.in('labels')) }),
     },
   };
+}
+
+/** Whether a segment's DHCP server gives the addresses. @throws CniError 2 */
+function asksDhcp({ own }: Configuration): boolean {
+  const ipam = asObject(own['ipam'] ?? {}, new Place().in('ipam'));
+  if (ipam['type'] !== DHCP) return false;
+  const other = Object.keys(ipam).find((key) => key !== 'type');
+  if (other === undefined) return true;
+  throw new CniError(CNI_CODES.UNSUPPORTED_FIELD, `ipam.${other.slice(0, 80)}: ${shown(ipam[other])}: is not served`, {
+    hint: 'netloom asks the DHCP server itself, without that plugin and its daemon: leave it out.',
+  });
 }
 
 /** What an endpoint is called, by which DEL, CHECK and GC find it again. */

@@ -92,6 +92,14 @@ export class MemoryEngine implements EngineApi {
   poolRemove: () => Promise<never> = absent;
   addressAllocate: () => Promise<never> = absent;
   addressRelease: () => Promise<never> = absent;
+  nodeJoin: () => Promise<never> = absent;
+  nodeCheck: () => Promise<never> = absent;
+  nodeList: () => Promise<never> = absent;
+  nodeInspect: () => Promise<never> = absent;
+  nodeDrain: () => Promise<never> = absent;
+  nodeRemove: () => Promise<never> = absent;
+  nodeRotateKeys: () => Promise<never> = absent;
+  clusterStatus: () => Promise<never> = absent;
   gc: () => Promise<never> = absent;
   doctor: () => Promise<never> = absent;
   metrics: () => Promise<never> = absent;

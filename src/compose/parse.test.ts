@@ -59,6 +59,7 @@ services:
       - "\${PORT}:80"
       - 53/udp
       - { target: 443, published: "8443-8450", host_ip: 127.0.0.1, protocol: tcp, mode: host, name: tls, app_protocol: https }
+      - { target: 81, published: 8081, mode: ingress }
     dns: 9.9.9.9
     dns_search: [ a.example, b.example ]
     dns_opt: [ ndots:2 ]
@@ -140,6 +141,7 @@ services:
       { protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 },
       { protocol: 'udp', hostPort: 0, containerPort: 53, count: 1 },
       { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8443, hostPortEnd: 8450, containerPort: 443, count: 1 },
+      { protocol: 'tcp', hostPort: 8081, containerPort: 81, count: 1, mode: 'ingress' },
     ],
   );
   assert.deepEqual(web!.dns, { servers: ['9.9.9.9'], search: ['a.example', 'b.example'], options: ['ndots:2'] });

@@ -45,13 +45,13 @@ function readLong(reader: Reader, tree: Tree, path: string, ignore: Ignore): Por
     const entry = keys.get(key);
     return entry === undefined ? undefined : reader.string(entry.value, `${path}.${key}`);
   };
-  const mode = text('mode') ?? 'ingress';
-  if (mode !== 'ingress' && mode !== 'host') {
+  const mode = text('mode');
+  if (mode !== undefined && mode !== 'ingress' && mode !== 'host') {
     reader.fail(
       keys.get('mode')!.value.at,
       `${path}.mode`,
       `"${mode}" is no mode`,
-      'write host or ingress; here both mean the same',
+      'write host (the service’s own host) or ingress (every node, on networks that hosts share)',
     );
   }
   if (!keys.has('target')) {
@@ -64,7 +64,9 @@ function readLong(reader: Reader, tree: Tree, path: string, ignore: Ignore): Por
   const specs = reader.attempt(keys.get('target')!.value.at, path, () =>
     toSpecs(text('host_ip') ?? '', text('published') ?? '', target, text('protocol') ?? 'tcp'),
   );
-  return firewall === undefined ? specs : specs?.map((spec) => ({ ...spec, firewall }));
+  // whoever says nothing has the host's own, as with short ones
+  const more = { ...(firewall !== undefined && { firewall }), ...(mode === 'ingress' && { mode: 'ingress' as const }) };
+  return specs?.map((spec) => ({ ...spec, ...more }));
 }
 
 /** `x-netloom: { firewall: open }`: whether the port obeys the host's own firewall. */

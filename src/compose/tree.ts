@@ -44,7 +44,8 @@ const MAX_NODES = 200_000;
 /** Reads one YAML document (1.2, core schema). Never throws for what the file says: everything wrong is a problem. */
 export async function loadTree(file: string, text: string, lookup: Lookup): Promise<Loaded> {
   // 20 ms of start-up that every other command line need not pay
-  const yaml = await import('yaml');
+  // the package is CommonJS: bundled, it has its names only below this one
+  const { default: yaml } = (await import('yaml')) as unknown as { readonly default: typeof import('yaml') };
   const lines = new yaml.LineCounter();
   const document = yaml.parseDocument(text, {
     lineCounter: lines,

@@ -5,6 +5,7 @@ import { type Caller, acceptCaller, type Fd, listenForCallers, POLL, Poll, recei
 import type { EngineApi, ProgramAnswer } from '../model/index.ts';
 import { isPluginCall } from '../podman/words.ts';
 import { answerFrame, FrameError, type Question, QuestionReader } from './call-frame.ts';
+import { lent } from './lent.ts';
 import type { Logger } from './log.ts';
 import { Pins } from './pins.ts';
 import { failure, runProgram } from './programs.ts';
@@ -180,17 +181,6 @@ export class CallServer {
 /** Whoever may do anything to the host already. */
 function mayCall(uid: number): boolean {
   return uid === 0 || uid === process.getuid!();
-}
-
-/** The engine, for somebody who disposes of it. */
-function lent(engine: EngineApi): EngineApi {
-  return new Proxy(engine, {
-    get: (target, key) => {
-      if (key === Symbol.asyncDispose) return () => Promise.resolve();
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 /** One caller: its question, then its answer. */

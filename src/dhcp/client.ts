@@ -1,3 +1,4 @@
+import { withoutLength } from '../addr/index.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DeafPort, deafUdpIn, ERRNO, type Fd, type Netns, PacketSocket, SyscallError } from '../kernel/index.ts';
 import { drive, refusal, silence, unusable } from './drive.ts';
@@ -45,7 +46,7 @@ export interface AcquireOptions extends DhcpOptions {
  */
 export function dhcpAcquire(options: AcquireOptions): Promise<DhcpLease> {
   const { requested, probeMs = 200 } = options;
-  const wish = requested === undefined ? {} : { requested: requested.replace(/\/.*/, '') };
+  const wish = requested === undefined ? {} : { requested: withoutLength(requested) };
   return exchange(options, { kind: 'acquire', ...wish, probe: probeMs > 0 }, probeMs);
 }
 

@@ -3,7 +3,7 @@ export { type AcquireOptions, dhcpAcquire, type DhcpOptions, dhcpRelease, dhcpRe
 export { dhcp6Acquire, dhcp6Info, type Dhcp6Options, dhcp6Release, dhcp6Renew } from './client6.ts';
 export { DhcpError, MalformedError } from './errors.ts';
 export { DhcpKeeper, type KeepOptions, type LeaseListener } from './keeper.ts';
-export { addressOf, type DhcpLease, FOREVER } from './lease.ts';
+export { type DhcpLease, FOREVER } from './lease.ts';
 export type { DhcpIdentity } from './machine.ts';
 export type { Dhcp6Info, Dhcp6Lease } from './machine6.ts';
 export type { DhcpRoute } from './option.ts';

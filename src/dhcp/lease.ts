@@ -1,4 +1,4 @@
-import { parseIp } from '../addr/index.ts';
+import { parseIp, withoutLength } from '../addr/index.ts';
 import { MalformedError } from './errors.ts';
 import type { DhcpMessage } from './message.ts';
 import { classlessRoutes, domain, type DhcpRoute, ip, ips, OPTION, search, u16, u32 } from './option.ts';
@@ -32,7 +32,7 @@ export const FOREVER = 8_640_000_000_000_000;
 
 /** Without the length: `192.168.1.57`. */
 export function addressOf(lease: DhcpLease): string {
-  return lease.address.replace(/\/.*/, '');
+  return withoutLength(lease.address);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { withoutLength } from '../addr/index.ts';
 import type { Dhcp6Message, Ia6, Status6 } from './message6.ts';
 import { OPTION6, STATUS6, TYPE6 } from './message6.ts';
 import { FOREVER } from './lease.ts';
@@ -151,7 +152,7 @@ export class Dhcp6Machine {
     const failed = [message.status, ia?.status].find((status) => status && status.code !== STATUS6.SUCCESS);
     if (failed) this.#note(message, failed);
     if (!ia || failed) return undefined;
-    const held = 'lease' in goal ? goal.lease.address.replace(/\/.*/, '') : undefined;
+    const held = 'lease' in goal ? withoutLength(goal.lease.address) : undefined;
     return ia.addresses.find((one) => isUsable(one) && (held === undefined || one.address === held))?.address;
   }
   #iaIn(message: Dhcp6Message): Ia6 | undefined {
@@ -206,7 +207,7 @@ export class Dhcp6Machine {
       dns: [],
       search: [],
     };
-    const held = 'lease' in goal ? [{ address: goal.lease.address.replace(/\/.*/, ''), preferred: 0, valid: 0 }] : [];
+    const held = 'lease' in goal ? [{ address: withoutLength(goal.lease.address), preferred: 0, valid: 0 }] : [];
     const ia = { iaid: this.#who.iaid, t1: 0, t2: 0, addresses: held };
     switch (this.#state) {
       case 'informing':

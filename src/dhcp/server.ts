@@ -1,3 +1,4 @@
+import { withoutLength } from '../addr/index.ts';
 import { BROADCAST_MAC } from './frame.ts';
 import { MalformedError } from './errors.ts';
 import { type DhcpMessage, encodeMessage, typeOf } from './message.ts';
@@ -38,7 +39,7 @@ export interface DhcpReply {
  */
 export function replyTo(request: DhcpMessage, assignment: DhcpAssignment, server: string): DhcpReply | undefined {
   const { options, ciaddr } = request;
-  const address = assignment.address?.replace(/\/.*/, '');
+  const address = assignment.address === undefined ? undefined : withoutLength(assignment.address);
   // a relay's client is not on this link
   if (request.op !== 1 || request.giaddr !== NONE || address === undefined) return undefined;
   const chosen = ip(options, OPTION.SERVER_ID);

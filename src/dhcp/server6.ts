@@ -1,4 +1,4 @@
-import { parseIp } from '../addr/index.ts';
+import { parseIp, withoutLength } from '../addr/index.ts';
 import { type Dhcp6Message, type Ia6, STATUS6, type Status6, TYPE6 } from './message6.ts';
 import type { DhcpAssignment, DhcpOutcome } from './server.ts';
 
@@ -23,7 +23,7 @@ export function replyTo6(request: Dhcp6Message, assignment: DhcpAssignment, duid
     return undefined;
   }
   if (request.clientId === undefined && type !== TYPE6.INFORMATION_REQUEST) return undefined;
-  const address = assignment.address6 === undefined ? undefined : parseIp(assignment.address6.replace(/\/.*/, '')).text;
+  const address = assignment.address6 === undefined ? undefined : parseIp(withoutLength(assignment.address6)).text;
   if (address === undefined && type !== TYPE6.INFORMATION_REQUEST) return undefined;
   const reply = (more: Partial<Dhcp6Message>): Dhcp6Message => ({
     type: TYPE6.REPLY,

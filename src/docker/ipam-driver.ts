@@ -1,6 +1,7 @@
+import { withoutLength } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
 import type { AddressPool, EngineApi } from '../model/index.ts';
-import { type Fields, needText, objectIn, textIn, textsOf, withoutLength } from './message.ts';
+import { type Fields, needText, objectIn, textIn, textsOf } from './message.ts';
 
 /** moby daemon/libnetwork/ipamapi, netlabel */
 const KIND = 'RequestAddressType';

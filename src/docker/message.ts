@@ -63,11 +63,6 @@ export function textsOf(fields: Fields): Record<string, string> {
   return Object.fromEntries(texts);
 }
 
-/** `172.18.0.1/16` or `172.18.0.1`: the address. */
-export function withoutLength(text: string): string {
-  return text.split('/', 1)[0] ?? '';
-}
-
 function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
+import { withoutLength } from '../addr/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
 import { type AttachSpec, type Endpoint, type EngineApi, type Network, parseRate, shortId } from '../model/index.ts';
-import { type Fields, needText, objectIn, textIn, textsOf, withoutLength } from './message.ts';
+import { type Fields, needText, objectIn, textIn, textsOf } from './message.ts';
 import { gatewaysToSkip, ID_LABEL, networkSpecOf } from './network-spec.ts';
 import { portChanges, PORT_MAP, portMapOf, portSpecsOf, unpublishSpec } from './ports.ts';
 
@@ -69,7 +70,7 @@ export class NetworkDriver {
     const name = nameOf(request);
     const asked = objectIn(request, 'Interface');
     const given = { mac: textIn(asked, 'MacAddress'), v4: textIn(asked, 'Address'), v6: textIn(asked, 'AddressIPv6') };
-    const options = objectIn(objectIn(request, 'Options'), 'com.docker.network.generic');
+    const options = objectIn(request, 'Options');
     const addresses = [given.v4, given.v6].filter((text) => text !== '').map(withoutLength);
     const spec: AttachSpec = {
       network: network.id,
@@ -212,9 +213,20 @@ function hasMacs({ options }: Network): boolean {
   return options.driver === 'bridge' || (options.driver === 'macvlan' && options.mode !== 'passthru');
 }
 
-/** `docker network connect --driver-opt netloom.egress_rate=10mbit` */
+const INGRESS = 'netloom.ingress_rate';
+const EGRESS = 'netloom.egress_rate';
+
+/**
+ * `docker network connect --driver-opt netloom.egress_rate=10mbit`: each stands by itself among what Docker says of an
+ * endpoint, unlike a network's. @throws NetloomError EBADOPTION
+ */
 function ratesOf(options: Fields): Pick<AttachSpec, 'ingressRate' | 'egressRate'> {
-  const { 'netloom.ingress_rate': ingress, 'netloom.egress_rate': egress } = textsOf(options);
+  const { [INGRESS]: ingress, [EGRESS]: egress, ...others } = textsOf(options);
+  const unknown = Object.keys(others).find((key) => key.startsWith('netloom.'));
+  if (unknown !== undefined)
+    throw new NetloomError('EBADOPTION', `an endpoint has no option ${unknown}`, {
+      hint: `there are ${INGRESS} and ${EGRESS}`,
+    });
   return {
     ...(ingress !== undefined && { ingressRate: parseRate(ingress) }),
     ...(egress !== undefined && { egressRate: parseRate(egress) }),

@@ -1,6 +1,7 @@
+import { withoutLength } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
 import type { NetworkSpec, SubnetSpec } from '../model/index.ts';
-import { type Fields, listIn, objectIn, textIn, textsOf, withoutLength } from './message.ts';
+import { type Fields, listIn, objectIn, textIn, textsOf } from './message.ts';
 
 /** The label by which a network is found again: Docker's id of it. */
 export const ID_LABEL = 'netloom.docker';

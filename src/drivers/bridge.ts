@@ -40,13 +40,8 @@ export const bridgeDriver: Driver = {
     };
     const addresses = network.subnets
       .filter((s) => s.gateway !== '')
-      .map((s): AddressFact => ({
-        kind: 'address',
-        ns: '',
-        object,
-        dev,
-        address: `${s.gateway}/${parsePrefix(s.subnet).length}`,
-      }));
+      .flatMap((s) => gatewayAddress(network, s.gateway, parsePrefix(s.subnet).length))
+      .map((a): AddressFact => ({ kind: 'address', ns: '', object, dev, ...a }));
     if (v6 && options.gatewayMode6 !== 'isolated')
       addresses.push({ kind: 'address', ns: '', object, dev, address: LINK_LOCAL });
     const shards = (options.shards ?? []).flatMap((shard) => shardFacts(network, shard));
@@ -194,7 +189,15 @@ function portFacts(network: Network, options: BridgeOptions, endpoint: Endpoint,
   const guarded = isGuarded(network);
   if (!hairpin && icc && !guarded) return [];
   const { hostIfname: dev, mac } = endpoint;
-  return [{ kind: 'port', ns: '', object, dev, hairpin, isolated: !icc, ...(guarded && { mac }) }];
+  const asked = guarded && icc && isFlat6(network);
+  return [
+    { kind: 'port', ns: '', object, dev, hairpin, isolated: !icc, ...(guarded && { mac }), ...(asked && { asked }) },
+  ];
+}
+
+/** One segment over several hosts, with IPv6: the bridge has a port that is a tunnel, as `PortFact.asked` says. */
+function isFlat6({ overlay, subnets }: Network): boolean {
+  return overlay?.plan === 'flat' && subnets.some(({ subnet }) => familyOf(subnet) === 6);
 }
 
 /** Where the endpoints of a network are, so that nobody has to ask: the host does not, and its bridge answers others. */
@@ -239,7 +242,25 @@ function linkSysctls(network: Network, dev: string, v4: boolean): SysctlFact[] {
   return [{ kind: 'sysctl', ns: '', object: `network ${network.name}`, name, value: '1', dev }];
 }
 
+/**
+ * In one segment over several hosts each has the gateway's address, and answers to it would go to whoever is asked first: the
+ * host speaks from an address of its own, beside which that of the gateway has no route and no preference.
+ */
+function gatewayAddress(
+  { overlay }: Network,
+  gateway: string,
+  length: number,
+): readonly Pick<AddressFact, 'address' | 'deprecated'>[] {
+  const { family } = parseIp(gateway);
+  const own = overlay?.self.hostAddresses?.find((address) => familyOf(address) === family);
+  if (own === undefined) return [{ address: `${gateway}/${length}` }];
+  if (family === 4) return [{ address: own }, { address: `${gateway}/32` }];
+  return [{ address: own }, { address: `${gateway}/${length}`, deprecated: true }];
+}
+
 function bridgeMac(network: Network): string {
+  // another one on each host of the segment
+  if (network.overlay?.plan === 'flat') return network.overlay.self.mac;
   const gateway = network.subnets.find((s) => s.gateway !== '')?.gateway;
   if (gateway !== undefined && parseIp(gateway).family === 4) return macFor(parseIp(gateway));
   // locally administered, unicast, as stable as the network

@@ -6,7 +6,7 @@ import { macvlanDriver } from './macvlan.ts';
 
 export { bridgeOptions, bridgesOf, gatewayMode, isGuarded, nextShard, PORTS, shardFacts, SHARDS } from './bridge.ts';
 export type { Driver, PlanContext } from './driver.ts';
-export { BY_DEVICE, defaultRoutes, objectOf, optionsOf } from './inside.ts';
+export { BY_DEVICE, defaultRoutes, networkAlias, objectOf, optionsOf } from './inside.ts';
 export { parentOf } from './parent.ts';
 
 /** `host` and `none` are words rather than networks: nothing is attached to them, and they hold no kernel state. */
@@ -24,6 +24,8 @@ const nothing: Driver = {
 /** Every driver, once. */
 const DRIVERS: Readonly<Record<DriverName, Driver>> = {
   bridge: bridgeDriver,
+  // what joins the hosts' bridges is src/overlay's
+  overlay: bridgeDriver,
   macvlan: macvlanDriver,
   ipvlan: ipvlanDriver,
   host: nothing,
@@ -34,5 +36,5 @@ const DRIVERS: Readonly<Record<DriverName, Driver>> = {
 export function driverOf(network: Pick<Network, 'driver'>): Driver {
   return DRIVERS[network.driver];
 }
-export { rateFacts } from './rates.ts';
+export { bucketOf, rateFacts } from './rates.ts';
 export { sourceTable, tuningFacts } from './tuning.ts';

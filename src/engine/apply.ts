@@ -94,7 +94,7 @@ export async function undo(kernel: KernelView, done: readonly Change[]): Promise
     if (!inverse) continue;
     try {
       const step = stepOf(inverse);
-      if (step) await perform(kernel, { changes: [inverse], steps: [step] }, {});
+      if (step) await perform(kernel, runOf(inverse, step), {});
     } catch (error) {
       failures.push(error);
     }
@@ -131,6 +131,12 @@ function stepOf(change: Change): Step | undefined {
 interface Run {
   readonly changes: Change[];
   readonly steps: Step[];
+  /** Interfaces whose indices it teaches. */
+  readonly teaches: Set<string>;
+}
+
+function runOf(change: Change, step: Step): Run {
+  return { changes: [change], steps: [step], teaches: new Set(taughtBy(step)) };
 }
 
 function runsOf(changes: readonly Change[], single: boolean): Run[] {
@@ -143,8 +149,9 @@ function runsOf(changes: readonly Change[], single: boolean): Run[] {
       if (last && !single && travelTogether(last, change, step)) {
         last.changes.push(change);
         last.steps.push(step);
+        for (const name of taughtBy(step)) last.teaches.add(name);
       } else {
-        runs.push({ changes: [change], steps: [step] });
+        runs.push(runOf(change, step));
       }
     }
   }
@@ -160,11 +167,11 @@ function travelTogether(run: Run, change: Change, step: Step): boolean {
   // what nftables is asked for side by side is done at once, whatever it is: no packet meets half of it
   if (step.via !== 'nftables' && run.changes[0]?.verb !== change.verb) return false;
   // an index that this very run is about to teach is not known when the run is encoded
-  return !(step.via === 'rtnetlink' && step.needs.some((name) => run.steps.some((s) => teaches(s, name))));
+  return !(step.via === 'rtnetlink' && step.needs.some((name) => run.teaches.has(name)));
 }
 
-function teaches(step: Step, ifname: string): boolean {
-  return step.via === 'rtnetlink' && step.teaches?.includes(ifname) === true;
+function taughtBy(step: Step): readonly string[] {
+  return step.via === 'rtnetlink' ? (step.teaches ?? []) : [];
 }
 
 async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Promise<void> {
@@ -183,8 +190,8 @@ async function perform(kernel: KernelView, run: Run, options: ApplyOptions): Pro
     case 'nftables':
       await performNft(kernel, run, head.ns, options);
       return;
-    case 'rtnetlink':
-      await performRtnl(kernel, run, head.ns, options);
+    default:
+      await performNetlink(kernel, run, head, options);
       return;
   }
 }
@@ -194,10 +201,18 @@ function isHostLinkDeletion(change: Change): change is Change & { readonly fact:
   return verb === 'delete' && fact.kind === 'link' && fact.ns === '' && fact.origin.type !== 'there';
 }
 
-async function performRtnl(kernel: KernelView, run: Run, ns: string, options: ApplyOptions): Promise<void> {
+/** A step by a connection of netlink that takes requests one by one: rtnetlink, or a family beside it. */
+type PlainStep = Extract<Step, { readonly via: 'rtnetlink' | 'genetlink' | 'xfrm' }>;
+
+async function performNetlink(
+  kernel: KernelView,
+  run: Run,
+  { via, ns }: PlainStep,
+  options: ApplyOptions,
+): Promise<void> {
   let conn;
   try {
-    conn = kernel.rtnl(ns);
+    conn = via === 'rtnetlink' ? kernel.rtnl(ns) : kernel[via](ns);
   } catch (error) {
     // a namespace that vanished took what was in it along
     if (run.changes.every((c) => c.verb === 'delete') && hasCode(error, 'ENOENT', 'EINVAL')) return;
@@ -205,10 +220,10 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
   }
   const requests: Request[] = [];
   const links = new Map<Request, string>();
-  const spans: { change: Change; step: Step & { via: 'rtnetlink' }; from: number; to: number }[] = [];
+  const spans: { change: Change; step: PlainStep; from: number; to: number }[] = [];
   for (const [i, step] of run.steps.entries()) {
     const change = run.changes[i];
-    if (step.via !== 'rtnetlink' || !change) continue;
+    if (step.via === 'call' || step.via === 'nftables' || !change) continue;
     let missing: string | undefined;
     for (const name of step.needs) if ((await indexOf(kernel, ns, name)) === undefined) missing ??= name;
     if (missing !== undefined) {
@@ -219,6 +234,8 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
       await step.prepare?.(kernel);
     } catch (error) {
       for (const [j, c] of run.changes.entries()) if (j >= i && !followers.has(run.steps[j] ?? step)) untouched.add(c);
+      // those before it are not sent either
+      for (const { step: earlier } of spans) if (earlier.via !== 'rtnetlink') earlier.refused?.();
       throw error;
     }
     const from = requests.length;
@@ -234,11 +251,15 @@ async function performRtnl(kernel: KernelView, run: Run, ns: string, options: Ap
   for (const { change, step, from, to } of spans) {
     const own = replies.slice(from, to);
     const error = own.find((reply) => reply.error)?.error;
-    if (!error) step.learn?.(own, kernel.indices);
+    const learn = (): void => {
+      if (step.via === 'rtnetlink') step.learn?.(own, kernel.indices);
+    };
+    if (!error) learn();
     else if (!(await excused(kernel, change, error))) {
+      if (step.via !== 'rtnetlink') step.refused?.();
       if (own[0]?.error && !followers.has(step)) untouched.add(change);
       refused ??= explainRefusal(change, error);
-    } else if (change.verb === 'add') step.learn?.(own, kernel.indices);
+    } else if (change.verb === 'add') learn();
   }
   if (refused) throw refused;
 }
@@ -263,15 +284,18 @@ async function performNft(kernel: KernelView, run: Run, ns: string, options: App
     for (const [i, change] of run.changes.entries()) {
       const step = run.steps[i];
       untouched.delete(change);
-      if (step) await performNft(kernel, { changes: [change], steps: [step] }, ns, options);
+      if (step) await performNft(kernel, runOf(change, step), ns, options);
     }
   }
 }
 
+/** What the kernel makes others wait for: another queue, and a cipher that it may have to load and to try first. */
+const WAITED_FOR: readonly Fact['kind'][] = ['qdisc', 'xfrm-state'];
+
 /** Only an element is deleted at once: links, chains and sets wait for a grace period, as does a link for another queue. */
 function laneOf(run: Run, options: ApplyOptions): 'thread' | 'here' {
   const waits = run.changes.some(({ verb, fact }) =>
-    verb === 'delete' ? fact.kind !== 'nft-element' : verb === 'add' && fact.kind === 'qdisc',
+    verb === 'delete' ? fact.kind !== 'nft-element' : verb === 'add' && WAITED_FOR.includes(fact.kind),
   );
   return waits || options.mayWait ? 'thread' : 'here';
 }

@@ -133,8 +133,7 @@ export async function containerStop(
   ref: string,
   options?: ChangeOptions & { readonly timeoutSeconds?: number },
 ): Promise<Outcome<ContainerDetail>> {
-  const container = await find(core, ref);
-  const members = await core.store.read((tx) => membersOf(tx, container));
+  const { container, members } = await findWithMembers(core, ref);
   const stopped = await Promise.all(members.map(({ id }) => containerStop(core, id, options)));
   if (container.pod) return await podStop(core, container, stopped, options);
   const signals = signalSteps(core, container, 'SIGTERM');
@@ -205,8 +204,7 @@ export async function containerRemove(
   ref: string,
   options?: ChangeOptions & { readonly force?: boolean },
 ): Promise<Outcome<Container>> {
-  const container = await find(core, ref);
-  const members = await core.store.read((tx) => membersOf(tx, container));
+  const { container, members } = await findWithMembers(core, ref);
   const [first] = members;
   if (first && !options?.force) {
     throw new NetloomError(
@@ -315,6 +313,17 @@ async function detailOf(core: Core, tx: ReadTx, container: Container): Promise<C
 
 async function find(core: Core, ref: string): Promise<Container> {
   return await core.store.read((tx) => findContainer(tx, ref));
+}
+
+/** A container, and those that were made to run in it where it is a pod. */
+async function findWithMembers(
+  core: Core,
+  ref: string,
+): Promise<{ readonly container: Container; readonly members: readonly Container[] }> {
+  return await core.store.read(async (tx) => {
+    const container = await findContainer(tx, ref);
+    return { container, members: await membersOf(tx, container) };
+  });
 }
 
 function networksOf({ endpoints }: ContainerDetail): string[] {

@@ -96,6 +96,7 @@ export class Denials implements Service {
   /** False where an endpoint was busy. */
   async #judge(): Promise<boolean> {
     const core = this.#core;
+    core.services?.membership.reconsider();
     const published = await core.store.read(endpointsWithPorts);
     const changed = new Set<string>();
     let busy = false;

@@ -1,5 +1,6 @@
+import { withoutLength } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import { addressOf, type DhcpLease } from '../dhcp/index.ts';
+import type { DhcpLease } from '../dhcp/index.ts';
 import { quote, runIn } from '../facts/index.ts';
 import { type Container, type Endpoint, type Network, type PlanStep, shortId } from '../model/index.ts';
 import { linkGet, parseLink } from '../rtnetlink/index.ts';
@@ -145,7 +146,7 @@ export class Acquisition implements Later {
       ...(endpoint.type === 'ipvlan' && { broadcast: true as const }),
     };
     const earlier = await this.#core.store.transact((tx) => takeOver(tx, clientId));
-    const requested = fixed !== '' ? fixed : earlier && addressOf(earlier.lease);
+    const requested = fixed !== '' ? fixed : earlier && withoutLength(earlier.lease.address);
     const lease = await leases.acquire({
       netns: kernel.netns(netns),
       ifname,
@@ -153,7 +154,7 @@ export class Acquisition implements Later {
       ...(requested !== undefined && { requested }),
     });
     this.#held.set(endpoint.id, { below: belowOf(network, endpoint), ...identity, lease });
-    if (fixed !== '' && addressOf(lease) !== fixed) throw otherAddress(network, fixed, lease);
+    if (fixed !== '' && withoutLength(lease.address) !== fixed) throw otherAddress(network, fixed, lease);
     this.#changed.set(endpoint.id, withLease(endpoint, lease.address, recordOf(lease, network, mtu)));
   }
 }
@@ -167,7 +168,7 @@ function hostnameOf({ id, name, hostname }: Container): string {
 function otherAddress(network: Network, fixed: string, lease: DhcpLease): NetloomError {
   return new NetloomError(
     'EADDRTAKEN',
-    `network "${network.name}": its DHCP server ${lease.server} gives ${addressOf(lease)} instead of ${fixed}`,
+    `network "${network.name}": its DHCP server ${lease.server} gives ${withoutLength(lease.address)} instead of ${fixed}`,
     { hint: 'reserve the address at the server, or leave it out' },
   );
 }

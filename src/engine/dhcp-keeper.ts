@@ -1,13 +1,6 @@
+import { withoutLength } from '../addr/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
-import {
-  type AcquireOptions,
-  addressOf,
-  dhcpAcquire,
-  DhcpKeeper,
-  type DhcpLease,
-  dhcpRelease,
-  FOREVER,
-} from '../dhcp/index.ts';
+import { type AcquireOptions, dhcpAcquire, DhcpKeeper, type DhcpLease, dhcpRelease, FOREVER } from '../dhcp/index.ts';
 import { Netns, netnsId } from '../kernel/index.ts';
 import type { Sample } from '../metrics/index.ts';
 import type { Endpoint, Network } from '../model/index.ts';
@@ -102,7 +95,7 @@ export class LeaseKeeping implements Service, Reader {
       type: 'dhcp',
       action,
       id: endpoint?.id ?? '',
-      name: endpoint ? `${endpoint.ifname} in ${endpoint.netns}` : lease ? addressOf(lease) : '',
+      name: endpoint ? `${endpoint.ifname} in ${endpoint.netns}` : lease ? withoutLength(lease.address) : '',
       attributes: lease
         ? {
             address: lease.address,

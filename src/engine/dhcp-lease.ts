@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { contains, parseIp, parsePrefix } from '../addr/index.ts';
-import { addressOf, type DhcpLease, type DhcpRoute } from '../dhcp/index.ts';
+import { contains, parseIp, parsePrefix, withoutLength } from '../addr/index.ts';
+import type { DhcpLease, DhcpRoute } from '../dhcp/index.ts';
 import { parentOf } from '../drivers/index.ts';
 import { type Fact, factKey, kindOf } from '../facts/index.ts';
 import type { Endpoint, EndpointLease, Network } from '../model/index.ts';
@@ -44,7 +43,10 @@ export function belowOf(network: Network, endpoint: Pick<Endpoint, 'bridge'>): s
  * servers give it the address that it had.
  */
 export function seedOf(network: Pick<Network, 'id'>, container: string, endpoint: string): string {
-  return container === '' ? endpoint : createHash('sha256').update(`${container} ${network.id}`).digest('hex');
+  if (container === '') return endpoint;
+  // loaded here alone: a plugin's process, which seldom gets here, would wait ten milliseconds for it
+  const { createHash } = process.getBuiltinModule('node:crypto');
+  return createHash('sha256').update(`${container} ${network.id}`).digest('hex');
 }
 
 /** What the server knows an endpoint by: its MAC address or, where many share one, a name. @see RFC 2132 section 9.14 */
@@ -75,7 +77,7 @@ export function recordOf(lease: DhcpLease, network: Pick<Network, 'internal'>, m
   const direct = [...routes.values()];
   for (const { dst, gateway } of lease.routes)
     if (gateway !== undefined && near(gateway, direct)) add({ dst, gateway });
-  const router = lease.router === addressOf(lease) ? undefined : lease.router;
+  const router = lease.router === withoutLength(lease.address) ? undefined : lease.router;
   // some give an address without a subnet: the router is on the link all the same
   const far = router !== undefined && !near(router, direct);
   return {

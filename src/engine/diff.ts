@@ -3,7 +3,7 @@ import { keyOf } from './fact-keys.ts';
 import type { Netns } from '../kernel/index.ts';
 import { type NetlinkConn, rememberDumps, type Request, sameRequest } from '../netlink/index.ts';
 import { linkDump, linkGet } from '../rtnetlink/index.ts';
-import type { NftConn } from '../nftables/index.ts';
+import type { NftConn, NftTable, NftTableName } from '../nftables/index.ts';
 import type { Change } from './apply.ts';
 import type { Core } from './core.ts';
 
@@ -92,6 +92,7 @@ class Looking implements KernelView {
   readonly #kernel: KernelView;
   readonly #names: readonly string[] | undefined;
   readonly #conns = new Map<string, NetlinkConn>();
+  readonly #others = new Map<string, NetlinkConn>();
   readonly #rulesets = new Map<string, NftConn>();
 
   constructor(kernel: KernelView, wanted: readonly Fact[]) {
@@ -112,6 +113,18 @@ class Looking implements KernelView {
   }
   forget(ns: string): void {
     this.#kernel.forget(ns);
+  }
+  genetlink(ns: string): NetlinkConn {
+    return this.#other('genetlink', ns);
+  }
+  xfrm(ns: string): NetlinkConn {
+    return this.#other('xfrm', ns);
+  }
+  #other(family: 'genetlink' | 'xfrm', ns: string): NetlinkConn {
+    const key = `${family} ${ns}`;
+    let conn = this.#others.get(key);
+    if (!conn) this.#others.set(key, (conn = rememberDumps(this.#kernel[family](ns))));
+    return conn;
   }
   rtnl(ns: string): NetlinkConn {
     let conn = this.#conns.get(ns);
@@ -134,11 +147,18 @@ function rememberRuleset(conn: NftConn): NftConn {
     if (!answer) heard.set(key, (answer = ask()));
     return answer;
   };
+  // a table that was not there when it was asked for has nothing in it
+  const within = <T>(table: NftTableName, key: string, ask: () => Promise<T[]>): Promise<T[]> =>
+    once(key, async () => {
+      const tables = (await heard.get(`tables ${table.family}`)) as NftTable[] | undefined;
+      return tables && !tables.some(({ name }) => name === table.name) ? [] : await ask();
+    });
   const memo: Pick<NftConn, 'tables' | 'chains' | 'rules' | 'sets' | 'elements'> = {
     tables: (family) => once(`tables ${family}`, () => conn.tables(family)),
-    chains: (table) => once(`chains ${table.family} ${table.name}`, () => conn.chains(table)),
-    rules: (table, chain) => once(`rules ${table.family} ${table.name} ${chain}`, () => conn.rules(table, chain)),
-    sets: (table) => once(`sets ${table.family} ${table.name}`, () => conn.sets(table)),
+    chains: (table) => within(table, `chains ${table.family} ${table.name}`, () => conn.chains(table)),
+    rules: (table, chain) =>
+      within(table, `rules ${table.family} ${table.name} ${chain}`, () => conn.rules(table, chain)),
+    sets: (table) => within(table, `sets ${table.family} ${table.name}`, () => conn.sets(table)),
     elements: (set) => once(`elements ${set.family} ${set.table} ${set.name}`, () => conn.elements(set)),
   };
   // all that a reader of facts calls

@@ -78,6 +78,10 @@ test('who is on internal networks only asks nobody outside; dns servers are the 
   assert.deepEqual(d.policy(from('1', 2)), { upstreams: servers, forward: false });
   assert.deepEqual(d.policy(from('1', 3)), { forward: true }, 'another of its networks leads outside');
   assert.deepEqual(d.policy(from('2', 200)), { forward: true }, 'nobody that is known, but on the network');
+  d.putNetwork(network('2', { upstreams: ['192.0.2.54'] }));
+  d.putEndpoint(endpoint('a', '2', 4));
+  assert.deepEqual(d.policy(from('2', 3)), { upstreams: ['192.0.2.54'], forward: true }, 'its network’s');
+  assert.deepEqual(d.policy(from('2', 4)), { upstreams: servers, forward: true }, 'its own all the same');
   assert.equal(d.policy({ network: '2', address: '192.0.2.1' }), undefined, 'a stranger');
   assert.equal(d.policy({ network: '9', address: '10.0.9.2' }), undefined);
 });

@@ -1,6 +1,7 @@
 import { contains, parseIp, parsePrefix, type Prefix, tryParseIp } from '../addr/index.ts';
 import type { Asker, AskerPolicy, NameView, SrvTarget } from '../dns/index.ts';
 import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { Remote } from './overlay.ts';
 import { namesOf } from './pods.ts';
 import { type ServiceNumbers, portNumber } from './service-names.ts';
 
@@ -10,7 +11,8 @@ const OURS_WITHOUT: readonly SrvTarget[] = [];
 
 /** One endpoint as DNS sees it. */
 interface Named {
-  readonly endpoint: Endpoint;
+  /** Undefined for one of another host. */
+  readonly endpoint: Endpoint | undefined;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
 }
@@ -21,6 +23,8 @@ interface Zone {
   name: string;
   internal: boolean;
   subnets: readonly Prefix[];
+  /** Asked by those that have no servers of their own. */
+  upstreams: readonly string[];
   /** Addresses by name; an array is replaced, never changed: whoever was given it may keep it. */
   readonly addresses: Map<string, readonly string[]>;
   readonly named: Map<string, readonly Named[]>;
@@ -36,6 +40,7 @@ interface Zone {
 export class Directory implements NameView {
   readonly #zones = new Map<string, Zone>();
   readonly #endpoints = new Map<string, Named>();
+  readonly #remotes = new Map<string, { readonly remote: Remote; readonly entry: Named }>();
   readonly #containers = new Map<string, Container>();
   /** Containers by the one whose namespace they run in. */
   readonly #members = new Map<string, Map<string, Container>>();
@@ -49,7 +54,8 @@ export class Directory implements NameView {
   }
 
   clear(): void {
-    for (const map of [this.#zones, this.#endpoints, this.#containers, this.#members, this.#workloads]) map.clear();
+    for (const map of [this.#zones, this.#endpoints, this.#remotes, this.#containers, this.#members, this.#workloads])
+      map.clear();
   }
 
   putNetwork(network: Network): void {
@@ -57,8 +63,11 @@ export class Directory implements NameView {
     const renamed = zone.name !== network.name;
     zone.name = network.name;
     zone.internal = network.internal;
+    zone.upstreams = network.upstreams ?? NOTHING;
     zone.subnets = network.subnets.map(({ subnet }) => parsePrefix(subnet));
-    if (renamed) for (const { endpoint } of [...zone.byAddress.values()]) this.putEndpoint(endpoint);
+    if (!renamed) return;
+    for (const { endpoint } of [...zone.byAddress.values()]) if (endpoint) this.putEndpoint(endpoint);
+    for (const { remote } of [...this.#remotes.values()]) if (remote.network === network.id) this.putRemote(remote);
   }
   dropNetwork(id: string): void {
     this.#zones.delete(id);
@@ -103,19 +112,32 @@ export class Directory implements NameView {
     const named = this.#endpoints.get(id);
     if (!named) return;
     this.#endpoints.delete(id);
-    const { endpoint, names, addresses } = named;
+    const { endpoint } = named;
+    if (!endpoint) return;
     const siblings = this.#workloads.get(workloadOf(endpoint));
     siblings?.delete(id);
     if (siblings?.size === 0) this.#workloads.delete(workloadOf(endpoint));
     const zone = this.#zones.get(endpoint.network);
-    if (!zone) return;
-    for (const address of addresses) if (zone.byAddress.get(address) === named) zone.byAddress.delete(address);
-    for (const name of names)
-      this.#setName(
-        zone,
-        name,
-        (zone.named.get(name) ?? []).filter((other) => other !== named),
-      );
+    if (zone) this.#unname(zone, named);
+  }
+
+  /** An endpoint of another host: it has its names from there. */
+  putRemote(remote: Remote): void {
+    this.dropRemote(remote.id);
+    const zone = this.#zone(remote.network);
+    const names = named(remote.names, zone);
+    const addresses = remote.addresses.map((address) => address.slice(0, address.indexOf('/')));
+    const entry: Named = { endpoint: undefined, names, addresses };
+    this.#remotes.set(remote.id, { remote, entry });
+    for (const address of addresses) zone.byAddress.set(address, entry);
+    for (const name of names) this.#setName(zone, name, [...(zone.named.get(name) ?? []), entry]);
+  }
+  dropRemote(id: string): void {
+    const known = this.#remotes.get(id);
+    if (!known) return;
+    this.#remotes.delete(id);
+    const zone = this.#zones.get(known.remote.network);
+    if (zone) this.#unname(zone, known.entry);
   }
 
   lookup(asker: Asker, name: string): readonly string[] | undefined {
@@ -157,9 +179,10 @@ export class Directory implements NameView {
       return undefined;
     }
     const endpoint = this.#asking(asker);
-    const servers = endpoint?.upstreams ?? this.#containers.get(endpoint?.container ?? '')?.dns.servers;
+    const own = endpoint?.upstreams ?? this.#containers.get(endpoint?.container ?? '')?.dns.servers ?? NOTHING;
+    const servers = own.length > 0 ? own : zone.upstreams;
     const forward = this.#seenBy(asker).some((each) => !each.internal);
-    return servers && servers.length > 0 ? { upstreams: servers, forward } : { forward };
+    return servers.length > 0 ? { upstreams: servers, forward } : { forward };
   }
 
   /** Who asks; undefined for an address that is nobody's. */
@@ -175,7 +198,7 @@ export class Directory implements NameView {
     const endpoint = this.#asking(asker);
     if (!endpoint) return zones;
     for (const id of this.#workloads.get(workloadOf(endpoint)) ?? []) {
-      const zone = this.#zones.get(this.#endpoints.get(id)?.endpoint.network ?? '');
+      const zone = this.#zones.get(this.#endpoints.get(id)?.endpoint?.network ?? '');
       if (zone && zone !== own) zones.push(zone);
     }
     return zones;
@@ -183,6 +206,16 @@ export class Directory implements NameView {
 
   #asking(asker: Asker): Endpoint | undefined {
     return this.#zones.get(asker.network)?.byAddress.get(asker.address)?.endpoint;
+  }
+
+  #unname(zone: Zone, entry: Named): void {
+    for (const address of entry.addresses) if (zone.byAddress.get(address) === entry) zone.byAddress.delete(address);
+    for (const name of entry.names)
+      this.#setName(
+        zone,
+        name,
+        (zone.named.get(name) ?? []).filter((other) => other !== entry),
+      );
   }
 
   #setName(zone: Zone, name: string, named: readonly Named[]): void {
@@ -202,16 +235,14 @@ export class Directory implements NameView {
     const container = this.#containers.get(endpoint.container);
     const members = [...(this.#members.get(endpoint.container)?.values() ?? [])];
     const own = container ? namesOf(container, endpoint.aliases, members) : endpoint.aliases;
-    const names = [...new Set(own.map((name) => name.toLowerCase()))];
-    if (zone.name === '') return names;
-    return [...names, ...names.map((name) => `${name}.${zone.name.toLowerCase()}`)];
+    return named(own, zone);
   }
 
   /** The names of a container's endpoints, anew. */
   #renew(container: string): void {
     for (const id of this.#workloads.get(container) ?? []) {
       const named = this.#endpoints.get(id);
-      if (named) this.putEndpoint(named.endpoint);
+      if (named?.endpoint) this.putEndpoint(named.endpoint);
     }
   }
 
@@ -223,6 +254,7 @@ export class Directory implements NameView {
         name: '',
         internal: false,
         subnets: [],
+        upstreams: NOTHING,
         addresses: new Map(),
         named: new Map(),
         byAddress: new Map(),
@@ -233,13 +265,21 @@ export class Directory implements NameView {
   }
 }
 
+/** As it is asked for, with the network's name behind and without. */
+function named(own: readonly string[], zone: Zone): string[] {
+  const names = [...new Set(own.map((name) => name.toLowerCase()))];
+  if (zone.name === '') return names;
+  return [...names, ...names.map((name) => `${name}.${zone.name.toLowerCase()}`)];
+}
+
 function workloadOf(endpoint: Endpoint): string {
   // a tap is a machine of its own, whatever else is in the host's namespace
   return endpoint.container || endpoint.netns || endpoint.id;
 }
 
 /** Whether a workload has a port, as far as anybody said; one that publishes nothing may have any. */
-function offers({ ports }: Endpoint, protocol: string, port: number): boolean {
+function offers(endpoint: Endpoint | undefined, protocol: string, port: number): boolean {
+  const { ports = [] } = endpoint ?? {};
   return (
     ports.length === 0 ||
     ports.some((p) => p.protocol === protocol && p.containerPort <= port && port < p.containerPort + p.count)

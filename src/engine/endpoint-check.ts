@@ -1,3 +1,4 @@
+import { withoutLength } from '../addr/index.ts';
 import type { EndpointCheck } from '../model/index.ts';
 import { linkGet, parseLink } from '../rtnetlink/index.ts';
 import { stepOf } from './change.ts';
@@ -36,7 +37,7 @@ export async function endpointCheck(core: Core, ref: string): Promise<EndpointCh
 }
 
 function nameOf(object: WantedObject | undefined): string {
-  return object === undefined ? '' : `${object.key.replace(/\/.*/, '')} ${object.name}`;
+  return object === undefined ? '' : `${withoutLength(object.key)} ${object.name}`;
 }
 
 /** The interface as the kernel has it; nothing where it is not there. */

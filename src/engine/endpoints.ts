@@ -42,6 +42,8 @@ import {
   requireReady,
   withPlan,
 } from './networks.ts';
+import { requireHeld, requireIngress } from './ingress-ports.ts';
+import { leasingOf, peersOf, requireNotDraining, requireOwn } from './overlay.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
   claimEndpointName,
@@ -98,7 +100,6 @@ export async function endpointAttach(
     // the same request came twice at the same time
     const same = await madeBefore(core, parts);
     if (same) return { value: same };
-    // the kernel refuses a master that is no longer there as an invalid one
     // what is on its way out may have what is wanted
     if (
       core.behind.busy &&
@@ -107,6 +108,7 @@ export async function endpointAttach(
       await core.behind.idle();
       return withPlan(await attempt(), first);
     }
+    // the kernel refuses a master that is no longer there as an invalid one
     const stale = plan && (plan.bridgeIndex !== 0 ? hasCode(error, 'EINVAL') : hasCode(error, 'ENODEV', 'EBADPARENT'));
     if (!plan || plan.applies || !stale) throw error;
     await forgetApplied(core, plan.network);
@@ -199,13 +201,14 @@ export async function planAttach(
   id: string = newId(core.random),
 ): Promise<AttachPlan> {
   const network = requireReady(await findNetwork(tx, spec.network));
+  await requireNotDraining(tx, network);
   const driver = driverOf(network);
   const siblings = await endpointsOf(tx, workload);
   if (workload.container !== '' && siblings.some((e) => e.network === network.id)) {
     throw new NetloomError('EALREADYCONNECTED', `${workload.name} is connected to network "${network.name}" already`);
   }
   const { tap } = workload;
-  if (tap !== undefined && network.driver !== 'bridge') {
+  if (tap !== undefined && network.options.driver !== 'bridge') {
     throw new NetloomError(
       'EBADOPTION',
       `network "${network.name}" is ${network.driver}: a tap is for bridge networks`,
@@ -231,7 +234,8 @@ export async function planAttach(
   }
   if (asks) requireKeeper(core, network);
   const berth = await chooseBerth(tx, network);
-  const leases = await leaseAddresses(tx, network, {
+  if (network.overlay && spec.addresses) requireOwn(network, await peersOf(tx, network.id), spec.addresses);
+  const leases = await leaseAddresses(tx, leasingOf(network), {
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
     // one that a server gives is asked for there
@@ -329,7 +333,9 @@ export async function publishPorts(
   }
   const published: PublishedPort[] = [];
   const translated: PortSpec[] = [];
-  for (const spec of specs) {
+  for (const asked of specs) {
+    // of one host alone it is a port like any other
+    const spec = network.overlay ? asked : { ...asked, mode: 'host' as const };
     const only = spec.hostAddress === undefined || spec.hostAddress === '' ? 0 : parseIp(spec.hostAddress).family;
     for (const [family, hostAddress] of routed) {
       if (only !== 0 && only !== family) continue;
@@ -342,6 +348,13 @@ export async function publishPorts(
   const claim = { endpoint: endpoint.id, workload: workload.name };
   const binding = options.driver === 'bridge' ? options.hostBinding : '';
   const claimed = await claimPorts(tx, core.kernel.host, claim, translated, families, binding, core.random);
+  const everywhere = claimed.filter(({ mode }) => mode === 'ingress');
+  if (specs.some(({ mode }) => mode === 'ingress') && network.overlay) {
+    const chosen = translated.some((spec) => spec.mode === 'ingress' && (spec.hostPort === 0 || spec.hostPortEnd));
+    requireIngress(network, everywhere, chosen);
+    // a rehearsal asks nobody
+    if (!core.stage) await requireHeld(tx, everywhere, workload.name);
+  }
   return [...(await core.firewall.decide(core, endpoint, claimed)), ...published];
 }
 

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { hasCode, NetloomError } from '../errors.ts';
 import { DropTotals } from '../guard/index.ts';
 import { DEFAULT_POOLS, type Pool, ulaPool } from '../ipam/index.ts';
-import { FileLock, Netns } from '../kernel/index.ts';
+import { FileLock, Netns, randomBytes } from '../kernel/index.ts';
 import { type Meter, NO_METER } from '../metrics/index.ts';
 import type {
   AddressPool,
@@ -14,6 +13,7 @@ import type {
   Allocation,
   AttachSpec,
   ChangeOptions,
+  ClusterStatus,
   Container,
   ContainerDetail,
   ContainerSpec,
@@ -28,10 +28,14 @@ import type {
   EventFilter,
   FirewallWish,
   GcReport,
+  JoinFinding,
+  JoinSpec,
   Network,
   NetworkDetail,
   NetworkSpec,
   NetworkUpdate,
+  Node,
+  NodeNetwork,
   Outcome,
   PlanStep,
   PoolSpec,
@@ -44,6 +48,8 @@ import { newId, type RandomSource } from '../model/index.ts';
 import { openEmbeddedStore, type Store } from '../store/index.ts';
 import { API_VERSION, VERSION } from '../version.ts';
 import type { Change } from './apply.ts';
+import { clusterStatus } from './cluster-status.ts';
+import * as cluster from './cluster.ts';
 import * as connections from './connections.ts';
 import * as containers from './containers.ts';
 import type { Core } from './core.ts';
@@ -54,6 +60,7 @@ import { EventHub } from './events.ts';
 import { collect } from './gc.ts';
 import { HostFirewall } from './host-firewall.ts';
 import { Kernel } from './kernel.ts';
+import { whileLingering } from './lingering.ts';
 import { readLog } from './log.ts';
 import { exposition } from './metrics.ts';
 import * as networks from './networks.ts';
@@ -136,6 +143,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     services: undefined,
   };
   let recovery: Recovery = { finished: [], failed: [], repaired: [] };
+  if (options.resident) await (await import('./rekey.ts')).refreshKeys(core);
   if (options.resident || (await needsRecovery(core))) recovery = await recover(core, options.comparison);
   // what only some need is loaded by them alone: a plugin's process is over in a tenth of a second
   if (options.resident) stack.use(await (await import('./services.ts')).Services.start(core));
@@ -163,7 +171,7 @@ export class Engine implements EngineApi {
   }
 
   networkCreate(spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
-    return this.#change('networkCreate', options, (core, wishes) => networks.networkCreate(core, spec, wishes));
+    return this.#change('networkCreate', options, (core, wishes) => cluster.networkCreate(core, spec, wishes));
   }
   networkList(): Promise<readonly Network[]> {
     return networks.networkList(this.#core);
@@ -177,17 +185,17 @@ export class Engine implements EngineApi {
     });
   }
   networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
-    return this.#change('networkRemove', options, (core, wishes) => networks.networkRemove(core, ref, wishes));
+    return this.#change('networkRemove', options, (core, wishes) => cluster.networkRemove(core, ref, wishes));
   }
   networkPrune(options?: ChangeOptions): Promise<Outcome<readonly Network[]>> {
     return this.#change('networkPrune', options, (core, wishes) => networks.networkPrune(core, wishes));
   }
   networkUpdate(ref: string, update: NetworkUpdate, options?: ChangeOptions): Promise<Outcome<Network>> {
-    return this.#change('networkUpdate', options, (core, wishes) => updates.networkUpdate(core, ref, update, wishes));
+    return this.#change('networkUpdate', options, (core, wishes) => cluster.networkUpdate(core, ref, update, wishes));
   }
   networkConnect(container: string, spec: EndpointSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
     return this.#change('networkConnect', options, (core, wishes) =>
-      connections.networkConnect(core, container, spec, wishes),
+      taking(core, () => connections.networkConnect(core, container, spec, wishes)),
     );
   }
   networkDisconnect(container: string, network: string, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
@@ -197,10 +205,14 @@ export class Engine implements EngineApi {
   }
 
   containerCreate(spec: ContainerSpec, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
-    return this.#change('containerCreate', options, (core, wishes) => containers.containerCreate(core, spec, wishes));
+    return this.#change('containerCreate', options, (core, wishes) =>
+      taking(core, () => containers.containerCreate(core, spec, wishes)),
+    );
   }
   containerStart(ref: string, options?: ChangeOptions): Promise<Outcome<ContainerDetail>> {
-    return this.#change('containerStart', options, (core, wishes) => containers.containerStart(core, ref, wishes));
+    return this.#change('containerStart', options, (core, wishes) =>
+      taking(core, () => containers.containerStart(core, ref, wishes)),
+    );
   }
   containerSpawnPlan(ref: string, options: { readonly foreground: boolean }): Promise<SpawnPlan> {
     return containers.containerSpawnPlan(this.#core, ref, options.foreground);
@@ -231,7 +243,7 @@ export class Engine implements EngineApi {
     options?: ChangeOptions,
   ): Promise<Outcome<Endpoint>> {
     return this.#change('containerUpdate', options, (core, wishes) =>
-      updates.containerUpdate(core, ref, update, wishes),
+      taking(core, () => updates.containerUpdate(core, ref, update, wishes)),
     );
   }
   containerWait(ref: string): Promise<number> {
@@ -251,7 +263,9 @@ export class Engine implements EngineApi {
   }
 
   endpointAttach(spec: AttachSpec, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return this.#change('endpointAttach', options, (core, wishes) => endpoints.endpointAttach(core, spec, wishes));
+    return this.#change('endpointAttach', options, (core, wishes) =>
+      taking(core, () => endpoints.endpointAttach(core, spec, wishes)),
+    );
   }
   endpointDetach(id: string, options?: DetachOptions): Promise<Outcome<Endpoint>> {
     return this.#change('endpointDetach', options, (core, wishes) => endpoints.endpointDetach(core, id, wishes));
@@ -266,7 +280,9 @@ export class Engine implements EngineApi {
     return endpointCheck(this.#core, ref);
   }
   endpointUpdate(id: string, update: EndpointUpdate, options?: ChangeOptions): Promise<Outcome<Endpoint>> {
-    return this.#change('endpointUpdate', options, (core, wishes) => updates.endpointUpdate(core, id, update, wishes));
+    return this.#change('endpointUpdate', options, (core, wishes) =>
+      taking(core, () => updates.endpointUpdate(core, id, update, wishes)),
+    );
   }
 
   poolCreate(spec: PoolSpec): Promise<AddressPool> {
@@ -286,6 +302,34 @@ export class Engine implements EngineApi {
   }
   addressRelease(spec: ReleaseSpec): Promise<void> {
     return pools.addressRelease(this.#core, spec);
+  }
+
+  nodeJoin(
+    spec: JoinSpec,
+    options?: { readonly force?: boolean },
+  ): Promise<{ readonly node: Node; readonly findings: readonly JoinFinding[] }> {
+    return cluster.nodeJoin(this.#core, spec, options);
+  }
+  nodeCheck(nodes?: readonly string[]): Promise<readonly JoinFinding[]> {
+    return cluster.nodeCheck(this.#core, nodes);
+  }
+  nodeList(): Promise<readonly Node[]> {
+    return cluster.nodeList(this.#core);
+  }
+  nodeInspect(name: string): Promise<Node> {
+    return cluster.nodeInspect(this.#core, name);
+  }
+  nodeDrain(name: string, options?: { readonly undo?: boolean }): Promise<Node> {
+    return cluster.nodeDrain(this.#core, name, options);
+  }
+  nodeRemove(name: string, options?: { readonly force?: boolean }): Promise<Node> {
+    return cluster.nodeRemove(this.#core, name, options);
+  }
+  nodeRotateKeys(networks?: readonly string[]): Promise<readonly NodeNetwork[]> {
+    return cluster.nodeRotateKeys(this.#core, networks);
+  }
+  clusterStatus(): Promise<ClusterStatus> {
+    return clusterStatus(this.#core);
   }
 
   rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {
@@ -335,6 +379,11 @@ export class Engine implements EngineApi {
     await this.#core.behind.idle();
     await this.#stack.disposeAsync();
   }
+}
+
+/** What takes addresses of either kind, or ports: where something is yet to come, or yet to go, it is done again. */
+function taking<T>(core: Core, body: () => Promise<T>): Promise<T> {
+  return whileLingering(() => cluster.withParts(core, body));
 }
 
 /** Draws many bytes at a time: a call of the generator costs some twenty microseconds, however few it gives. */

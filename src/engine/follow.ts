@@ -17,17 +17,20 @@ export class Follower implements AsyncDisposable {
   readonly #store: Store;
   readonly #prefixes: readonly string[];
   readonly #reader: Reader;
+  /** What is common to them, so that nothing else is heard of. */
+  readonly #root: string;
   #loop: Promise<void> = Promise.resolve();
 
-  private constructor(store: Store, prefixes: readonly string[], reader: Reader) {
+  private constructor(store: Store, prefixes: readonly string[], reader: Reader, root: string) {
     this.#store = store;
     this.#prefixes = prefixes;
     this.#reader = reader;
+    this.#root = root;
   }
 
   /** Resolves once the reader has been told what there is. */
-  static async start(store: Store, prefixes: readonly string[], reader: Reader): Promise<Follower> {
-    const follower = new Follower(store, prefixes, reader);
+  static async start(store: Store, prefixes: readonly string[], reader: Reader, root = ''): Promise<Follower> {
+    const follower = new Follower(store, prefixes, reader, root);
     const changes = await follower.#begin();
     follower.#loop = follower.#run(changes);
     return follower;
@@ -40,7 +43,7 @@ export class Follower implements AsyncDisposable {
 
   /** The watch first, so that nothing falls between the two: what is told twice does no harm. */
   async #begin(): Promise<ReturnType<Store['watch']>> {
-    const changes = this.#store.watch('', this.#stop.signal);
+    const changes = this.#store.watch(this.#root, this.#stop.signal);
     const entries = await this.#store.read(async (tx) => {
       const all: Entry<unknown>[] = [];
       for (const prefix of this.#prefixes) all.push(...(await tx.list(prefix)));
@@ -63,7 +66,13 @@ export class Follower implements AsyncDisposable {
           this.#reader.failed(error);
           return;
         }
-        changes = await this.#begin();
+        try {
+          changes = await this.#begin();
+        } catch (again) {
+          // just when it is needed, nobody answers
+          if (!this.#stop.signal.aborted && !hasCode(again, 'ESTORECLOSED')) this.#reader.failed(again);
+          return;
+        }
       }
     }
   }

@@ -1,6 +1,6 @@
 import { type Ip, parsePrefix, type Prefix } from '../addr/index.ts';
 import { hasCode } from '../errors.ts';
-import { isOurGroup, type SysctlFact } from '../facts/index.ts';
+import { isOurGroup, PROTOCOL, type SysctlFact } from '../facts/index.ts';
 import { type Netns, readSysctl } from '../kernel/index.ts';
 import type { Occupied } from '../model/index.ts';
 import type { NetlinkConn } from '../netlink/index.ts';
@@ -45,6 +45,8 @@ export async function viewHost(host: Netns, conn: NetlinkConn): Promise<HostView
   const used: Occupied[] = [];
   for (const route of routes) {
     const prefix = parsePrefix(route.dst);
+    // to other hosts' parts of shared networks, by an interface that is not ours
+    if (route.protocol === PROTOCOL) continue;
     if (route.table === RT_TABLE_LOCAL || prefix.length === 0 || isLinkLocal(prefix) || !foreign(route.oif)) continue;
     const way = route.gateway === '' ? '' : ` via ${route.gateway}`;
     used.push({

@@ -14,6 +14,8 @@ class Space implements Disposable {
   #rtnl: NetlinkConn | undefined;
   #nft: NftConn | undefined;
   #conntrack: ConntrackConn | undefined;
+  #genetlink: NetlinkConn | undefined;
+  #xfrm: NetlinkConn | undefined;
 
   constructor(netns: Netns, observe: KernelObserver | undefined) {
     this.netns = netns;
@@ -34,6 +36,12 @@ class Space implements Disposable {
   get conntrack(): ConntrackConn {
     return (this.#conntrack ??= ConntrackConn.open(this.netns));
   }
+  get genetlink(): NetlinkConn {
+    return (this.#genetlink ??= NetlinkConn.open(NETLINK.GENERIC, this.netns));
+  }
+  get xfrm(): NetlinkConn {
+    return (this.#xfrm ??= NetlinkConn.open(NETLINK.XFRM, this.netns));
+  }
   /** Exchanges that are not finished. */
   get waiting(): { readonly rtnetlink: number; readonly nftables: number } {
     return { rtnetlink: this.#rtnl?.pending ?? 0, nftables: this.#nft?.pending ?? 0 };
@@ -42,6 +50,8 @@ class Space implements Disposable {
     this.#rtnl?.close();
     this.#nft?.[Symbol.dispose]();
     this.#conntrack?.close();
+    this.#genetlink?.close();
+    this.#xfrm?.close();
     this.netns.close();
   }
 }
@@ -100,6 +110,12 @@ export class KernelScope implements KernelView, Disposable {
   }
   nft(ns: string): NftConn {
     return this.#space(ns).nft;
+  }
+  genetlink(ns: string): NetlinkConn {
+    return this.#space(ns).genetlink;
+  }
+  xfrm(ns: string): NetlinkConn {
+    return this.#space(ns).xfrm;
   }
   forget(ns: string): void {
     this.#spaces.get(ns)?.[Symbol.dispose]();

@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container } from '../model/index.ts';
@@ -94,7 +94,7 @@ async function endOf(core: Core, container: Container, signal: AbortSignal): Pro
 /** Undefined where nothing was ever started in the background. */
 async function openLog(path: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, 'r');
+    return await (await import('node:fs/promises')).open(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

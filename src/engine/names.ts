@@ -9,6 +9,7 @@ import { Directory } from './directory.ts';
 import { Follower, type Reader } from './follow.ts';
 import { refreshAllHosts } from './hosts.ts';
 import { type ListenerSink, NameListeners } from './name-listeners.ts';
+import { type Remote, REMOTES } from './overlay.ts';
 import { KEYS } from './records.ts';
 import { setResolverPorts } from './resolver-ports.ts';
 import { readServices } from './service-names.ts';
@@ -34,7 +35,11 @@ export class Names implements Service, Reader, ListenerSink {
     core.events.onInterest('dns', (wanted) => {
       names.#server.onQuery = wanted ? (entry): void => names.#tell(entry) : undefined;
     });
-    names.#follower = await Follower.start(core.store, [KEYS.networks, KEYS.containers, KEYS.endpoints], names);
+    names.#follower = await Follower.start(
+      core.store,
+      [KEYS.networks, KEYS.containers, KEYS.endpoints, REMOTES],
+      names,
+    );
     await nextTurn(); // those that are refused are known by then
     return names;
   }
@@ -67,6 +72,9 @@ export class Names implements Service, Reader, ListenerSink {
     } else if (key.startsWith(KEYS.containers)) {
       if (value === undefined) this.#directory.dropContainer(key.slice(KEYS.containers.length));
       else this.#directory.putContainer(value as Container);
+    } else if (key.startsWith(REMOTES)) {
+      if (value === undefined) this.#directory.dropRemote(key.slice(key.lastIndexOf('/') + 1));
+      else this.#directory.putRemote(value as Remote);
     } else if (value === undefined) this.#directory.dropEndpoint(key.slice(KEYS.endpoints.length));
     else this.#directory.putEndpoint(value as Endpoint);
   }
@@ -142,6 +150,6 @@ export class Names implements Service, Reader, ListenerSink {
 
 /** Where a network's own resolver belongs: at addresses that the host has on the network. */
 function gatewaysOf(network: Network): string[] {
-  if (network.driver !== 'bridge') return [];
+  if (network.options.driver !== 'bridge') return [];
   return network.subnets.map(({ gateway }) => gateway).filter((gateway) => gateway !== '');
 }

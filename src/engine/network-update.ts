@@ -10,6 +10,7 @@ import {
   type NetworkOptions,
   type NetworkUpdate,
   type Outcome,
+  type Overlay,
   parseNetworkUpdate,
 } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
@@ -20,7 +21,15 @@ import type { Core } from './core.ts';
 import { additions } from './diff.ts';
 import { factsOfEndpoint, settleGateways } from './endpoints.ts';
 import { type HostView, keepAdvertisements, viewHost } from './host.ts';
-import { appliedKey, BUILT_IN, DEFINITIONS, factsOfNetwork, networkEvent, requireReady } from './networks.ts';
+import {
+  appliedKey,
+  BUILT_IN,
+  DEFINITIONS,
+  factsOfNetwork,
+  networkEvent,
+  requireReady,
+  uplinkMtu,
+} from './networks.ts';
 import { endpointsOf, endpointsOn, findNetwork, KEYS, putEndpoint, type Workload, workloadOf } from './records.ts';
 import { transition } from './transition.ts';
 
@@ -34,12 +43,44 @@ export async function networkUpdate(
   update: NetworkUpdate,
   options?: ChangeOptions,
 ): Promise<Outcome<Network>> {
+  return await updating(
+    core,
+    ref,
+    (before) => {
+      const { upstreams: _had, ...rest } = before;
+      return { ...rest, ...parseNetworkUpdate(before, update) };
+    },
+    options,
+  );
+}
+
+/** What hosts agree upon of a network, and this host's place in it, have changed. */
+export async function overlayUpdate(
+  core: Core,
+  id: string,
+  overlay: Overlay,
+  options?: ChangeOptions,
+): Promise<Outcome<Network>> {
+  return await updating(core, id, (before) => ({ ...before, overlay, options: unsettled(before.options) }), options);
+}
+
+/** The MTU as it was asked for. */
+function unsettled(options: NetworkOptions): NetworkOptions {
+  return options.driver === 'bridge' && options.followsUplink ? { ...options, mtu: 0 } : options;
+}
+
+async function updating(
+  core: Core,
+  ref: string,
+  parse: (before: Network) => Network,
+  options?: ChangeOptions,
+): Promise<Outcome<Network>> {
   if (BUILT_IN.some((network) => network.name === ref))
     throw new NetloomError('EBUILTIN', `network "${ref}" is built in and cannot be changed`);
   return await core.turns.run(DEFINITIONS, async () => {
     using kernel = core.kernel.scope();
     const host = await viewHost(core.kernel.host, kernel.rtnl(''));
-    return await change(core, options, (tx) => decide(core, tx, ref, update, host));
+    return await change(core, options, (tx) => decide(core, tx, ref, parse, host));
   });
 }
 
@@ -47,12 +88,12 @@ async function decide(
   core: Core,
   tx: Tx,
   ref: string,
-  update: NetworkUpdate,
+  parse: (before: Network) => Network,
   host: HostView,
 ): Promise<Decision<Network>> {
   const before = requireReady(await findNetwork(tx, ref));
-  const parts = parseNetworkUpdate(before, update);
-  const after: Network = { ...before, ...parts, options: settle(before, parts.options, host) };
+  const wanted = parse(before);
+  const after: Network = { ...wanted, options: settle(wanted, wanted.options, host) };
   const endpoints = await endpointsOn(tx, before.id);
   checkEndpoints(before, after, endpoints);
   await tx.put(KEYS.networks + before.id, after);
@@ -69,8 +110,11 @@ async function decide(
       const now = (await tx.get<Network>(KEYS.networks + before.id)) ?? before;
       // what grew meanwhile has grown
       const shards = 'shards' in now.options ? { shards: now.options.shards } : {};
-      const { internal, labels } = before;
-      await tx.put(KEYS.networks + before.id, { ...now, internal, labels, options: { ...before.options, ...shards } });
+      const { upstreams: _now, ...rest } = now;
+      const { internal, labels, upstreams, overlay } = before;
+      const options = { ...before.options, ...shards };
+      const was = { internal, labels, ...(upstreams && { upstreams }), ...(overlay && { overlay }), options };
+      await tx.put(KEYS.networks + before.id, { ...rest, ...was });
       for (const { was, workload } of moves) await putEndpoint(tx, was, workload);
     },
   };
@@ -82,7 +126,7 @@ function settle(network: Network, options: NetworkOptions, host: HostView): Netw
   const ipv6 = network.subnets.some(({ subnet }) => subnet.includes(':'));
   return {
     ...options,
-    mtu: options.mtu === 0 ? Math.max(host.uplinkMtu, ipv6 ? IPV6_MTU : 0) : options.mtu,
+    mtu: options.mtu === 0 ? Math.max(uplinkMtu(network, host), ipv6 ? IPV6_MTU : 0) : options.mtu,
     hairpin: options.hairpin || host.bridgeNetfilter,
   };
 }

@@ -12,6 +12,7 @@ import {
   newId,
   type Occupied,
   type Outcome,
+  type Overlay,
   overlapCheck,
   type PlanStep,
   parseNetworkSpec,
@@ -20,6 +21,7 @@ import {
   subnetOf,
 } from '../model/index.ts';
 import { networkElements, rulesetFacts } from '../nat/index.ts';
+import { mtuOf } from '../overlay/index.ts';
 import { contains, parsePrefix } from '../addr/index.ts';
 import type { ReadTx, Tx } from '../store/index.ts';
 import { type Change, removalOf } from './apply.ts';
@@ -31,7 +33,9 @@ import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
 import { settleParent } from './parent.ts';
 import { occupiedBy, occupiedByPools } from './occupied.ts';
+import { factsOfPeer, factsOfRemote, overlayFacts, PEERS, peersOf, REMOTES, remotesOf } from './overlay.ts';
 import { findNetwork, KEYS } from './records.ts';
+import { forgetServed } from './served-ports.ts';
 
 /** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
 export const DEFAULT_NETWORK = 'bridge';
@@ -54,8 +58,26 @@ export const BUILT_IN: readonly Network[] = (['host', 'none'] as const).map((dri
   owner: '',
 }));
 
+/** One of this host alone. */
 export async function networkCreate(core: Core, spec: NetworkSpec, options?: ChangeOptions): Promise<Outcome<Network>> {
   return await create(core, spec, { id: newId(core.random) }, options);
+}
+
+/** What hosts agree upon of a network, and what of it is this host's. */
+export interface SharedPart {
+  readonly network: Pick<Network, 'id' | 'created'>;
+  readonly overlay: Overlay;
+  readonly subnets: readonly Subnet[];
+}
+
+/** This host's part of a network that hosts share. */
+export async function networkCreateShared(
+  core: Core,
+  spec: NetworkSpec,
+  shared: SharedPart,
+  options?: ChangeOptions,
+): Promise<Outcome<Network>> {
+  return await create(core, spec, { id: shared.network.id }, options, shared);
 }
 
 async function create(
@@ -63,13 +85,14 @@ async function create(
   spec: NetworkSpec,
   context: NetworkContext,
   options?: ChangeOptions,
+  shared?: SharedPart,
 ): Promise<Outcome<Network>> {
   const parts = parseNetworkSpec(spec, context);
   return await core.turns.run(DEFINITIONS, async () => {
     using kernel = core.kernel.scope();
     const host = await viewHost(core.kernel.host, kernel.rtnl(''));
     return await change(core, options, async (tx, scope) => {
-      const network = await defineNetwork(core, tx, context.id, parts, host);
+      const network = await defineNetwork(core, tx, context.id, parts, host, shared);
       return await creation(core, tx, scope, network, host);
     });
   });
@@ -80,6 +103,7 @@ export async function networkList(core: Core): Promise<readonly Network[]> {
   return [...stored.map((entry) => entry.value), ...BUILT_IN].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Of this host alone, whoever else has it. */
 export async function networkRemove(core: Core, ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
   refuseBuiltIn(ref);
   await core.behind.idle(); // endpoints that are on their way out
@@ -93,7 +117,9 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
   const unused = await core.store.read(async (tx) => {
     const networks: Network[] = [];
     for (const { value } of await tx.list<Network>(KEYS.networks)) {
-      if (value.name !== DEFAULT_NETWORK && (await users(tx, value.id)) === 0) networks.push(value);
+      // of what hosts share, others may have endpoints
+      if (value.name === DEFAULT_NETWORK || value.overlay) continue;
+      if ((await users(tx, value.id)) === 0) networks.push(value);
     }
     return networks;
   });
@@ -135,19 +161,31 @@ export function withPlan<T>(outcome: Outcome<T>, first: readonly PlanStep[]): Ou
 
 /** Everything that one network wants of the host. */
 export function factsOfNetwork(network: Network): readonly Fact[] {
-  return [...driverOf(network).networkFacts(network), ...networkElements(network)];
+  return [...driverOf(network).networkFacts(network), ...networkElements(network), ...overlayFacts(network)];
 }
 
-/** Those that go with it: an interface of a VLAN that other networks are on, too, stays. */
+/** Those that go with it: an interface of a VLAN or a tunnel that other networks are on, too, stays. */
 export async function ownFactsOf(tx: ReadTx, network: Network): Promise<readonly Fact[]> {
   const facts = factsOfNetwork(network);
-  if (network.driver !== 'macvlan' && network.driver !== 'ipvlan') return facts;
+  if (network.driver === 'bridge') return facts;
   const shared = new Set<string>();
   for (const { value: other } of await tx.list<Network>(KEYS.networks)) {
     if (other.id === network.id || other.phase === 'removing') continue;
-    for (const fact of driverOf(other).networkFacts(other)) shared.add(factKey(fact));
+    for (const fact of factsOfNetwork(other)) shared.add(factKey(fact));
   }
   return facts.filter((fact) => !shared.has(factKey(fact)));
+}
+
+/** What the other hosts of a network want of this one. */
+export async function factsOfOthers(tx: ReadTx, network: Network): Promise<readonly Fact[]> {
+  if (!network.overlay) return [];
+  const peers = new Map((await peersOf(tx, network.id)).map((peer) => [peer.node, peer]));
+  const facts = [...peers.values()].flatMap((peer) => factsOfPeer(network, peer));
+  for (const remote of await remotesOf(tx, network.id)) {
+    const peer = peers.get(remote.node);
+    if (peer) facts.push(...factsOfRemote(network, peer, remote));
+  }
+  return facts;
 }
 
 /** The index of a network's bridge, where this operation has met it. */
@@ -170,7 +208,11 @@ export async function applyNetwork(core: Core, tx: ReadTx, network: Network): Pr
   const index = await tx.get<number>(appliedKey(network));
   if (index !== undefined) return { changes: [], known: true, index };
   return {
-    changes: await additions(core, [...rulesetFacts([network]), ...factsOfNetwork(network)]),
+    changes: await additions(core, [
+      ...rulesetFacts([network]),
+      ...factsOfNetwork(network),
+      ...(await factsOfOthers(tx, network)),
+    ]),
     known: false,
     index: 0,
   };
@@ -185,7 +227,7 @@ export function knowBridge(kernel: KernelScope, { options }: Network, index: num
 export async function forgetApplied(core: Core, network: Network): Promise<void> {
   await core.store.transact((tx) => tx.delete(appliedKey(network)));
 }
-export function appliedKey(network: Network): string {
+export function appliedKey(network: Pick<Network, 'id'>): string {
   return `applied/${network.id}`;
 }
 
@@ -201,7 +243,14 @@ export function requireReady(network: Network): Network {
   );
 }
 
-async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts, host: HostView): Promise<Network> {
+async function defineNetwork(
+  core: Core,
+  tx: Tx,
+  id: string,
+  parts: NetworkParts,
+  host: HostView,
+  shared?: SharedPart,
+): Promise<Network> {
   if ((await tx.get(KEYS.networkNames + parts.name)) !== undefined) {
     throw new NetloomError('ENAMETAKEN', `network "${parts.name}" exists already`, {
       hint: 'choose another name, or remove it first',
@@ -215,9 +264,10 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
   const onSegment =
     parts.options.driver === 'macvlan' || (parts.options.driver === 'ipvlan' && parts.options.mode === 'l2');
   const inTheWay = onSegment ? taken.filter(({ kind }) => kind === 'network') : taken;
-  for (const { subnet } of parts.subnets) overlapCheck(parsePrefix(subnet), inTheWay);
-  const options = settleOptions(id, parts.options, host, others);
-  const subnets = [
+  const given = shared ? shared.overlay.ranges : parts.subnets.map(({ subnet }) => subnet);
+  for (const subnet of given) overlapCheck(parsePrefix(subnet), inTheWay);
+  const options = settleOptions({ id, ...shared }, parts.options, host, others);
+  const subnets = shared?.subnets ?? [
     ...parts.subnets,
     ...parts.automatic.map((family) =>
       settleSubnet(subnetOf(chooseSubnet(core.pools, family, [...taken, ...pools])), options),
@@ -227,13 +277,15 @@ async function defineNetwork(core: Core, tx: Tx, id: string, parts: NetworkParts
     id,
     name: parts.name,
     driver: parts.driver,
-    created: core.now().toISOString(),
+    created: shared?.network.created ?? core.now().toISOString(),
     internal: parts.internal,
     subnets: (onSegment ? subnets.map((subnet) => spareHost(subnet, host)) : subnets).toSorted(
       (a, b) => parsePrefix(a.subnet).family - parsePrefix(b.subnet).family,
     ),
     options,
+    ...(shared && { overlay: shared.overlay }),
     ipam: parts.ipam,
+    ...(parts.upstreams && { upstreams: parts.upstreams }),
     labels: parts.labels,
     phase: 'creating',
     owner: core.id,
@@ -252,12 +304,12 @@ function spareHost(subnet: Subnet, { addresses }: HostView): Subnet {
 
 /** What of a network's options depends on the host, and on the other networks. */
 function settleOptions(
-  id: string,
+  network: Pick<Network, 'id' | 'overlay'>,
   options: NetworkOptions,
   host: HostView,
   others: readonly Network[],
 ): NetworkOptions {
-  if (options.driver === 'macvlan' || options.driver === 'ipvlan') return settleParent({ id }, options, host, others);
+  if (options.driver === 'macvlan' || options.driver === 'ipvlan') return settleParent(network, options, host, others);
   if (options.driver !== 'bridge') return options;
   const sameBridge = others.find((n) => n.options.driver === 'bridge' && n.options.bridge === options.bridge);
   if (sameBridge) {
@@ -265,10 +317,17 @@ function settleOptions(
   }
   return {
     ...options,
-    mtu: options.mtu === 0 ? host.uplinkMtu : options.mtu,
+    mtu: options.mtu === 0 ? uplinkMtu(network, host) : options.mtu,
     ...(options.mtu === 0 && { followsUplink: true }),
     hairpin: options.hairpin || host.bridgeNetfilter,
   };
+}
+
+/** What packets of a network may be as large as on their way out: bytes. */
+export function uplinkMtu({ overlay }: Pick<Network, 'overlay'>, host: HostView): number {
+  if (!overlay) return host.uplinkMtu;
+  const { backend, former } = overlay;
+  return mtuOf(overlay, undefined, former ? [backend, former.backend] : [backend]);
 }
 
 async function creation(
@@ -282,7 +341,9 @@ async function creation(
   await tx.put(KEYS.networks + network.id, network);
   const object = `network ${network.name}`;
   const forwards6 =
-    network.driver === 'bridge' && !network.internal && network.subnets.some((s) => parsePrefix(s.subnet).family === 6);
+    network.options.driver === 'bridge' &&
+    !network.internal &&
+    network.subnets.some((s) => parsePrefix(s.subnet).family === 6);
   const changes: Change[] = [
     ...(await additions(core, [
       ...(forwards6 ? keepAdvertisements(core.kernel.host, host, object) : []),
@@ -325,7 +386,11 @@ async function removal(core: Core, tx: Tx, network: Network): Promise<Decision<N
     value: removing,
     tells: [networkEvent('remove', network)],
     // the rule set goes with the last network
-    changes: removalOf([...(last ? await rulesetThere(core) : []), ...(await ownFactsOf(tx, network))]),
+    changes: removalOf([
+      ...(last ? await rulesetThere(core) : []),
+      ...(await ownFactsOf(tx, network)),
+      ...(await factsOfOthers(tx, network)),
+    ]),
     async settle(tx) {
       await forget(tx, network);
       return removing;
@@ -353,6 +418,9 @@ export async function forget(tx: Tx, network: Network): Promise<void> {
   await tx.delete(KEYS.networkNames + network.name);
   await tx.delete(KEYS.networks + network.id);
   await tx.delete(appliedKey(network));
+  for (const root of [PEERS, REMOTES])
+    for (const { key } of await tx.list(`${root}${network.id}/`)) await tx.delete(key);
+  await forgetServed(tx, network.id);
   await forgetNetwork(tx, network.id);
 }
 

@@ -5,6 +5,7 @@ import { formatPort, type PortSpec, type PublishedPort, type RandomSource } from
 import type { ReadTx, Tx } from '../store/index.ts';
 import { HostSockets } from './host-sockets.ts';
 import { KEYS } from './records.ts';
+import { clash, servedFor } from './served-ports.ts';
 
 /** Where a port is chosen when the caller leaves it to us: the dynamic range. @see RFC 6335 §6 */
 const DYNAMIC = { first: 49152, last: 65535 } as const;
@@ -59,7 +60,7 @@ export async function releasePorts(tx: Tx, ports: readonly PublishedPort[], endp
 
 /** Takes back ports that were given back a moment ago, but for those that somebody else has by now. */
 export async function holdPorts(tx: Tx, ports: readonly PublishedPort[], claim: Claim): Promise<void> {
-  for (const port of ports) if ((await claimant(tx, port)) === undefined) await tx.create(keyOf(port), claim);
+  for (const port of ports) if ((await hostClaimant(tx, port)) === undefined) await tx.create(keyOf(port), claim);
 }
 
 async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: RandomSource): Promise<PublishedPort[]> {
@@ -72,6 +73,7 @@ async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: Ra
       containerPort: spec.containerPort,
       count: spec.count,
       ...(spec.firewall !== undefined && { firewall: spec.firewall }),
+      ...(spec.mode === 'ingress' && { mode: spec.mode }),
     }));
   if (spec.hostPort !== 0 && spec.hostPortEnd === undefined) {
     const ports = at(spec.hostPort);
@@ -99,8 +101,10 @@ async function choose(tx: ReadTx, sockets: HostSockets, group: Group, random: Ra
 
 /** Why a port cannot be had, or an empty string. @param sockets missing: the host's own do not count */
 async function taken(tx: ReadTx, sockets: HostSockets | undefined, port: PublishedPort): Promise<string> {
-  const owner = await claimant(tx, port);
+  const owner = await hostClaimant(tx, port);
   if (owner !== undefined) return `${formatPort(port)} is already published by ${owner.workload}`;
+  const other = await servedFor(tx, port);
+  if (other !== undefined) return `${formatPort(port)} is published on every node by ${other.workload}`;
   const held = await sockets?.firstHeld(port);
   if (held === undefined) return '';
   return `${port.protocol} port ${held} on ${port.hostAddress} is in use by another program on the host`;
@@ -120,7 +124,8 @@ function keyOf(port: PublishedPort): string {
   return `${KEYS.ports}${port.protocol}/range/${first}-${digits(port.hostPort + port.count - 1)}/${port.hostAddress}`;
 }
 
-async function claimant(tx: ReadTx, port: PublishedPort): Promise<Claim | undefined> {
+/** Who of this host has a port, or a part of a range. */
+export async function hostClaimant(tx: ReadTx, port: PublishedPort): Promise<Claim | undefined> {
   const last = port.hostPort + port.count - 1;
   const one = `${KEYS.ports}${port.protocol}/one/`;
   const singles =
@@ -144,12 +149,6 @@ async function claimant(tx: ReadTx, port: PublishedPort): Promise<Claim | undefi
     }
   }
   return undefined;
-}
-
-/** Two addresses cannot have the same port when they are equal, or when one of them means all of their family. */
-function clash(a: string, b: string): boolean {
-  if (parseIp(a).family !== parseIp(b).family) return false;
-  return a === b || a === '0.0.0.0' || b === '0.0.0.0' || a === '::' || b === '::';
 }
 
 function addressesOf(spec: PortSpec, families: Families, hostBinding: string): string[] {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { rmSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +94,7 @@ export function execPlan(core: Core, container: Container, lender: Container, co
 /** Starts the command in the background; resolves when it runs. @throws NetloomError ECOMMAND, ECOMMANDNOTFOUND with the shim's reason */
 export async function startDetached(core: Core, container: Container, lender: Container): Promise<void> {
   const plan = spawnPlan(core, container, lender, false);
+  const { spawn } = await import('node:child_process');
   const child = spawn(plan.file, plan.args, { cwd: plan.cwd, env: plan.env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));

@@ -74,9 +74,8 @@ async function reclaimContainer(core: Core, ref: string, reason: string): Promis
     });
     if (container.phase !== 'ready' || !up || netnsId(container.netns) !== '') return undefined;
     const state = stateOf(core.paths, container);
-    const living = [container, ...members]
-      .map((each) => stateOf(core.paths, each))
-      .find(({ status }) => status === 'running');
+    const states = [state, ...members.map((each) => stateOf(core.paths, each))];
+    const living = states.find(({ status }) => status === 'running');
     if (living) {
       using netns = Netns.ofPid(living.pid);
       const ids = endpoints.map((e) => e.netnsId).filter((known) => known !== '');

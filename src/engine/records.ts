@@ -39,7 +39,7 @@ export async function findPool(tx: ReadTx, ref: string): Promise<AddressPool> {
   const pool = await find<AddressPool>(tx, ref, KEYS.pools, KEYS.poolNames, 'address pool');
   if (!pool)
     throw new NetloomError('EPOOLNOTFOUND', `no address pool "${ref}"`, {
-      hint: 'GET /v1/pools shows those there are',
+      hint: 'netloom pool ls shows those there are',
     });
   return pool;
 }

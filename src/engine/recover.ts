@@ -14,11 +14,12 @@ import { asksServer } from './dhcp-lease.ts';
 import { additions, looking, missing, surplus } from './diff.ts';
 import { factsOfEndpoint, forgetEndpoint, readyEndpoint, resettleGateways } from './endpoints.ts';
 import type { KernelScope } from './kernel.ts';
-import { forget, ownFactsOf } from './networks.ts';
+import { factsOfOthers, forget, ownFactsOf } from './networks.ts';
 import { stateOf } from './process.ts';
 import { apply, commitRuleset, confirm, type Fault, noteBridges, ownerOf, textOf } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
 import { KEYS, workloadOf } from './records.ts';
+import { isKeyUsed } from './rekey.ts';
 import { leftOfContainer } from './sandbox.ts';
 import { heedHandOvers, TAKER_GONE } from './hand-over.ts';
 import { deathOf, isRuleset, knownKeys, loadAll, type WantedObject } from './wanted.ts';
@@ -145,7 +146,11 @@ async function leftBy(core: Core, tx: ReadTx, kind: string, id: string): Promise
     const last = (await tx.count(KEYS.networks)) === 1;
     return {
       label: `network ${network.name} (${network.phase})`,
-      facts: [...(last ? rulesetFacts() : []), ...(await ownFactsOf(tx, network))],
+      facts: [
+        ...(last ? rulesetFacts() : []),
+        ...(await ownFactsOf(tx, network)),
+        ...(await factsOfOthers(tx, network)),
+      ],
       forget: (tx) => forget(tx, network),
     };
   }
@@ -229,7 +234,10 @@ export async function reconcile(core: Core): Promise<Change[]> {
     if (error !== undefined) throw error;
   }
   if (others.length > 0) {
-    await apply(core, kernel, others);
+    await apply(core, kernel, others).catch((error: unknown) => {
+      // the node takes a new epoch, and goes on until it has
+      if (!isKeyUsed(error, 'every')) throw error;
+    });
     await noteBridges(core, others);
   }
   return faults.map(({ change }) => change);

@@ -36,3 +36,10 @@ test('a parent that somebody else has is named, with what would be free', () => 
   assert.match(passthru.hint ?? '', /passthru/);
   assert.match(refusal({ type: 'vlan', parent: 'eth0', id: 5 }, 'ENETDOWN').message, /its parent eth0 is down/);
 });
+
+test('what is in the way of a tunnel is named: the port, the identifier', () => {
+  const vxlan = { type: 'vxlan', id: 7, local: '192.0.2.1', parent: 'eth0', port: 8472 } as const;
+  assert.match(refusal(vxlan, 'EADDRINUSE').message, /UDP port 8472 of x0/);
+  assert.match(refusal(vxlan, 'EEXIST').message, /identifier 7 on UDP port 8472/);
+  assert.match(refusal(vxlan, 'EOPNOTSUPP').message, /links of type vxlan/);
+});

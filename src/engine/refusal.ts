@@ -1,5 +1,5 @@
 import { NetloomError, UnsupportedError } from '../errors.ts';
-import { kindOf, type LinkFact } from '../facts/index.ts';
+import { type Fact, kindOf, type LinkFact } from '../facts/index.ts';
 import type { NetlinkError } from '../netlink/index.ts';
 import type { Change } from './apply.ts';
 
@@ -10,8 +10,8 @@ import type { Change } from './apply.ts';
 export function explainRefusal({ verb, fact }: Change, error: NetlinkError): NetloomError {
   const what = kindOf(fact).describe(fact);
   const options = { cause: error };
-  const stacked = verb === 'add' && fact.kind === 'link' ? explainStacked(fact, error) : undefined;
-  if (stacked) return stacked;
+  const known = verb === 'delete' ? undefined : explainKind(fact, error);
+  if (known && (verb === 'add' || fact.kind !== 'link')) return known;
   switch (error.code) {
     case 'EPERM':
       return new NetloomError('EPERM', `no privilege to ${verb} ${what}`, {
@@ -66,6 +66,29 @@ export function explainRefusal({ verb, fact }: Change, error: NetlinkError): Net
   return new NetloomError(error.code, `${what}: ${error.message}`, options);
 }
 
+/** What a refusal means for one kind of fact alone. */
+function explainKind(fact: Fact, error: NetlinkError): NetloomError | undefined {
+  const options = { cause: error };
+  if (fact.kind === 'link') return explainStacked(fact, error) ?? explainTunnel(fact, error);
+  if (fact.kind === 'xfrm-state' && NO_ESP.includes(error.code)) {
+    return new UnsupportedError(
+      'ESP with AES-GCM, which networks with the backend ipsec need',
+      'load esp4, esp6 and gcm (CONFIG_INET_ESP, CONFIG_INET6_ESP, CONFIG_CRYPTO_GCM), or take the backend wireguard',
+      options,
+    );
+  }
+  if (fact.kind === 'wg-device' && error.code === 'EADDRINUSE') {
+    return new NetloomError('EPORTTAKEN', `the UDP port ${fact.port} of ${fact.dev} is another program's`, {
+      ...options,
+      hint: `ss -lunp 'sport = ${fact.port}' shows whose; give the network another port`,
+    });
+  }
+  return undefined;
+}
+
+/** How a kernel says that it has no such protocol, cipher, or IPsec at all. */
+const NO_ESP: readonly string[] = ['EPROTONOSUPPORT', 'ENOSYS', 'ENOENT', 'EAFNOSUPPORT'];
+
 /** What the kernel means where a link on top of another one is refused. */
 function explainStacked({ origin, name, mtu }: LinkFact, error: NetlinkError): NetloomError | undefined {
   if (origin.type !== 'vlan' && origin.type !== 'macvlan' && origin.type !== 'ipvlan') return undefined;
@@ -99,6 +122,38 @@ function explainStacked({ origin, name, mtu }: LinkFact, error: NetlinkError): N
         ...options,
         hint: `ip link set ${parent} up`,
       });
+  }
+  return undefined;
+}
+
+/** What the kernel means where the end of a tunnel is refused. */
+function explainTunnel({ origin, name }: LinkFact, error: NetlinkError): NetloomError | undefined {
+  const options = { cause: error };
+  if (origin.type === 'ipip' || origin.type === 'gre') {
+    if (error.code !== 'EEXIST') return undefined;
+    const key = origin.key === 0 ? '' : ` and key ${origin.key}`;
+    return new NetloomError(
+      'ECONFLICT',
+      `${name}, or another ${origin.type} with the local address ${origin.local}${key} and many ends, is there already, and is not netloom's`,
+      {
+        ...options,
+        hint: `ip -d link show type ${origin.type} shows whose: the kernel has one such tunnel for each address`,
+      },
+    );
+  }
+  if (origin.type !== 'vxlan') return undefined;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new NetloomError('EPORTTAKEN', `the UDP port ${origin.port} of ${name} is another program's`, {
+        ...options,
+        hint: `ss -lunp 'sport = ${origin.port}' shows whose; give the network another port`,
+      });
+    case 'EEXIST':
+      return new NetloomError(
+        'ECONFLICT',
+        `${name}, or a VXLAN with the identifier ${origin.id} on UDP port ${origin.port}, is there already, and is not netloom's`,
+        { ...options, hint: 'ip -d link show type vxlan shows whose; give the network another identifier or port' },
+      );
   }
   return undefined;
 }

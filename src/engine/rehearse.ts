@@ -4,9 +4,9 @@ import type { PlanStep, RehearsalStep } from '../model/index.ts';
 import type { ReadTx, Store, Tx } from '../store/index.ts';
 import type { Change } from './apply.ts';
 import * as containers from './containers.ts';
+import * as cluster from './cluster.ts';
 import type { Core } from './core.ts';
 import type { Turns } from './mutex.ts';
-import * as networks from './networks.ts';
 
 /** What a rehearsal would have done so far: the next step is planned as if the kernel had it. */
 export class Stage {
@@ -80,9 +80,9 @@ function perform(core: Core, step: RehearsalStep): Promise<{ readonly plan?: rea
   const options = { explain: true };
   switch (step.verb) {
     case 'networkCreate':
-      return networks.networkCreate(core, step.spec, options);
+      return cluster.networkCreate(core, step.spec, options);
     case 'networkRemove':
-      return networks.networkRemove(core, step.ref, options);
+      return cluster.networkRemove(core, step.ref, options);
     case 'containerCreate':
       return containers.containerCreate(core, step.spec, options);
     case 'containerStart':

@@ -21,6 +21,7 @@ import {
   textOf,
 } from './put-right.ts';
 import { reclaim } from './reclaim.ts';
+import { isKeyUsed, noteKeyUsed } from './rekey.ts';
 import type { Service } from './services.ts';
 import { affected, deathOf, isRuleset, knownKeys, loadAll, loadSome, type WantedObject } from './wanted.ts';
 import { type Cause, KernelWatch, type WatchSink } from './watch.ts';
@@ -32,7 +33,11 @@ const AUDIT_MS = 60_000;
 const FIRST_AUDIT_MS = 500;
 /** Objects of one step of an audit, and the pause behind it, so that requests get their turn. */
 const AUDIT_STEP = 5;
+/** As many endpoints of other hosts: each step reads all of them from the kernel. */
+const REMOTES_STEP = 10_000;
 const AUDIT_PAUSE_MS = 5;
+/** Kinds of which there are many, whose every change is told of: they are looked through when something was lost. */
+const HEARD: ReadonlySet<Fact['kind']> = new Set(['fdb', 'neighbour']);
 /** Everything of an object. */
 const ALL = '*';
 
@@ -58,6 +63,8 @@ class Dirt {
   readonly objects = new Map<string, Set<string>>();
   ruleset = false;
   links = false;
+  /** With `links`: kinds, too, that are heard of. */
+  heard = false;
   /** When the first of it came. */
   readonly since: number = performance.now();
   readonly #causes = new Map<string, Cause>();
@@ -101,7 +108,7 @@ export class Repair implements Service, WatchSink {
   #dirt = new Dirt();
   #running: Promise<void> | undefined;
   #audit: Promise<void> | undefined;
-  #auditAsked = false;
+  #auditAsked: 'no' | 'usual' | 'whole' = 'no';
   /** The rule set was looked at as a whole once; from then on the kernel's messages are enough. */
   #compared = false;
 
@@ -138,7 +145,11 @@ export class Repair implements Service, WatchSink {
     this.stats.missed++;
     this.#core.meter.count('netloom_kernel_events_lost_total', {});
     this.rulesetTouched({ what: 'messages of the kernel were lost', by: '' });
-    this.audit();
+    this.audit({ whole: true });
+  }
+  /** As `KernelWatch.noteOthers`. */
+  noteOthers(changes: Iterable<readonly [key: string, value: unknown]>): void {
+    this.#watch?.noteOthers(changes);
   }
   failed(error: unknown): void {
     this.#core.events.publish({
@@ -149,9 +160,13 @@ export class Repair implements Service, WatchSink {
     });
   }
 
-  /** Looks at everything, a few objects at a time, beside whatever else goes on. */
-  audit(): void {
-    this.#auditAsked = true;
+  /**
+   * Looks at everything, a few objects at a time, beside whatever else goes on. @param options.whole  endpoints of other
+   * hosts, too, of whose facts the kernel tells every change
+   */
+  audit(options?: { readonly whole: boolean }): void {
+    if (options?.whole) this.#auditAsked = 'whole';
+    else if (this.#auditAsked === 'no') this.#auditAsked = 'usual';
     this.#audit ??= this.#auditNow()
       .catch((error: unknown) => {
         if (!this.#stop.signal.aborted) this.failed(error);
@@ -182,20 +197,26 @@ export class Repair implements Service, WatchSink {
   async #auditNow(): Promise<void> {
     const cause: Cause = { what: 'audit', by: '' };
     // one that is asked for while another is under way begins when that has ended
-    while (this.#auditAsked && !this.#stop.signal.aborted) {
-      this.#auditAsked = false;
+    while (this.#auditAsked !== 'no' && !this.#stop.signal.aborted) {
+      const whole = this.#auditAsked === 'whole';
+      this.#auditAsked = 'no';
       // of the rule set nothing changes unheard
       if (!this.#compared || !(await this.#watch?.hasHeardRuleset())) this.rulesetTouched(cause);
       this.#compared = true;
+      this.#dirt.heard ||= whole;
       this.strangeLink(cause);
-      const objects = this.#watch?.index.objects ?? [];
-      for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += AUDIT_STEP) {
-        await this.#running;
-        this.touched(objects.slice(at, at + AUDIT_STEP), ALL, cause);
-        await sleep(AUDIT_PAUSE_MS, undefined, { ref: false, signal: this.#stop.signal });
-      }
-      await this.#running;
+      await this.#auditObjects(this.#watch?.index.objects ?? [], AUDIT_STEP, cause);
+      if (whole) await this.#auditObjects(this.#watch?.index.remotes ?? [], REMOTES_STEP, cause);
     }
+  }
+
+  async #auditObjects(objects: readonly string[], step: number, cause: Cause): Promise<void> {
+    for (let at = 0; at < objects.length && !this.#stop.signal.aborted; at += step) {
+      await this.#running;
+      this.touched(objects.slice(at, at + step), ALL, cause);
+      await sleep(AUDIT_PAUSE_MS, undefined, { ref: false, signal: this.#stop.signal });
+    }
+    await this.#running;
   }
 
   #wake(): void {
@@ -225,8 +246,9 @@ export class Repair implements Service, WatchSink {
   async #look(dirt: Dirt): Promise<void> {
     this.stats.looks++;
     const { store } = this.#core;
+    const remotes = dirt.ruleset || dirt.heard || [...dirt.objects.keys()].some((key) => key.startsWith('remote/'));
     const load = (): Promise<WantedObject[]> =>
-      store.read((tx) => (dirt.ruleset || dirt.links ? loadAll(tx) : loadSome(tx, dirt.objects.keys())));
+      store.read((tx) => (dirt.ruleset || dirt.links ? loadAll(tx, { remotes }) : loadSome(tx, dirt.objects.keys())));
     const revision = await store.revision();
     const objects = await load();
     const alive = await this.#withoutTheDead(dirt, objects);
@@ -279,9 +301,11 @@ export class Repair implements Service, WatchSink {
     const heeded = heedHandOvers(faults);
     for (const object of heeded.gone) if (await reclaim(this.#core, object, TAKER_GONE)) this.stats.reclaimed++;
     if (!dirt.ruleset && !dirt.links) return heeded.faults;
-    const known = knownKeys(all, dirt.links ? 'facts' : 'ruleset');
-    const kinds = (kind: Fact['kind']): boolean => (isRuleset(kind) ? dirt.ruleset : dirt.links);
-    const extra = removalOf(await surplus(view, '', known, kinds));
+    const kinds = (kind: Fact['kind']): boolean => {
+      if (isRuleset(kind)) return dirt.ruleset;
+      return dirt.links && (dirt.heard || !HEARD.has(kind));
+    };
+    const extra = removalOf(await surplus(view, '', knownKeys(all, kinds), kinds));
     return [...extra.map((change): Fault => ({ change, object: undefined })), ...heeded.faults];
   }
 
@@ -411,6 +435,8 @@ export class Repair implements Service, WatchSink {
     const now = performance.now();
     for (const fault of rootsOf(faults)) {
       const { fact } = fault.change;
+      // of another host: <network>/<node>
+      if (isKeyUsed(error, 'some')) noteKeyUsed(this.#core, fault.object?.id.split('/')[0] ?? '');
       this.#later(fault, this.#backOff.refused(keyOf(fact), now));
       this.#core.events.publish({
         type: 'repair',
@@ -444,6 +470,7 @@ export class Repair implements Service, WatchSink {
         for (const key of keys) this.#dirt.add(object, key, dirt.causeOf(object));
       this.#dirt.ruleset ||= dirt.ruleset;
       this.#dirt.links ||= dirt.links;
+      this.#dirt.heard ||= dirt.heard;
       this.#wake();
     }, wait).unref();
     this.#timers.add(timer);

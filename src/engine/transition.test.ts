@@ -32,7 +32,7 @@ const shown = (before: Fact[], after: Fact[]): string[] =>
 test('what is the same stays; what differs is changed, or made anew where it cannot be', () => {
   assert.deepEqual(shown([link('a', 1500), route('10.0.0.1')], [link('a', 1500), route('10.0.0.1')]), []);
   assert.deepEqual(shown([link('a', 1500)], [link('a', 1400)]), ['change link']);
-  assert.deepEqual(shown([route('10.0.0.1')], [route('10.0.0.2')]), ['delete route', 'add route']);
+  assert.deepEqual(shown([route('10.0.0.1')], [route('10.0.0.2')]), ['change route']);
   assert.deepEqual(shown([], [route('10.0.0.1')]), ['add route']);
   assert.deepEqual(shown([route('10.0.0.1')], []), ['delete route']);
 });
@@ -45,5 +45,25 @@ test('the rule set is last and in one piece; what goes with something else that 
       [port(2, '10.0.0.3'), link('a', 1400), port(3, '10.0.0.2'), link('b', 1500)],
     ),
     ['delete link', 'add link', 'change link', 'delete nft-element', 'change nft-element', 'add nft-element'],
+  );
+});
+
+test('a key goes when its successor is there', () => {
+  const peer = (publicKey: string, address: string): Fact => ({
+    ...at(''),
+    kind: 'wg-peer',
+    dev: 'wg0',
+    publicKey,
+    endpoint: { address, port: 51820 },
+    allowedIps: ['10.1.0.0/16'],
+    keepalive: 0,
+  });
+  const changes = transition(
+    [peer('old', '192.0.2.1'), route('10.0.0.1')],
+    [peer('new', '192.0.2.1'), port(1, '10.0.0.2')],
+  );
+  assert.deepEqual(
+    changes.map(({ verb, fact }) => `${verb} ${fact.kind === 'wg-peer' ? fact.publicKey : fact.kind}`),
+    ['delete route', 'add new', 'delete old', 'add nft-element'],
   );
 });

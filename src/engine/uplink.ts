@@ -97,8 +97,9 @@ async function adapt(core: Core, mtu: number): Promise<boolean> {
   const networks = await core.store.read((tx) => tx.list<Network>(KEYS.networks));
   for (const { value: network } of networks) {
     const { options } = network;
-    if (options.driver !== 'bridge' || !options.followsUplink || options.mtu === mtu || network.phase !== 'ready')
-      continue;
+    // what hosts share follows its own underlay
+    if (network.overlay || options.driver !== 'bridge' || !options.followsUplink) continue;
+    if (options.mtu === mtu || network.phase !== 'ready') continue;
     try {
       await networkUpdate(core, network.id, { options: { mtu: '0' } });
     } catch (error) {

@@ -1,9 +1,10 @@
 import { type Fact, kindOf } from '../facts/index.ts';
 import { keyOf } from './fact-keys.ts';
-import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { Container, Endpoint, Network, Peer } from '../model/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { factsOfEndpoint } from './endpoints.ts';
 import { factsOfNetwork } from './networks.ts';
+import { factsOfPeer, factsOfRemote, PEERS, type Remote, REMOTES } from './overlay.ts';
 import { KEYS } from './records.ts';
 import { factsOfContainer } from './sandbox.ts';
 
@@ -29,14 +30,17 @@ export class WantedIndex {
   readonly #bySpace = new Groups();
   readonly #networks = new Map<string, Network>();
   readonly #endpoints = new Map<string, Endpoint>();
+  /** By `<network>/<node>`, the second one's by their ids. */
+  readonly #peers = new Map<string, Peer>();
+  readonly #remotes = new Map<string, Map<string, Remote>>();
   /** Containers that somebody is working on. */
   readonly #busy = new Set<string>();
 
   /** Replaces everything by what the store says. */
   async load(tx: ReadTx): Promise<void> {
     for (const key of [...this.#entries.keys()]) this.#drop(key);
-    for (const map of [this.#networks, this.#endpoints, this.#busy]) map.clear();
-    for (const prefix of [KEYS.networks, KEYS.containers, KEYS.endpoints]) {
+    for (const map of [this.#networks, this.#endpoints, this.#peers, this.#remotes, this.#busy]) map.clear();
+    for (const prefix of [KEYS.networks, PEERS, REMOTES, KEYS.containers, KEYS.endpoints]) {
       for (const { key, value } of await tx.list(prefix)) this.change(key, value);
     }
   }
@@ -49,6 +53,10 @@ export class WantedIndex {
       this.#network(key.slice(KEYS.networks.length), value as Network | undefined);
     } else if (key.startsWith(KEYS.containers)) {
       this.#container(key.slice(KEYS.containers.length), value as Container | undefined);
+    } else if (key.startsWith(PEERS)) {
+      this.#peer(key.slice(PEERS.length), value as Peer | undefined);
+    } else if (key.startsWith(REMOTES)) {
+      this.#remote(key.slice(REMOTES.length), value as Remote | undefined);
     }
   }
 
@@ -84,9 +92,12 @@ export class WantedIndex {
   get spaces(): string[] {
     return this.#bySpace.keys();
   }
-  /** Every object. */
+  /** Every object but endpoints of other hosts, of which there may be a hundred thousand. */
   get objects(): string[] {
-    return [...this.#entries.keys()];
+    return [...this.#entries.keys()].filter((key) => !isRemote(key));
+  }
+  get remotes(): string[] {
+    return [...this.#entries.keys()].filter(isRemote);
   }
   isReady(object: string): boolean {
     return this.#ready([object]).length > 0;
@@ -110,14 +121,49 @@ export class WantedIndex {
     if (!network) {
       this.#networks.delete(id);
       this.#drop(key);
+      for (const host of [...this.#peers.keys()]) if (host.startsWith(`${id}/`)) this.#forgetPeer(host);
       return;
     }
     const before = this.#networks.get(id);
     this.#networks.set(id, network);
     this.#put(key, factsOfNetwork(network), network.phase === 'ready');
     // what an endpoint wants follows its network's options
-    if (before && JSON.stringify(before.options) === JSON.stringify(network.options)) return;
+    const own = ({ options, overlay }: Network): string => JSON.stringify([options, overlay]);
+    if (before && own(before) === own(network)) return;
     for (const endpoint of this.#endpoints.values()) if (endpoint.network === id) this.#endpoint(endpoint.id, endpoint);
+    if (!network.overlay) return;
+    for (const [key, peer] of this.#peers) if (key.startsWith(`${id}/`)) this.#peer(key, peer);
+  }
+
+  #peer(key: string, peer: Peer | undefined): void {
+    if (peer) this.#peers.set(key, peer);
+    else this.#peers.delete(key);
+    const network = this.#networks.get(key.slice(0, key.indexOf('/')));
+    if (peer && network) this.#put(`peer/${key}`, factsOfPeer(network, peer), network.phase === 'ready');
+    else this.#drop(`peer/${key}`);
+    // where a host is, its endpoints are
+    for (const [id, remote] of this.#remotes.get(key) ?? []) this.#remoteFacts(`${key}/${id}`, remote);
+  }
+
+  #forgetPeer(key: string): void {
+    this.#peer(key, undefined);
+    this.#remotes.delete(key);
+  }
+
+  #remote(key: string, remote: Remote | undefined): void {
+    const at = key.lastIndexOf('/');
+    const [host, id] = [key.slice(0, at), key.slice(at + 1)];
+    const there = this.#remotes.get(host) ?? new Map<string, Remote>();
+    if (remote) this.#remotes.set(host, there.set(id, remote));
+    else if (there.delete(id) && there.size === 0) this.#remotes.delete(host);
+    this.#remoteFacts(key, remote);
+  }
+
+  #remoteFacts(key: string, remote: Remote | undefined): void {
+    const network = remote && this.#networks.get(remote.network);
+    const peer = remote && this.#peers.get(`${remote.network}/${remote.node}`);
+    if (network && peer) this.#put(`remote/${key}`, factsOfRemote(network, peer, remote), network.phase === 'ready');
+    else this.#drop(`remote/${key}`);
   }
 
   #container(id: string, container: Container | undefined): void {
@@ -165,6 +211,10 @@ export class WantedIndex {
       return !container || !this.#busy.has(container);
     });
   }
+}
+
+function isRemote(object: string): boolean {
+  return object.startsWith('remote/');
 }
 
 /** Several objects a key; nearly always one, which then costs no set of its own. */

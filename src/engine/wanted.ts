@@ -1,11 +1,23 @@
 import { type Fact, kindOf } from '../facts/index.ts';
 import { keyOf } from './fact-keys.ts';
 import { netnsId } from '../kernel/index.ts';
-import type { Container, Endpoint, Network } from '../model/index.ts';
+import type { Container, Endpoint, Network, Peer } from '../model/index.ts';
 import { rulesetFacts } from '../nat/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { factsOfEndpoint, rulesetOfEndpoint } from './endpoint-facts.ts';
 import { appliedKey, factsOfNetwork } from './networks.ts';
+import {
+  factsOfPeer,
+  factsOfRemote,
+  peerKey,
+  PEERS,
+  peersOf,
+  type Remote,
+  pathOf,
+  remoteKey,
+  REMOTES,
+  remotesOf,
+} from './overlay.ts';
 import { KEYS, type Workload, workloadHandedOver } from './records.ts';
 import { factsOfContainer, isUp } from './sandbox.ts';
 
@@ -28,16 +40,33 @@ export interface WantedObject {
   readonly network?: Network;
 }
 
+/** What `peer` and `remote` objects are called in a key: `peer/<network>/<node>`, `remote/<network>/<node>/<id>`. */
+export const OTHERS: Readonly<Record<string, string>> = { peer: PEERS, remote: REMOTES };
+
 export const RULESET = 'ruleset';
 
-/** Every object, in an order in which they can be made: the rule set, networks, containers, endpoints. */
-export async function loadAll(tx: ReadTx): Promise<WantedObject[]> {
+/**
+ * Every object, in an order in which they can be made: the rule set, networks, containers, endpoints.
+ * @param options.remotes  false: without endpoints of other hosts, of which there may be a hundred thousand
+ */
+export async function loadAll(tx: ReadTx, options?: { readonly remotes: boolean }): Promise<WantedObject[]> {
   const networks = new Map<string, Network>();
   const containers = new Map<string, LoadedContainer>();
   const made: WantedObject[] = [];
   for (const { value } of await tx.list<Network>(KEYS.networks)) {
     networks.set(value.id, value);
-    made.push(await networkObject(tx, value));
+    const object = await networkObject(tx, value);
+    made.push(object);
+    if (!value.overlay) continue;
+    const peers = new Map<string, Peer>();
+    for (const peer of await peersOf(tx, value.id)) {
+      peers.set(peer.node, peer);
+      made.push(peerObject(value, object.wanted, peer));
+    }
+    for (const remote of options?.remotes === false ? [] : await remotesOf(tx, value.id)) {
+      const peer = peers.get(remote.node);
+      if (peer) made.push(remoteObject(value, object.wanted, peer, remote));
+    }
   }
   for (const { value: container } of await tx.list<Container>(KEYS.containers)) {
     const loaded = { container, up: await isUp(tx, container) };
@@ -61,9 +90,13 @@ export async function loadAll(tx: ReadTx): Promise<WantedObject[]> {
 /** Some objects, by their keys, in the same order; those that are gone are left out. */
 export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<WantedObject[]> {
   const made = new Map<string, WantedObject[]>();
-  const put = (rank: string, object: WantedObject): void => void made.set(rank, [...(made.get(rank) ?? []), object]);
+  const put = (rank: string, object: WantedObject): void => {
+    const those = made.get(rank);
+    if (those) those.push(object);
+    else made.set(rank, [object]);
+  };
   for (const key of keys) {
-    const [noun, id = ''] = key.split('/');
+    const [noun = '', id = '', other = '', ...rest] = key.split('/');
     if (noun === RULESET) {
       let wanted = false;
       const networks = await tx.list<Network>(KEYS.networks);
@@ -79,6 +112,14 @@ export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<Want
     } else if (noun === 'network') {
       const network = await tx.get<Network>(KEYS.networks + id);
       if (network) put('network', await networkObject(tx, network));
+    } else if (noun in OTHERS) {
+      const network = await tx.get<Network>(KEYS.networks + id);
+      if (!network) continue;
+      const { wanted } = await networkObject(tx, network);
+      const remote = noun === 'remote' ? await tx.get<Remote>(remoteKey(id, [other, ...rest].join('/'))) : undefined;
+      const peer = noun === 'remote' && !remote ? undefined : await tx.get<Peer>(peerKey(id, other));
+      if (!peer) continue;
+      put(noun, remote ? remoteObject(network, wanted, peer, remote) : peerObject(network, wanted, peer));
     } else if (noun === 'container') {
       const container = await tx.get<Container>(KEYS.containers + id);
       if (container) put('container', containerObject({ container, up: await isUp(tx, container) }));
@@ -91,13 +132,17 @@ export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<Want
       put('endpoint', endpointObject(network, endpoint, container && { container, up: await isUp(tx, container) }));
     }
   }
-  return [RULESET, 'network', 'container', 'endpoint'].flatMap((rank) => made.get(rank) ?? []);
+  return [RULESET, 'network', 'peer', 'remote', 'container', 'endpoint'].flatMap((rank) => made.get(rank) ?? []);
 }
 
 /** Keys of everything that anybody in the store has to do with, whatever state it is in; of the rule set's alone. */
-export function knownKeys(objects: readonly WantedObject[], which: 'facts' | 'ruleset' = 'facts'): Set<string> {
+/** @param kinds  all by default */
+export function knownKeys(
+  objects: readonly WantedObject[],
+  kinds: (kind: Fact['kind']) => boolean = () => true,
+): Set<string> {
   const known = new Set<string>();
-  for (const object of objects) for (const fact of object[which]) known.add(keyOf(fact));
+  for (const { facts } of objects) for (const fact of facts) if (kinds(fact.kind)) known.add(keyOf(fact));
   return known;
 }
 
@@ -142,6 +187,39 @@ async function networkObject(tx: ReadTx, network: Network): Promise<WantedObject
     facts,
     ruleset: facts.filter(({ kind }) => isRuleset(kind)),
     network,
+  };
+}
+
+function peerObject(network: Network, wanted: boolean, peer: Peer): WantedObject {
+  const id = `${network.id}/${peer.node}`;
+  return otherObject(`peer/${id}`, id, `${network.name} at ${peer.node}`, wanted, () => factsOfPeer(network, peer));
+}
+
+function remoteObject(network: Network, wanted: boolean, peer: Peer, remote: Remote): WantedObject {
+  const id = `${network.id}/${pathOf(remote)}`;
+  const name = `${remote.names[0] ?? remote.addresses[0] ?? remote.id} at ${remote.node}`;
+  return otherObject(`remote/${id}`, id, name, wanted, () => factsOfRemote(network, peer, remote));
+}
+
+function otherObject(
+  key: string,
+  id: string,
+  name: string,
+  wanted: boolean,
+  make: () => readonly Fact[],
+): WantedObject {
+  let facts: readonly Fact[] | undefined;
+  return {
+    key,
+    id,
+    name,
+    wanted,
+    get facts() {
+      return (facts ??= make());
+    },
+    get ruleset() {
+      return this.facts.filter(({ kind }) => isRuleset(kind));
+    },
   };
 }
 

@@ -19,12 +19,13 @@ import {
   RTNLGRP,
   type RtnlEvent,
 } from '../rtnetlink/index.ts';
-import type { Endpoint } from '../model/index.ts';
+import type { Endpoint, Network } from '../model/index.ts';
 import type { Change } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { KEYS } from './records.ts';
 import { inNamespace } from './wanted.ts';
 import { WantedIndex } from './wanted-index.ts';
+import { touchedByXfrm, XFRM_GROUPS } from './xfrm-touched.ts';
 
 /** What happened, and who did it as far as the kernel says. */
 export interface Cause {
@@ -80,6 +81,8 @@ export class KernelWatch implements AsyncDisposable {
   readonly #sink: WatchSink;
   readonly #rtnl: NetlinkMonitor;
   readonly #nft: NetlinkMonitor;
+  /** Open once somebody wants something of IPsec. */
+  #xfrm: NetlinkMonitor | undefined;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   #learning: Promise<void> | undefined;
@@ -130,9 +133,16 @@ export class KernelWatch implements AsyncDisposable {
     return this.#generation !== undefined && this.#generation >= now;
   }
 
+  /** Peers and endpoints of other hosts that are in the kernel now, or gone from it, by the store's keys. */
+  noteOthers(changes: Iterable<readonly [key: string, value: unknown]>): void {
+    this.drain();
+    for (const [key, value] of changes) this.index.change(key, value);
+  }
+
   /** Takes in what the kernel has told until now. */
   drain(): void {
-    for (const monitor of [this.#rtnl, this.#nft]) {
+    for (const monitor of [this.#rtnl, this.#nft, this.#xfrm]) {
+      if (!monitor) continue;
       for (let event = monitor.take(); event; event = monitor.take()) this.#handle(monitor, event);
     }
   }
@@ -142,6 +152,7 @@ export class KernelWatch implements AsyncDisposable {
     this.#core.firewall.follow(undefined);
     this.#rtnl.close();
     this.#nft.close();
+    this.#xfrm?.close();
     for (const watcher of this.#directories.values()) watcher.close();
     this.#directories.clear();
     await Promise.all([...this.#loops, this.#learning]);
@@ -153,6 +164,18 @@ export class KernelWatch implements AsyncDisposable {
     using kernel = this.#core.kernel.scope();
     for (const message of await kernel.rtnl('').execute(linkDump())) this.#noteLink(parseLink(message));
     await this.#followSpaces(this.index.spaces);
+    if (this.index.keysUnder('xfrm-').length > 0) this.#followXfrm();
+  }
+
+  /** Only where it is needed: a kernel without IPsec has nobody to ask. What happened before, the next audit sees. */
+  #followXfrm(): void {
+    if (this.#xfrm || this.#stop.signal.aborted) return;
+    try {
+      this.#xfrm = NetlinkMonitor.open(NETLINK.XFRM, this.#core.kernel.host, XFRM_GROUPS);
+      this.#loops.push(this.#follow(this.#xfrm));
+    } catch (error) {
+      if (!hasCode(error, 'EPROTONOSUPPORT')) throw error;
+    }
   }
 
   async #follow(monitor: NetlinkMonitor): Promise<void> {
@@ -175,6 +198,9 @@ export class KernelWatch implements AsyncDisposable {
         })
         .finally(() => (this.#learning = undefined));
       this.#sink.missed();
+    } else if (monitor === this.#xfrm) {
+      for (const { key, what, pid } of touchedByXfrm(event.messages, this.index))
+        this.#sink.touched(this.index.wanting(key), key, { what: `${what} ${key}`, by: nameOfProcess(pid) });
     } else if (monitor === this.#nft) {
       for (const message of event.messages) this.#onRuleset(message);
     } else if (event.nsid === -1) {
@@ -193,6 +219,7 @@ export class KernelWatch implements AsyncDisposable {
           if (!endpoint && !key.startsWith(KEYS.networks) && !key.startsWith(KEYS.containers)) continue;
           this.drain();
           this.index.change(key, value);
+          if (key.startsWith(KEYS.networks) && (value as Network | undefined)?.overlay?.self.epochs) this.#followXfrm();
           if (endpoint && value !== undefined) await this.#followSpaces([(value as Endpoint).netns]);
         }
         return;
@@ -304,7 +331,10 @@ export class KernelWatch implements AsyncDisposable {
       }
       case 'fdb': {
         const dev = this.#names.get(event.fdb.index);
-        if (dev !== undefined) this.#touchFact(`fdb  ${dev} ${event.fdb.mac}`, message);
+        if (dev !== undefined) {
+          const { mac, master } = event.fdb;
+          this.#touchFact(`fdb  ${dev} ${mac} ${master === 0 ? 'self' : 'master'}`, message);
+        }
         return;
       }
       case 'rule':

@@ -36,14 +36,14 @@ const LOOPBACK4 = parsePrefix('127.0.0.0/8');
 export class WaysIn {
   readonly #names: ReadonlyMap<number, string>;
   readonly #own: readonly Own[];
-  /** Links of ours by index: what happens to their addresses matters to nobody here. */
-  readonly #ours: ReadonlySet<number>;
+  /** Links of ours by index, those that came since included: what happens to their addresses matters to nobody here. */
+  readonly #ours: Set<number>;
   readonly #defaults: { readonly 4?: number; readonly 6?: number };
 
   private constructor(
     names: ReadonlyMap<number, string>,
     own: readonly Own[],
-    ours: ReadonlySet<number>,
+    ours: Set<number>,
     defaults: { readonly 4?: number; readonly 6?: number },
   ) {
     this.#names = names;
@@ -90,7 +90,7 @@ export class WaysIn {
     return this.#way(index, address);
   }
 
-  /** Whether something that happened on the host may change an answer. */
+  /** Whether something that happened on the host may change an answer. To be told of everything, in its order. */
   concerns(event: RtnlEvent): boolean {
     switch (event.kind) {
       case 'route':
@@ -98,8 +98,14 @@ export class WaysIn {
       case 'address':
         return !this.#ours.has(event.address.index) && event.address.scope === UNIVERSE;
       case 'link': {
-        const { index, name } = event.link;
-        if (this.#ours.has(index) || !this.#names.has(index)) return false;
+        const { index, name, group } = event.link;
+        if (event.verb === 'delete' && this.#ours.delete(index)) return false;
+        if (this.#ours.has(index)) return false;
+        if (!this.#names.has(index)) {
+          // it has our group from the first message on, and its addresses come after that
+          if (event.verb === 'new' && isOurGroup(group)) this.#ours.add(index);
+          return false;
+        }
         return event.verb === 'delete' || this.#names.get(index) !== name;
       }
       default:

@@ -4,6 +4,8 @@ import {
   addressAdd,
   addressDelete,
   addressDump,
+  addressReplace,
+  type AddressSpec,
   ipMessages,
   linkDump,
   parseAddress,
@@ -19,6 +21,8 @@ export interface AddressFact extends FactBase {
   readonly dev: string;
   /** With prefix length, canonical: `172.18.0.2/16`. */
   readonly address: string;
+  /** IPv6: it is there for whoever asks for it, and not what the host speaks from. */
+  readonly deprecated?: true;
 }
 
 export const addressKind: FactKind<AddressFact> = {
@@ -27,16 +31,14 @@ export const addressKind: FactKind<AddressFact> = {
     via: 'rtnetlink',
     ns: fact.ns,
     needs: [fact.dev],
-    requests: (index) => [
-      addressAdd({
-        index: index(fact.dev),
-        address: fact.address,
-        proto: PROTOCOL,
-        ...(isV6(fact) ? { flags: ['nodad'] } : {}),
-      }),
-    ],
+    requests: (index) => [addressAdd(specOf(fact, index))],
   }),
-  change: () => undefined,
+  change: (fact) => ({
+    via: 'rtnetlink',
+    ns: fact.ns,
+    needs: [fact.dev],
+    requests: (index) => [addressReplace(specOf(fact, index))],
+  }),
   delete: (fact) => ({
     via: 'rtnetlink',
     ns: fact.ns,
@@ -51,19 +53,20 @@ export const addressKind: FactKind<AddressFact> = {
       .filter((address) => address.proto === PROTOCOL)
       .map((address) => factOf(address, ns, names.get(address.index) ?? ''));
   },
-  differences: () => [],
+  differences: (want, have) => (want.deprecated === have.deprecated ? [] : ['preferred']),
   describe: (fact) => `the address ${fact.address} on ${fact.dev}${placeOf(fact.ns)}`,
   command(fact, verb) {
     const words = [
       ipIn(fact.ns),
       'address',
-      verb === 'delete' ? 'delete' : 'add',
+      verb === 'delete' ? 'delete' : verb === 'change' ? 'replace' : 'add',
       fact.address,
       'dev',
       quote(fact.dev),
     ];
     // `proto` is left out: iproute2 learned it after 6.1, and a command must run where netloom runs
     if (verb !== 'delete' && isV6(fact)) words.push('nodad');
+    if (verb !== 'delete' && fact.deprecated) words.push('preferred_lft', '0');
     return words.join(' ');
   },
   within: (fact) => linkKeys(fact.ns, fact.dev),
@@ -75,10 +78,28 @@ export function linkKeys(ns: string, dev: string): string[] {
   return ns === '' ? keys : [...keys, `netns ${ns}`];
 }
 
+function specOf(fact: AddressFact, index: (ifname: string) => number): AddressSpec {
+  return {
+    index: index(fact.dev),
+    address: fact.address,
+    proto: PROTOCOL,
+    ...(isV6(fact) ? { flags: ['nodad'] } : {}),
+    ...(fact.deprecated && { preferred: 0 }),
+  };
+}
+
 function isV6(fact: AddressFact): boolean {
   return parsePrefix(fact.address).address.family === 6;
 }
 
 function factOf(address: Address, ns: string, dev: string): AddressFact {
-  return { kind: 'address', ns, object: '', dev, address: address.address };
+  const { preferred } = address;
+  return {
+    kind: 'address',
+    ns,
+    object: '',
+    dev,
+    address: address.address,
+    ...(preferred === 0 && { deprecated: true }),
+  };
 }

@@ -54,6 +54,39 @@ const chain: NftChainFact = {
   sets: [],
 };
 
+const KEY = Buffer.alloc(32, 1).toString('base64');
+const OTHER_KEY = Buffer.alloc(32, 2).toString('base64');
+const peer: Fact & { kind: 'wg-peer' } = {
+  ...at(ns),
+  kind: 'wg-peer',
+  dev: 'wg0',
+  publicKey: KEY,
+  endpoint: { address: '2001:db8::2', port: 51820 },
+  allowedIps: ['10.1.0.0/16', 'fd00:1::/64'],
+  keepalive: 25,
+};
+const epoch = Buffer.alloc(16, 1).toString('base64');
+const state: Fact & { kind: 'xfrm-state' } = {
+  ...at(''),
+  kind: 'xfrm-state',
+  src: '192.0.2.1',
+  dst: '192.0.2.2',
+  spi: 0x1234,
+  ifId: 0x6e000001,
+  sends: true,
+  direction: { network: 'f'.repeat(64), from: { publicKey: KEY, epoch }, to: { publicKey: OTHER_KEY, epoch } },
+  keyFile: '/var/lib/netloom/node.key',
+};
+const policy: Fact & { kind: 'xfrm-policy' } = {
+  ...at(ns),
+  kind: 'xfrm-policy',
+  dir: 'out',
+  src: '0.0.0.0/0',
+  dst: '10.2.0.0/16',
+  ifId: 0x6e000001,
+  tunnel: { src: '192.0.2.1', dst: '192.0.2.2' },
+};
+
 const TABLE: { readonly [K in Fact['kind']]: Row } = {
   netns: {
     fact: { ...at(''), kind: 'netns', path: ns },
@@ -109,15 +142,17 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
   },
   address: {
     fact: { ...at(ns), kind: 'address', dev: 'eth0', address: '2001:db8::2/64' },
+    changed: { ...at(ns), kind: 'address', dev: 'eth0', address: '2001:db8::2/64', deprecated: true },
+    differences: ['preferred'],
     key: `address ${ns} eth0 2001:db8::2/64`,
     via: 'rtnetlink',
-    change: 'remade',
+    change: 'in place',
     delete: 'goes',
     within: [`link ${ns} eth0`, `netns ${ns}`],
     called: 'the address 2001:db8::2/64 on eth0 in /run/netns/web',
     commands: {
       add: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
-      change: 'ip -n web address add 2001:db8::2/64 dev eth0 nodad',
+      change: 'ip -n web address replace 2001:db8::2/64 dev eth0 nodad',
       delete: 'ip -n web address delete 2001:db8::2/64 dev eth0',
     },
   },
@@ -127,13 +162,13 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     differences: ['via', 'dev'],
     key: `route ${ns} 4 default`,
     via: 'rtnetlink',
-    change: 'remade',
+    change: 'in place',
     delete: 'goes',
     within: [`link ${ns} eth0`, `netns ${ns}`],
     called: 'the route default in /run/netns/web',
     commands: {
       add: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
-      change: 'ip -n web route add default via 10.0.0.1 dev eth0 proto 110',
+      change: 'ip -n web route replace default via 10.0.0.1 dev eth0 proto 110',
       delete: 'ip -n web route delete default via 10.0.0.1 dev eth0',
     },
   },
@@ -205,6 +240,85 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       delete: 'tc -n web qdisc delete dev eth0 clsact',
     },
   },
+  'wg-device': {
+    fact: {
+      ...at(''),
+      kind: 'wg-device',
+      dev: 'wg0',
+      keyFile: '/var/lib/netloom/node.key',
+      publicKey: KEY,
+      port: 51820,
+    },
+    changed: { ...at(''), kind: 'wg-device', dev: 'wg0', keyFile: '/x', publicKey: OTHER_KEY, port: 51821 },
+    differences: ['private-key', 'listen-port'],
+    key: 'wg-device  wg0',
+    via: 'genetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  wg0'],
+    called: 'the WireGuard interface wg0',
+    commands: {
+      add: 'wg set wg0 private-key /var/lib/netloom/node.key listen-port 51820',
+      change: 'wg set wg0 private-key /var/lib/netloom/node.key listen-port 51820',
+      delete: 'wg set wg0 private-key /dev/null listen-port 0',
+    },
+  },
+  'wg-peer': {
+    fact: peer,
+    changed: { ...peer, endpoint: { address: '192.0.2.2', port: 51820 }, allowedIps: ['10.2.0.0/16'], keepalive: 0 },
+    differences: ['endpoint', 'allowed-ips', 'persistent-keepalive'],
+    key: `wg-peer ${ns} wg0 ${KEY}`,
+    via: 'genetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: [`link ${ns} wg0`, `netns ${ns}`],
+    called: `the WireGuard peer ${KEY} of wg0 in /run/netns/web`,
+    commands: {
+      add: `nsenter --net=/run/netns/web wg set wg0 peer ${KEY} endpoint '[2001:db8::2]:51820' persistent-keepalive 25 allowed-ips 10.1.0.0/16,fd00:1::/64`,
+      change: `nsenter --net=/run/netns/web wg set wg0 peer ${KEY} endpoint '[2001:db8::2]:51820' persistent-keepalive 25 allowed-ips 10.1.0.0/16,fd00:1::/64`,
+      delete: `nsenter --net=/run/netns/web wg set wg0 peer ${KEY} remove`,
+    },
+  },
+  'xfrm-state': {
+    fact: state,
+    changed: { ...state, ifId: 0x6e000002 },
+    differences: ['if_id'],
+    key: 'xfrm-state  192.0.2.1 192.0.2.2 0x00001234',
+    via: 'xfrm',
+    change: 'remade',
+    delete: 'goes',
+    within: [],
+    called: 'the IPsec state 192.0.2.1 → 192.0.2.2 spi 0x00001234',
+    commands: {
+      add:
+        'ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x00001234 reqid 28268 mode tunnel replay-window 1024 ' +
+        'flag esn af-unspec aead \'rfc4106(gcm(aes))\' "$ESP_KEY_00001234" 128 if_id 0x6e000001',
+      change:
+        'ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x00001234 reqid 28268 mode tunnel replay-window 1024 ' +
+        'flag esn af-unspec aead \'rfc4106(gcm(aes))\' "$ESP_KEY_00001234" 128 if_id 0x6e000001', // never asked for: it is remade
+      delete: 'ip xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x00001234',
+    },
+  },
+  'xfrm-policy': {
+    fact: policy,
+    changed: { ...policy, tunnel: { src: '192.0.2.1', dst: '192.0.2.3' } },
+    differences: ['tmpl'],
+    key: `xfrm-policy ${ns} out 0.0.0.0/0 10.2.0.0/16 0x6e000001`,
+    via: 'xfrm',
+    change: 'in place',
+    delete: 'goes',
+    within: [`netns ${ns}`],
+    called: 'the IPsec policy out 0.0.0.0/0 → 10.2.0.0/16 in /run/netns/web',
+    commands: {
+      add:
+        'ip -n web xfrm policy add src 0.0.0.0/0 dst 10.2.0.0/16 dir out priority 28268 ' +
+        'tmpl src 192.0.2.1 dst 192.0.2.2 proto esp reqid 28268 mode tunnel if_id 0x6e000001',
+      change:
+        'ip -n web xfrm policy update src 0.0.0.0/0 dst 10.2.0.0/16 dir out priority 28268 ' +
+        'tmpl src 192.0.2.1 dst 192.0.2.2 proto esp reqid 28268 mode tunnel if_id 0x6e000001',
+      delete: 'ip -n web xfrm policy delete src 0.0.0.0/0 dst 10.2.0.0/16 dir out if_id 0x6e000001',
+    },
+  },
   neighbour: {
     fact: { ...at(''), kind: 'neighbour', dev: 'br0', address: '2001:db8::2', mac: '02:42:0a:00:00:02' },
     changed: { ...at(''), kind: 'neighbour', dev: 'br0', address: '2001:db8::2', mac: '02:42:0a:00:00:03' },
@@ -219,6 +333,22 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       add: 'ip -6 neigh replace 2001:db8::2 dev br0 lladdr 02:42:0a:00:00:02 nud permanent protocol 110',
       change: 'ip -6 neigh replace 2001:db8::2 dev br0 lladdr 02:42:0a:00:00:02 nud permanent protocol 110',
       delete: 'ip -6 neigh delete 2001:db8::2 dev br0',
+    },
+  },
+  fdb: {
+    fact: { ...at(''), kind: 'fdb', dev: 'vx0', mac: '02:42:0a:00:00:02', table: 'self', dst: '192.0.2.2' },
+    changed: { ...at(''), kind: 'fdb', dev: 'vx0', mac: '02:42:0a:00:00:02', table: 'self', dst: '192.0.2.3' },
+    differences: ['dst'],
+    key: 'fdb  vx0 02:42:0a:00:00:02 self',
+    via: 'rtnetlink',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  vx0'],
+    called: 'the forwarding entry 02:42:0a:00:00:02 of vx0',
+    commands: {
+      add: 'bridge fdb replace 02:42:0a:00:00:02 dev vx0 dst 192.0.2.2 self permanent',
+      change: 'bridge fdb replace 02:42:0a:00:00:02 dev vx0 dst 192.0.2.2 self permanent',
+      delete: 'bridge fdb delete 02:42:0a:00:00:02 dev vx0 dst 192.0.2.2 self permanent',
     },
   },
   'nft-table': {
@@ -347,6 +477,18 @@ for (const [name, row] of Object.entries(TABLE)) {
     test(`${name}: the command for ${verb}`, () => assert.equal(kind.command(fact, verb), row.commands[verb]));
   }
 }
+
+test('a route of IPv6 by a gateway that another route may lead to: the old one goes just before', () => {
+  const base = { ...at(''), kind: 'route', family: 6, dst: 'fd00:2::/64' } as const;
+  const want = { ...base, via: 'fd00:2::', dev: 'vx', onlink: true } as const;
+  assert.equal(
+    KINDS.route.command(want, 'change'),
+    'ip -6 route delete fd00:2::/64 && ip -6 route add fd00:2::/64 via fd00:2:: dev vx onlink proto 110',
+  );
+  const step = KINDS.route.change(want, { ...base, via: '2001:db8::2', dev: 'eth0' });
+  assert.ok(step?.via === 'rtnetlink');
+  assert.deepEqual(step.needs, ['vx', 'eth0']);
+});
 
 test('what a link and a route are set to beside what they are', () => {
   const tuned: Fact = { ...bridge, promisc: true, allmulti: false, txQueueLength: 500 };

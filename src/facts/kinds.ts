@@ -1,4 +1,5 @@
 import { type AddressFact, addressKind } from './address.ts';
+import { type FdbFact, fdbKind } from './fdb.ts';
 import { type LinkFact, linkKind } from './link.ts';
 import { type NeighbourFact, neighbourKind } from './neighbour.ts';
 import { type NetnsFact, netnsKind } from './netns.ts';
@@ -13,6 +14,10 @@ import { type RouteFact, routeKind } from './route.ts';
 import { type RuleFact, ruleKind } from './rule.ts';
 import { type SysctlFact, sysctlKind } from './sysctl.ts';
 import type { FactKind } from './types.ts';
+import { type WgDeviceFact, wgDeviceKind } from './wg-device.ts';
+import { type WgPeerFact, wgPeerKind } from './wg-peer.ts';
+import { type XfrmPolicyFact, xfrmPolicyKind } from './xfrm-policy.ts';
+import { type XfrmStateFact, xfrmStateKind } from './xfrm-state.ts';
 
 /** Every kind of fact there is. */
 export type Fact =
@@ -21,11 +26,16 @@ export type Fact =
   | PortFact
   | AddressFact
   | NeighbourFact
+  | FdbFact
   | RouteFact
   | RuleFact
   | SysctlFact
   | QdiscFact
   | RedirectFact
+  | WgDeviceFact
+  | WgPeerFact
+  | XfrmStateFact
+  | XfrmPolicyFact
   | NftTableFact
   | NftSetFact
   | NftChainFact
@@ -38,11 +48,16 @@ export const KINDS: { readonly [K in Fact['kind']]: FactKind<Extract<Fact, { kin
   port: portKind,
   address: addressKind,
   neighbour: neighbourKind,
+  fdb: fdbKind,
   route: routeKind,
   rule: ruleKind,
   sysctl: sysctlKind,
   qdisc: qdiscKind,
   redirect: redirectKind,
+  'wg-device': wgDeviceKind,
+  'wg-peer': wgPeerKind,
+  'xfrm-state': xfrmStateKind,
+  'xfrm-policy': xfrmPolicyKind,
   'nft-table': nftTableKind,
   'nft-set': nftSetKind,
   'nft-chain': nftChainKind,

@@ -3,6 +3,7 @@ import { tunCreate, tunPersist } from '../kernel/index.ts';
 import {
   type Link,
   linkGet,
+  linkSet,
   type LinkSpec,
   nsidGet,
   nsidSet,
@@ -11,6 +12,8 @@ import {
   parseNsid,
 } from '../rtnetlink/index.ts';
 import { ipIn, netnsName, quote } from './command.ts';
+import { type CryptOrigin, cryptDifferences, cryptOriginOf } from './link-crypt.ts';
+import { type TunnelOrigin, isTunnel, tunnelDifferences, tunnelOf } from './link-tunnel.ts';
 import { isOurGroup } from './ours.ts';
 import type { KernelView } from './types.ts';
 
@@ -23,8 +26,14 @@ export type LinkOrigin =
   | { readonly type: 'veth'; readonly peer: { readonly ns: string; readonly name: string; readonly mac: string } }
   /** On top of an interface of the host, its `parent`, wherever it lives itself. */
   | StackedOrigin
+  /** The host's end of a tunnel to other hosts. */
+  | TunnelOrigin
   /** A TAP device that stays without a program; `uid` may open it, -1: nobody without CAP_NET_ADMIN. */
   | TapOrigin
+  /** A TUN device that stays without a program: it carries nothing until one opens it. */
+  | TunOrigin
+  /** As a tunnel, of whose other ends facts of their own tell. */
+  | CryptOrigin
   /** Not made by this fact, only set: `lo`, or the end of a pair that the fact with the key `by` makes. */
   | { readonly type: 'there'; readonly by: string };
 
@@ -46,6 +55,10 @@ export type StackedOrigin =
 export interface TapOrigin {
   readonly type: 'tap';
   readonly uid: number;
+}
+
+export interface TunOrigin {
+  readonly type: 'tun';
 }
 
 export function isStacked(origin: LinkOrigin): origin is StackedOrigin {
@@ -76,9 +89,15 @@ export function infoChange(origin: StackedOrigin): LinkSpec['info'] {
     : info;
 }
 
-/** Reads what a link was made as; of a pair's other end nothing can be known from here, nor of a parent elsewhere. */
-export function originOf(link: Link, parent: string): LinkOrigin {
+/**
+ * Reads what a link was made as; of a pair's other end nothing can be known from here, nor of a parent elsewhere.
+ * @param nameOf name of the link with that index, of the same namespace
+ */
+export function originOf(link: Link, nameOf: (index: number) => string): LinkOrigin {
   const { info } = link;
+  const tunnel = tunnelOf(link, nameOf);
+  if (tunnel) return tunnel;
+  const parent = link.linkNetnsid === undefined ? nameOf(link.link) : '';
   switch (info?.kind) {
     case 'veth':
       return { type: 'veth', peer: { ns: '', name: '', mac: '' } };
@@ -91,16 +110,17 @@ export function originOf(link: Link, parent: string): LinkOrigin {
     case 'ipvlan':
       return { type: 'ipvlan', parent, mode: info.mode ?? 'l3', flag: info.flag ?? 'bridge' };
     case 'tun':
-      return { type: 'tap', uid: info.owner ?? -1 };
+      return info.mode === 'tun' ? { type: 'tun' } : { type: 'tap', uid: info.owner ?? -1 };
     default:
-      return { type: 'bridge' };
+      return cryptOriginOf(info) ?? { type: 'bridge' };
   }
 }
 
 /** Names of what is not as wanted. `type` and `id` cannot be changed; the others can. */
 export function originDifferences(want: LinkOrigin, have: LinkOrigin): string[] {
   if (want.type !== have.type) return ['type'];
-  const wrong: string[] = [];
+  if (isTunnel(want) && isTunnel(have)) return tunnelDifferences(want, have);
+  const wrong: string[] = cryptDifferences(want, have);
   if (want.type === 'vlan' && have.type === 'vlan' && want.id !== have.id) wrong.push('id');
   if (want.type === 'macvlan' && have.type === 'macvlan') {
     if (want.mode !== have.mode) wrong.push('mode');
@@ -165,13 +185,23 @@ export async function below(kernel: KernelView, ns: string, parent: string): Pro
   return { link: index, linkNetnsid: parseNsid(message).nsid };
 }
 
-/** Makes a TAP device that stays, down and without an owner's mark. One of ours of that name is taken as it is. */
-export async function makeTap(kernel: KernelView, ns: string, name: string, origin: TapOrigin): Promise<void> {
+/**
+ * Makes a TUN or TAP device that stays, and is down. One of ours of that name is taken as it is.
+ * @param group  it has it before it stays: whoever dies in between leaves no device that would be a stranger's
+ */
+export async function makeTap(
+  kernel: KernelView,
+  ns: string,
+  name: string,
+  origin: TapOrigin | TunOrigin,
+  group: number,
+): Promise<void> {
+  const uid = origin.type === 'tap' ? origin.uid : -1;
   const [asked] = await kernel.rtnl(ns).batch([linkGet({ name })], { lane: 'here' });
   const answer = asked?.messages[0];
   if (answer) {
-    const { group, info } = parseLink(answer);
-    if (!isOurGroup(group) || info?.kind !== 'tun') {
+    const { group: has, info } = parseLink(answer);
+    if (!isOurGroup(has) || info?.kind !== 'tun') {
       throw new NetloomError('ECONFLICT', `the interface ${name} is there already, and is not netloom's`, {
         hint: 'choose another name, or remove the one that is in the way',
       });
@@ -179,19 +209,20 @@ export async function makeTap(kernel: KernelView, ns: string, name: string, orig
   }
   try {
     using device = tunCreate(kernel.netns(ns), name, {
-      mode: 'tap',
-      ...(origin.uid >= 0 && { owner: origin.uid }),
+      mode: origin.type,
+      ...(uid >= 0 && { owner: uid }),
     });
+    await kernel.rtnl(ns).execute(linkSet({ name }, { group }));
     tunPersist(device, true);
   } catch (error) {
-    if (origin.uid >= 0 && hasCode(error, 'EINVAL')) {
-      throw new NetloomError('EBADOPTION', `no user ${origin.uid} is known here, who could open the tap ${name}`, {
+    if (uid >= 0 && hasCode(error, 'EINVAL')) {
+      throw new NetloomError('EBADOPTION', `no user ${uid} is known here, who could open the tap ${name}`, {
         cause: error,
         hint: 'in a user namespace only those that it maps are: see /proc/self/uid_map',
       });
     }
     if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
-    throw new NetloomError('EPERM', `no privilege to make the tap ${name}`, {
+    throw new NetloomError('EPERM', `no privilege to make the ${origin.type} ${name}`, {
       cause: error,
       hint: '/dev/net/tun must be open to netloom, which needs CAP_NET_ADMIN in the namespace',
     });

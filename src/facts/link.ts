@@ -13,6 +13,7 @@ import {
   parseLinkIndex,
 } from '../rtnetlink/index.ts';
 import { ipIn, netnsName, placeOf, quote } from './command.ts';
+import { cryptInfo, cryptWords, isCrypt } from './link-crypt.ts';
 import {
   type Below,
   below,
@@ -27,6 +28,7 @@ import {
   originWords,
   stackedCommand,
 } from './link-origin.ts';
+import { isTunnel, tunnelChange, tunnelInfo, type TunnelOrigin, tunnelWords } from './link-tunnel.ts';
 import { GUARDED_GROUP, isOurGroup, LINK_GROUP } from './ours.ts';
 import type { FactBase, FactKind, KernelView, LinkIndices, RtnetlinkStep } from './types.ts';
 
@@ -62,12 +64,14 @@ export const linkKind: FactKind<LinkFact> = {
     const { origin } = fact;
     if (origin.type === 'there') return settingStep(fact);
     if (isStacked(origin)) return stackedStep(fact, origin);
-    if (origin.type === 'tap') {
-      return { via: 'call', run: (kernel) => makeTap(kernel, fact.ns, fact.name, origin), after: adoptionStep(fact) };
+    if (isTunnel(origin)) return tunnelStep(fact, origin);
+    if (origin.type === 'tap' || origin.type === 'tun') {
+      const make = (kernel: KernelView): Promise<void> => makeTap(kernel, fact.ns, fact.name, origin, groupOf(fact));
+      return { via: 'call', run: make, after: adoptionStep(fact) };
     }
     const peer = origin.type === 'veth' ? origin.peer : undefined;
     // the name of a pair or an ifb is drawn by us and nobody else's, so that what is sent behind a refusal cannot meet a stranger
-    const unique = origin.type !== 'bridge';
+    const unique = origin.type !== 'bridge' && !isCrypt(origin);
     return {
       via: 'rtnetlink',
       ns: fact.ns,
@@ -93,7 +97,9 @@ export const linkKind: FactKind<LinkFact> = {
                   ...(peer.mac === '' ? {} : { mac: peer.mac }),
                 },
               }
-            : { kind: origin.type === 'ifb' ? 'ifb' : 'bridge' },
+            : isCrypt(origin)
+              ? cryptInfo(origin)
+              : { kind: origin.type === 'ifb' ? 'ifb' : 'bridge' },
         }),
         linkGet({ name: fact.name }),
         ...(unique ? (peer ? pairSettings(fact) : settings(fact, { name: fact.name })) : []),
@@ -176,13 +182,15 @@ export const linkKind: FactKind<LinkFact> = {
     if (words.length > 0) lines.push(`${ip} link set dev ${name} ${words.join(' ')}`);
     if (verb === 'change' && isStacked(fact.origin) && fact.origin.type !== 'vlan')
       lines.push(`${ip} link set dev ${name} ${originWords(fact.origin, true)}`);
+    if (verb === 'change' && isTunnel(fact.origin))
+      lines.push(`${ip} link set dev ${name} ${tunnelWords(fact.origin, true)}`);
     // last, so that no address is generated before addrgenmode says so
     lines.push(`${ip} link set dev ${name} ${fact.up ? 'up' : 'down'}`);
     return lines.join(' && ');
   },
   within(fact) {
     const keys = fact.ns === '' ? [] : [`netns ${fact.ns}`];
-    if (isStacked(fact.origin)) keys.push(`link  ${fact.origin.parent}`);
+    if (isStacked(fact.origin) || fact.origin.type === 'vxlan') keys.push(`link  ${fact.origin.parent}`);
     return fact.origin.type === 'there' && fact.origin.by !== '' ? [...keys, fact.origin.by] : keys;
   },
 };
@@ -222,14 +230,15 @@ const ONE_QUEUE = { numTxQueues: 1, numRxQueues: 1 } as const;
 const QUEUE_WORDS = 'numtxqueues 1 numrxqueues 1';
 
 function creation(fact: LinkFact): string {
-  if (fact.origin.type === 'tap') {
-    const user = fact.origin.uid < 0 ? '' : ` user ${fact.origin.uid}`;
+  if (fact.origin.type === 'tap' || fact.origin.type === 'tun') {
+    const { type } = fact.origin;
+    const user = fact.origin.type === 'tun' || fact.origin.uid < 0 ? '' : ` user ${fact.origin.uid}`;
     const rest = [`group ${groupOf(fact)}`];
     if (fact.mac !== '') rest.push(`address ${fact.mac}`);
     if (fact.mtu !== 0) rest.push(`mtu ${fact.mtu}`);
     if (fact.master !== '') rest.push(`master ${quote(fact.master)}`);
     const ip = ipIn(fact.ns);
-    return `${ip} tuntap add dev ${quote(fact.name)} mode tap${user} && ${ip} link set dev ${quote(fact.name)} ${rest.join(' ')}`;
+    return `${ip} tuntap add dev ${quote(fact.name)} mode ${type}${user} && ${ip} link set dev ${quote(fact.name)} ${rest.join(' ')}`;
   }
   if (isStacked(fact.origin)) {
     const rest = [`group ${groupOf(fact)}`];
@@ -242,7 +251,9 @@ function creation(fact: LinkFact): string {
   if (fact.mtu !== 0) words.push(`mtu ${fact.mtu}`);
   words.push(`group ${groupOf(fact)}`);
   if (fact.master !== '') words.push(`master ${quote(fact.master)}`);
+  if (isTunnel(fact.origin)) words.push(tunnelWords(fact.origin));
   if (fact.origin.type === 'bridge' || fact.origin.type === 'ifb') words.push(`type ${fact.origin.type}`);
+  if (isCrypt(fact.origin)) words.push(cryptWords(fact.origin));
   if (fact.origin.type === 'veth') {
     const { peer } = fact.origin;
     words.push(QUEUE_WORDS, `type veth peer name ${quote(peer.name)}`, QUEUE_WORDS);
@@ -320,6 +331,29 @@ function stackedStep(fact: LinkFact, origin: StackedOrigin): RtnetlinkStep {
   };
 }
 
+/** Its name is its network's, and nobody else's as a rule: it is set up once the kernel has accepted that it is new. */
+function tunnelStep(fact: LinkFact, origin: TunnelOrigin): RtnetlinkStep {
+  return {
+    via: 'rtnetlink',
+    ns: fact.ns,
+    needs: fact.master === '' ? [origin.parent] : [origin.parent, fact.master],
+    teaches: [fact.name],
+    requests: (index) => [
+      linkAdd({
+        name: fact.name,
+        group: groupOf(fact),
+        ...(fact.mtu === 0 ? {} : { mtu: fact.mtu }),
+        ...(fact.mac === '' ? {} : { mac: fact.mac }),
+        ...(fact.master === '' ? {} : { master: index(fact.master) }),
+        info: tunnelInfo(origin, index(origin.parent)),
+      }),
+      linkGet({ name: fact.name }),
+    ],
+    learn: (replies, indices) => learnIndex(fact, replies[1], indices),
+    after: settingStep(fact),
+  };
+}
+
 /** Deletes it, or what there is of it; never a stranger that has its name in the workload's namespace. */
 function stackedRemoval(fact: LinkFact): RtnetlinkStep {
   let doomed: LinkSelector = { name: birthName(fact) };
@@ -382,6 +416,7 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
     needs: [
       want.name,
       ...((have ? wrong.has('master') : want.origin.type === 'there') && want.master !== '' ? [want.master] : []),
+      ...(wrong.has('local') && isTunnel(want.origin) ? [want.origin.parent] : []),
     ],
     requests(index) {
       const link = { index: index(want.name) };
@@ -400,6 +435,8 @@ function settingStep(want: LinkFact, have?: LinkFact): RtnetlinkStep {
       };
       const requests = Object.keys(change).length > 0 ? [linkSet(link, change)] : [];
       if (wrong.has('mode') && isStacked(want.origin)) requests.push(linkSet(link, { info: infoChange(want.origin) }));
+      if (wrong.has('local') && isTunnel(want.origin))
+        requests.push(linkSet(link, { info: tunnelChange(want.origin, index(want.origin.parent)) }));
       if (wrong.has('up')) requests.push(linkSet(link, { up: want.up }));
       return requests;
     },
@@ -417,17 +454,17 @@ function learnIndex(fact: LinkFact, reply: Reply | undefined, indices: LinkIndic
 }
 
 function factOf(link: Link, ns: string, there: boolean, byIndex: ReadonlyMap<number, Link>): LinkFact {
-  const parent = link.linkNetnsid === undefined ? byIndex.get(link.link) : undefined;
+  // one that was not looked at is no less there
+  const nameOf = (index: number): string => (index === 0 ? '' : (byIndex.get(index)?.name ?? `if${index}`));
   return {
     kind: 'link',
     ns,
     object: '',
     name: link.name,
-    origin: there ? { type: 'there', by: '' } : originOf(link, parent?.name ?? ''),
+    origin: there ? { type: 'there', by: '' } : originOf(link, nameOf),
     mac: link.mac,
     mtu: link.mtu,
-    // one that was not looked at is no less a master
-    master: link.master === 0 ? '' : (byIndex.get(link.master)?.name ?? `if${link.master}`),
+    master: nameOf(link.master),
     up: link.up,
     alias: link.alias,
     addrGenMode: link.addrGenMode === 'none' ? 'none' : 'eui64',

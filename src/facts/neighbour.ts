@@ -4,12 +4,14 @@ import {
   linkDump,
   neighbourDelete,
   neighbourDump,
+  neighbourGet,
   neighbourReplace,
   parseLink,
   parseNeighbour,
 } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, placeOf, quote } from './command.ts';
+import { readFew } from './few.ts';
 import { PROTOCOL } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -22,6 +24,7 @@ export interface NeighbourFact extends FactBase {
   readonly dev: string;
   /** Without prefix length, canonical. */
   readonly address: string;
+  /** On a GRE with many ends: the address on the underlay instead. */
   readonly mac: string;
 }
 
@@ -43,10 +46,18 @@ export const neighbourKind: FactKind<NeighbourFact> = {
     needs: [fact.dev],
     requests: (index) => [neighbourDelete({ index: index(fact.dev), dst: fact.address })],
   }),
-  async read(kernel, ns) {
+  async read(kernel, ns, wanted) {
     const conn = kernel.rtnl(ns);
     const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
-    return ipMessages(await conn.execute(neighbourDump()))
+    const indices = new Map([...names].map(([index, name]) => [name, index]));
+    const few = await readFew(
+      conn,
+      wanted.flatMap(({ dev, address }) => {
+        const index = indices.get(dev);
+        return index === undefined ? [] : [neighbourGet({ index, dst: address })];
+      }),
+    );
+    return ipMessages(few ?? (await conn.execute(neighbourDump())))
       .map(parseNeighbour)
       .filter((n) => n.protocol === PROTOCOL && n.state === 'permanent')
       .map((n) => ({

@@ -15,7 +15,7 @@ import {
   sameExprs,
 } from '../nftables/index.ts';
 import { runIn } from './command.ts';
-import { inEach, orNothing, tableKey } from './nft-table.ts';
+import { addedOnce, inEach, orNothing, tableKey } from './nft-table.ts';
 import type { FactBase, FactKind } from './types.ts';
 
 /**
@@ -55,11 +55,11 @@ export function plannedChain(table: NftTable, sets: readonly NftSet[], { name, b
 export const nftChainKind: FactKind<NftChainFact> = {
   key: (fact) => `nft-chain ${fact.ns} ${fact.chain.family} ${fact.chain.name}`,
   // exclusive: rules are appended, and a chain that is there would have them twice
-  add: (fact) => ({
+  add: addedOnce((fact) => ({
     via: 'nftables',
     ns: fact.ns,
     requests: [chainAdd(fact.chain, { exclusive: true }), ...compiled(fact).map((rule) => ruleAdd(rule))],
-  }),
+  })),
   change(want, have) {
     // a base chain's hook is for life
     if (baseOf(want) !== baseOf(have)) return undefined;

@@ -1,6 +1,6 @@
 import { type NftSet, printCommand, setAdd, setDelete } from '../nftables/index.ts';
 import { runIn } from './command.ts';
-import { inEach, orNothing, tableKey } from './nft-table.ts';
+import { addedOnce, inEach, orNothing, tableKey } from './nft-table.ts';
 import type { FactBase, FactKind } from './types.ts';
 
 /** A set or a map of one of our tables, without its elements. @see nft(8) SETS, MAPS */
@@ -12,7 +12,11 @@ export interface NftSetFact extends FactBase {
 export const nftSetKind: FactKind<NftSetFact> = {
   key: (fact) => setKey(fact.ns, fact.set),
   // exclusive: what was there already must not go when a later fact is refused
-  add: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setAdd(fact.set, { exclusive: true })] }),
+  add: addedOnce((fact) => ({
+    via: 'nftables',
+    ns: fact.ns,
+    requests: [setAdd(fact.set, { exclusive: true })],
+  })),
   change: () => undefined,
   delete: (fact) => ({ via: 'nftables', ns: fact.ns, requests: [setDelete(fact.set)] }),
   async read(kernel, ns) {

@@ -1,8 +1,9 @@
 import { hasCode } from '../errors.ts';
+import { writtenOnce } from '../netlink/index.ts';
 import { type NftTableName, printCommand, tableAdd, tableDelete } from '../nftables/index.ts';
 import { runIn } from './command.ts';
 import { TABLE } from './ours.ts';
-import type { FactBase, FactKind } from './types.ts';
+import type { FactBase, FactKind, NftablesStep } from './types.ts';
 
 /** One of our tables: everything in them is ours, and nothing of ours is anywhere else. @see nft(8) TABLES */
 export interface NftTableFact extends FactBase {
@@ -37,6 +38,22 @@ export const nftTableKind: FactKind<NftTableFact> = {
 
 export function tableKey(ns: string, { family }: Pick<NftTableName, 'family'>): string {
   return `nft-table ${ns} ${family}`;
+}
+
+/**
+ * How a fact is added, found out and written once for as long as the fact is there: the shared rule set comes with the first
+ * network and goes with the last, and compiling and writing it took as long as the kernel takes for it.
+ */
+export function addedOnce<F extends FactBase>(add: (fact: F) => NftablesStep): (fact: F) => NftablesStep {
+  const known = new WeakMap<F, NftablesStep>();
+  return (fact) => {
+    let step = known.get(fact);
+    if (!step) {
+      const { requests, ...rest } = add(fact);
+      known.set(fact, (step = { ...rest, requests: requests.map(writtenOnce) }));
+    }
+    return step;
+  };
 }
 
 /** What each of our tables gives, together. */

@@ -28,30 +28,48 @@ export interface PortFact extends FactBase {
    * entry of (IFLA_BRPORT_PROXYARP_WIFI). Missing: whatever is learned.
    */
   readonly mac?: string;
+  /**
+   * With `mac`, and not isolated: who asks for the endpoint's address asks the endpoint. Where one port of the bridge is a
+   * tunnel, the kernel takes whatever it knows for answered, and lets no solicitation of IPv6 out by ports that it answers
+   * for by itself.
+   */
+  readonly asked?: true;
+  /**
+   * Behind it are other hosts. Nothing is learned, and only what the FDB names goes there: neither broadcast nor multicast
+   * nor frames for unknown addresses. The bridge answers who asks for an address behind it, by ARP or ND
+   * (IFLA_BRPORT_NEIGH_SUPPRESS). Without `mac`.
+   */
+  readonly tunnel?: true;
 }
 
 export const portKind: FactKind<PortFact> = {
   key: (fact) => `port ${fact.ns} ${fact.dev}`,
   add: (fact) => set(fact),
   change: (want, have) => set(want, have),
-  delete: (fact) =>
-    set({ kind: 'port', ns: fact.ns, object: '', dev: fact.dev, hairpin: false, isolated: false }, fact),
+  delete: (fact) => set(unset(fact), fact),
   async read(kernel, ns) {
     const conn = kernel.rtnl(ns);
     const links = (await conn.execute(linkDump())).map(parseLink).filter((link) => link.port && isOurs(link));
     const pinned = new Map<number, string>();
     if (links.some((link) => link.port?.learning === false)) {
+      // behind a tunnel there are many, which are facts of their own
       for (const { index, mac, state, master } of (await conn.execute(fdbDump())).map(parseFdb)) {
         if (state === 'static' && master !== 0) pinned.set(index, mac);
       }
     }
     return links.flatMap((link): PortFact[] => {
-      const { hairpin = false, isolated = false, learning = true, flood = true } = link.port ?? {};
-      const answers = link.port?.proxyarpWifi === true;
-      const whole = !learning && !flood && answers === !isolated;
-      const mac = whole ? pinned.get(link.index) : undefined;
-      if (!hairpin && !isolated && learning && flood && !answers && mac === undefined) return [];
-      return [{ kind: 'port', ns, object: '', dev: link.name, hairpin, isolated, ...(mac !== undefined && { mac }) }];
+      const { hairpin = false, isolated = false } = link.port ?? {};
+      const plain: PortFact = { kind: 'port', ns, object: '', dev: link.name, hairpin, isolated };
+      const mac = pinned.get(link.index);
+      const kinds: readonly PortFact[] =
+        link.info?.kind === 'vxlan'
+          ? [{ ...plain, tunnel: true }]
+          : mac === undefined
+            ? []
+            : [{ ...plain, mac }, ...(isolated ? [] : [{ ...plain, mac, asked: true } as const])];
+      const whole = kinds.find((fact) => isSet(link.port, settingsOf(fact)));
+      if (whole) return [whole];
+      return isSet(link.port, settingsOf({ ...plain, hairpin: false, isolated: false })) ? [] : [plain];
     });
   },
   differences(want, have) {
@@ -59,13 +77,15 @@ export const portKind: FactKind<PortFact> = {
     if (want.hairpin !== have.hairpin) wrong.push('hairpin');
     if (want.isolated !== have.isolated) wrong.push('isolated');
     if (want.mac !== have.mac) wrong.push('mac');
+    if (want.asked !== have.asked) wrong.push('asked');
+    if (want.tunnel !== have.tunnel) wrong.push('tunnel');
     return wrong;
   },
   describe: (fact) => `the bridge port ${fact.dev}`,
   command(fact, verb) {
-    const { mac, ...plain } = fact;
-    const wanted = verb === 'delete' ? { ...plain, hairpin: false, isolated: false } : fact;
-    const words = Object.entries(settingsOf(wanted)).map(([name, on]) => `${WORDS[name]!} ${on ? 'on' : 'off'}`);
+    const { mac } = fact;
+    const wanted = verb === 'delete' ? settingsOf(unset(fact), fact) : settingsOf(fact);
+    const words = Object.entries(wanted).map(([name, on]) => `${WORDS[name]!} ${on ? 'on' : 'off'}`);
     const dev = quote(fact.dev);
     const lines = [`${ipIn(fact.ns)} link set dev ${dev} type bridge_slave ${words.join(' ')}`];
     if (mac !== undefined) {
@@ -81,21 +101,43 @@ export const portKind: FactKind<PortFact> = {
   within: (fact) => linkKeys(fact.ns, fact.dev),
 };
 
-type Settings = Required<Pick<BridgePort, 'hairpin' | 'isolated' | 'learning' | 'flood' | 'proxyarpWifi'>>;
+/** What it is once nothing is wanted of it. */
+function unset({ ns, dev }: PortFact): PortFact {
+  return { kind: 'port', ns, object: '', dev, hairpin: false, isolated: false };
+}
 
-/** As ip-link(8) names them: bridge(8) of iproute2 6.1 does not know the last. */
+type Settings = Required<Pick<BridgePort, 'hairpin' | 'isolated' | 'learning' | 'flood' | 'proxyarpWifi'>> &
+  Pick<BridgePort, 'mcastFlood' | 'bcastFlood' | 'neighSuppress'>;
+
+/** As ip-link(8) names them: bridge(8) of iproute2 6.1 does not know `proxy_arp_wifi`. */
 const WORDS: Readonly<Record<string, string>> = {
   hairpin: 'hairpin',
   isolated: 'isolated',
   learning: 'learning',
   flood: 'flood',
   proxyarpWifi: 'proxy_arp_wifi',
+  mcastFlood: 'mcast_flood',
+  bcastFlood: 'bcast_flood',
+  neighSuppress: 'neigh_suppress',
 } satisfies Record<keyof Settings, string>;
 
-/** An isolated port is answered for nobody: who asks could not reach it. */
-function settingsOf({ hairpin, isolated, mac }: PortFact): Settings {
+/** An isolated port is answered for nobody: who asks could not reach it. @param before what it was */
+function settingsOf({ hairpin, isolated, mac, asked, tunnel }: PortFact, before?: PortFact): Settings {
   const pinned = mac !== undefined;
-  return { hairpin, isolated, learning: !pinned, flood: !pinned, proxyarpWifi: pinned && !isolated };
+  const open = !pinned && tunnel !== true;
+  return {
+    ...{ hairpin, isolated, learning: open, flood: open },
+    proxyarpWifi: pinned && !isolated && asked !== true,
+    ...((tunnel === true || before?.tunnel === true) && {
+      mcastFlood: open,
+      bcastFlood: open,
+      neighSuppress: !open && !isolated,
+    }),
+  };
+}
+
+function isSet(port: BridgePort | undefined, settings: Settings): boolean {
+  return Object.entries(settings).every(([name, on]) => port?.[name as keyof Settings] === on);
 }
 
 /** The entry of the FDB needs the port's index, which a pair that is made in the same burst has not told yet. */
@@ -109,7 +151,7 @@ function set(want: PortFact, have?: PortFact): RtnetlinkStep {
     via: 'rtnetlink',
     ns: want.ns,
     needs: [],
-    requests: () => [linkSet({ name: want.dev }, { port: settingsOf(want) })],
+    requests: () => [linkSet({ name: want.dev }, { port: settingsOf(want, have) })],
     ...((stale !== undefined || want.mac !== undefined) && {
       after: { via: 'rtnetlink', ns: want.ns, needs: [want.dev], requests: (index) => entries(index(want.dev)) },
     }),

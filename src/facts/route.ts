@@ -1,3 +1,4 @@
+import { parseIp } from '../addr/index.ts';
 import {
   ipMessages,
   linkDump,
@@ -7,6 +8,7 @@ import {
   RT_TABLE,
   routeAdd,
   routeDelete,
+  routeReplace,
   routeDump,
   type RouteSpec,
 } from '../rtnetlink/index.ts';
@@ -21,9 +23,11 @@ export interface RouteFact extends FactBase {
   readonly family: 4 | 6;
   /** `default`, or a prefix in canonical text. */
   readonly dst: string;
-  /** Gateway; empty for a directly connected one. */
+  /** Gateway; empty for a directly connected one. One of IPv6 may be an IPv4 route's (RTA_VIA, since Linux 5.2). */
   readonly via: string;
   readonly dev: string;
+  /** The gateway is behind `dev`, whatever the host's addresses say. */
+  readonly onlink?: boolean;
   /** Missing: the main table. */
   readonly table?: number;
   /** Lower wins; missing: 0 for IPv4, 1024 for IPv6. */
@@ -47,7 +51,20 @@ export const routeKind: FactKind<RouteFact> = {
     needs: [fact.dev],
     requests: (index) => [routeAdd(specOf(fact, index(fact.dev)))],
   }),
-  change: () => undefined,
+  // In one step: packets find the one or the other. Of IPv6, what is onlink is refused while another route leads to its
+  // gateway, as the old one may (net/ipv6/route.c ip6_route_check_nh_onlink): that one goes just before.
+  change: (want, have) => {
+    const again = goesFirst(want);
+    return {
+      via: 'rtnetlink',
+      ns: want.ns,
+      needs: again ? [want.dev, have.dev] : [want.dev],
+      requests: (index) =>
+        again
+          ? [routeDelete(specOf(have, index(have.dev))), routeAdd(specOf(want, index(want.dev)))]
+          : [routeReplace(specOf(want, index(want.dev)))],
+    };
+  },
   delete: (fact) => ({
     via: 'rtnetlink',
     ns: fact.ns,
@@ -66,6 +83,7 @@ export const routeKind: FactKind<RouteFact> = {
     const wrong: string[] = [];
     if (want.via !== have.via) wrong.push('via');
     if (want.dev !== have.dev) wrong.push('dev');
+    if ((want.onlink ?? false) !== (have.onlink ?? false)) wrong.push('onlink');
     if (want.mtu !== have.mtu) wrong.push('mtu');
     if (want.advmss !== have.advmss) wrong.push('advmss');
     if (want.scope !== undefined && want.scope !== have.scope) wrong.push('scope');
@@ -76,11 +94,18 @@ export const routeKind: FactKind<RouteFact> = {
     return `the ${fact.family === 6 ? 'IPv6 ' : ''}route ${fact.dst}${table}${placeOf(fact.ns)}`;
   },
   command(fact, verb) {
+    if (verb === 'change' && goesFirst(fact)) {
+      const table = fact.table === undefined ? '' : ` table ${fact.table}`;
+      const metric = fact.metric === undefined ? '' : ` metric ${fact.metric}`;
+      const old = `${ipIn(fact.ns)} -6 route delete ${fact.dst}${table}${metric}`;
+      return `${old} && ${routeKind.command(fact, 'add')}`;
+    }
     const words = [ipIn(fact.ns)];
     if (fact.family === 6) words.push('-6');
-    words.push('route', verb === 'delete' ? 'delete' : 'add', fact.dst);
-    if (fact.via !== '') words.push('via', fact.via);
+    words.push('route', WORDS[verb], fact.dst);
+    if (fact.via !== '') words.push('via', ...(parseIp(fact.via).family === fact.family ? [] : ['inet6']), fact.via);
     words.push('dev', quote(fact.dev));
+    if (fact.onlink === true && verb !== 'delete') words.push('onlink');
     if (fact.table !== undefined) words.push(`table ${fact.table}`);
     if (fact.metric !== undefined) words.push(`metric ${fact.metric}`);
     if (verb === 'delete') return words.join(' ');
@@ -92,13 +117,21 @@ export const routeKind: FactKind<RouteFact> = {
   within: (fact) => linkKeys(fact.ns, fact.dev),
 };
 
+/** Whether the route in whose stead it comes must go before. */
+function goesFirst({ family, onlink }: RouteFact): boolean {
+  return family === 6 && onlink === true;
+}
+
+const WORDS = { add: 'add', change: 'replace', delete: 'delete' } as const;
+
 function specOf(fact: RouteFact, oif: number): RouteSpec {
-  const { family, dst, via, table, metric, scope, mtu, advmss } = fact;
+  const { family, dst, via, onlink, table, metric, scope, mtu, advmss } = fact;
   return {
     dst: dst === 'default' ? ANY[family] : dst,
     oif,
     protocol: PROTOCOL,
     ...(via === '' ? {} : { gateway: via }),
+    ...(onlink === true && { onlink }),
     ...(table !== undefined && { table }),
     ...(metric !== undefined && { metric }),
     ...(scope !== undefined && { scope }),
@@ -108,7 +141,7 @@ function specOf(fact: RouteFact, oif: number): RouteSpec {
 }
 
 function factOf(route: Route, ns: string, dev: string): RouteFact {
-  const { family, dst, gateway, table, metric, scope, mtu, advmss } = route;
+  const { family, dst, gateway, onlink, table, metric, scope, mtu, advmss } = route;
   return {
     kind: 'route',
     ns,
@@ -117,6 +150,7 @@ function factOf(route: Route, ns: string, dev: string): RouteFact {
     dst: dst === ANY[family] ? 'default' : dst,
     via: gateway,
     dev,
+    ...(onlink && { onlink }),
     ...(table !== RT_TABLE.MAIN && { table }),
     ...(metric !== USUAL_METRIC[family] && { metric }),
     ...(family === 4 && { scope }),

@@ -20,7 +20,7 @@ export type Verb = 'add' | 'change' | 'delete';
  * How a verb reaches the kernel. Netlink steps next to each other that share a namespace travel in one burst; nftables
  * steps next to each other in one atomic batch.
  */
-export type Step = RtnetlinkStep | NftablesStep | CallStep;
+export type Step = RtnetlinkStep | NetlinkStep | NftablesStep | CallStep;
 
 export interface RtnetlinkStep {
   readonly via: 'rtnetlink';
@@ -38,6 +38,12 @@ export interface RtnetlinkStep {
   /** Interfaces whose index the answers teach: a link just made, or its peer where that is in the same namespace. */
   readonly teaches?: readonly string[];
   learn?(replies: readonly Reply[], indices: LinkIndices): void;
+}
+/** As a step of rtnetlink, on a connection of another family. */
+export interface NetlinkStep extends Omit<RtnetlinkStep, 'via' | 'teaches' | 'learn'> {
+  readonly via: 'genetlink' | 'xfrm';
+  /** Called where the kernel refused the requests, so that nothing of them is there. */
+  refused?(): void;
 }
 export interface NftablesStep {
   readonly via: 'nftables';
@@ -63,6 +69,8 @@ export interface KernelView {
   netns(ns: string): Netns;
   rtnl(ns: string): NetlinkConn;
   nft(ns: string): NftConn;
+  genetlink(ns: string): NetlinkConn;
+  xfrm(ns: string): NetlinkConn;
   /** Lets go of a namespace that is about to vanish, or that was made anew under the same path. */
   forget(ns: string): void;
   readonly indices: LinkIndices;
@@ -81,8 +89,9 @@ export interface FactKind<F extends FactBase = FactBase> {
   /** Undefined where nothing is to be done: a parameter that stays, an interface that was there before us. */
   delete(fact: F): Step | undefined;
   /**
-   * What is there of this kind in one namespace and is **ours** by the kernel's own fields. Kinds that the kernel lets
-   * nobody mark (a sysctl, a namespace's name) answer for what is `wanted` only, so they are never surplus.
+   * What is there of this kind in one namespace and is **ours** by the kernel's own fields. Where something is `wanted`,
+   * what else there is may be left out. Kinds that the kernel lets nobody mark (a sysctl, a namespace's name) answer for
+   * what is `wanted` only, so they are never surplus.
    */
   read(kernel: KernelView, ns: string, wanted: readonly F[]): Promise<readonly F[]>;
   /** Names of the properties in which `have` is not as wanted; empty when right. */

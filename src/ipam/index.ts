@@ -4,5 +4,12 @@ export type { Pool } from './pools.ts';
 export { chooseAddress } from './free.ts';
 export { addressSpace, leaseKey } from './reserved.ts';
 export type { AddressSpace } from './reserved.ts';
-export { forgetNetwork, leaseAddress, leaseAddresses, listLeases, releaseAddress } from './leases.ts';
+export {
+  forgetNetwork,
+  leaseAddress,
+  leaseAddresses,
+  listLeases,
+  PoolExhaustedError,
+  releaseAddress,
+} from './leases.ts';
 export type { Lease, LeaseRequest, LeasingNetwork } from './leases.ts';

@@ -152,16 +152,32 @@ async function leaseAny(tx: Tx, network: LeasingNetwork, lease: Lease, family?: 
   );
 }
 
+/** No free address: of which network, for whoever can make it larger. */
+export class PoolExhaustedError extends NetloomError {
+  readonly network: string;
+  readonly family: Family;
+
+  constructor({ id }: LeasingNetwork, family: Family, message: string, hint?: string) {
+    super('EPOOLEXHAUSTED', message, hint === undefined ? undefined : { hint });
+    this.network = id;
+    this.family = family;
+  }
+}
+
 function exhausted(network: LeasingNetwork, family: Family, spaces: readonly AddressSpace[]): NetloomError {
-  if (spaces.length === 0) return new NetloomError('EPOOLEXHAUSTED', `${titleOf(network)} has no IPv${family} subnet`);
+  if (spaces.length === 0)
+    return new PoolExhaustedError(network, family, `${titleOf(network)} has no IPv${family} subnet`);
   const texts = spaces.map(({ subnet, from, to }) =>
     from === subnet.first && to === subnet.last
       ? subnet.text
       : `${ipFromValue(family, from).text}–${ipFromValue(family, to).text} of ${subnet.text}`,
   );
-  return new NetloomError('EPOOLEXHAUSTED', `${titleOf(network)} has no free address left in ${texts.join(', ')}`, {
-    hint: 'remove endpoints that are not needed, or make one with a larger subnet',
-  });
+  return new PoolExhaustedError(
+    network,
+    family,
+    `${titleOf(network)} has no free address left in ${texts.join(', ')}`,
+    'remove endpoints that are not needed, or make one with a larger subnet',
+  );
 }
 
 function outside(network: LeasingNetwork, ip: Ip): NetloomError {

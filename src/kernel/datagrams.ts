@@ -2,7 +2,7 @@ import type { Fd } from './fd.ts';
 import { native, syscall } from './native.ts';
 import type { Netns } from './netns.ts';
 import { POLL, Poll } from './poll.ts';
-import { type BindAddress, openInet } from './socket.ts';
+import { type BindAddress, bindUdpIn, openInet } from './socket.ts';
 
 /**
  * A socket for a service at an address that may come later, or go and come back: a bridge's, an IPv6 address that is
@@ -33,6 +33,51 @@ export function connectedUdpIn(netns: Netns | undefined, peer: BindAddress): Fd 
   const what = `UDP to ${peer.address} port ${peer.port}`;
   const fd = openInet(netns, peer.address.includes(':'), 'udp', what);
   try {
+    syscall(what, () => native.connect(fd.number, peer.address, peer.port, peer.scope ?? 0));
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/**
+ * Datagrams of this socket are never cut up, and leave whole whatever path MTU the kernel believes in: what does not fit into
+ * the interface is EMSGSIZE. @see ip(7) IP_MTU_DISCOVER, ipv6(7)
+ */
+export function neverCut(fd: Fd, v6: boolean): void {
+  syscall('MTU probe', () => {
+    if (v6) native.socketOption(fd.number, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+    else native.socketOption(fd.number, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
+  });
+}
+
+/** Whether datagrams of an IPv4 socket go without a checksum, which nobody verifies then. @see linux/udp.h UDP_NO_CHECK */
+export function omitChecksum(fd: Fd, on: boolean): void {
+  syscall('UDP without checksums', () => native.socketOption(fd.number, SOL_SOCKET, SO_NO_CHECK, on ? 1 : 0));
+}
+
+/** An IPv4 UDP socket for finding out what gets through. */
+export function mtuProbeIn(netns: Netns | undefined): Fd {
+  const fd = bindUdpIn(netns, { address: '0.0.0.0', port: 0 });
+  try {
+    neverCut(fd, false);
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/**
+ * A UDP socket at one address that speaks with one peer, and cuts nothing up.
+ * @throws SyscallError EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH
+ */
+export function mtuProbeTo(netns: Netns | undefined, local: BindAddress, peer: BindAddress): Fd {
+  const fd = bindUdpIn(netns, local);
+  const what = `UDP to ${peer.address} port ${peer.port}`;
+  try {
+    neverCut(fd, peer.address.includes(':'));
     syscall(what, () => native.connect(fd.number, peer.address, peer.port, peer.scope ?? 0));
     return fd;
   } catch (error) {
@@ -91,9 +136,14 @@ export function wantRoom(fd: Fd, bytes: number): void {
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_RCVBUF = 8;
+const SO_NO_CHECK = 11;
 const SO_RCVBUFFORCE = 33;
 const IPPROTO_IP = 0;
 const IP_FREEBIND = 15;
+const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
+const IPV6_MTU_DISCOVER = 23;
+/** Of both families. */
+const PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;
 const IPV6_FREEBIND = 78;

@@ -1,5 +1,15 @@
 export { acceptCaller, type Caller, listenForCallers, receiveFirst } from './caller.ts';
-export { connectedUdpIn, Datagrams, serviceSocketIn, wantRoom, whenReadable } from './datagrams.ts';
+export {
+  connectedUdpIn,
+  Datagrams,
+  mtuProbeIn,
+  mtuProbeTo,
+  neverCut,
+  omitChecksum,
+  serviceSocketIn,
+  wantRoom,
+  whenReadable,
+} from './datagrams.ts';
 export { ERRNO, errnoName } from './errno.ts';
 export { Fd, openDescriptors } from './fd.ts';
 export { FileLock } from './lock.ts';
@@ -15,7 +25,9 @@ export {
   sourceAddressIn,
 } from './packet.ts';
 export { POLL, Poll } from './poll.ts';
+export { randomBytes } from './random.ts';
 export { bootId, isAlive, signalPid, startTime, waitPid } from './process.ts';
+export { relaySocketIn, RelayThreads, type RelayCounters, type RelayTable } from './relay.ts';
 export {
   readShimExit,
   readShimPid,
@@ -23,10 +35,20 @@ export {
   shimArgs,
   type ShimEnter,
   type ShimExit,
+  type ShimMount,
   shimPath,
   type ShimPid,
   type ShimRun,
 } from './shim.ts';
-export { type BindAddress, bindUdpIn, listenIn, mtuProbeIn, type PortProbe, probePort, tcpSocketIn } from './socket.ts';
+export {
+  type BindAddress,
+  bindUdpIn,
+  listenIn,
+  type PortProbe,
+  probePort,
+  setHops,
+  signTcp,
+  tcpSocketIn,
+} from './socket.ts';
 export { readProcNet, readSysctl, sysctlPath, writeSysctl } from './sysctl.ts';
 export { tunCreate, tunName, tunPersist, type TunOptions } from './tun.ts';

@@ -60,6 +60,17 @@ export interface Native {
   /** Bytes; 0 at the end, -1 where none wait. `passed` gets the descriptor that came along, or -1. */
   unixReceive(fd: number, buffer: Uint8Array, passed: Int32Array): number;
 
+  /**
+   * Carries packets between a TUN device and UDP sockets on threads of its own, see native/relay.c. The device, sockets of IPv4
+   * and IPv6, and one of each to ask for path MTUs; -1 for none. It works with duplicates. The last one it sets: readable when
+   * the device was deleted, to be closed by the caller. The id for the others.
+   */
+  relayStart(descriptors: Int32Array): number;
+  /** Three numbers an interval of addresses: halves of its first one, and the peer's number; 28 bytes a peer. All sorted. */
+  relayTable(id: number, intervals4: BigUint64Array, intervals6: BigUint64Array, peers: Uint8Array): void;
+  relayCounters(id: number, counters: BigUint64Array): boolean;
+  relayStop(id: number): boolean;
+
   /** False where another holds the lock; never waits. */
   flock(fd: number, operation: number): boolean;
   /** Waits on a thread of its own. ECANCELED after `flockCancel(token)`. */
@@ -67,6 +78,7 @@ export interface Native {
   flockCancel(token: number): void;
   pidfdOpen(pid: number): number;
   pidfdSend(fd: number, signal: number): void;
+  random(buffer: Uint8Array): void;
 }
 
 /** A system call that failed. `code` is the errno's name. */

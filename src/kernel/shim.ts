@@ -21,10 +21,20 @@ export interface ShimRun {
   readonly log?: string;
   /** Runs in place of the shim when the command has ended, in the namespaces of the shim's caller. */
   readonly exitCommand?: readonly string[];
+  /** What the command sees elsewhere, in this order. Paths without a colon. */
+  readonly mounts?: readonly ShimMount[];
+}
+/** `overlay`: what is written below `target` lies in the folder `upper` of `source`, which also has one called `work`. */
+export interface ShimMount {
+  readonly type: 'bind' | 'overlay';
+  readonly source: string;
+  readonly target: string;
 }
 /** Runs a command in the network, mount and UTS namespaces of a process. */
 export interface ShimEnter {
   readonly enter: number;
+  /** Gets the file `pid` before the command, which takes the shim's place, runs. */
+  readonly dir?: string;
   /** Refuses another process that got the number meanwhile. */
   readonly startTime?: number;
   readonly command: readonly [string, ...string[]];
@@ -52,6 +62,7 @@ export function shimArgs(options: ShimRun | ShimEnter): string[] {
   if ('enter' in options) {
     add('--enter', options.enter);
     add('--start-time', options.startTime);
+    add('--dir', options.dir);
     add('--cwd', options.cwd);
   } else {
     add('--dir', options.dir);
@@ -64,6 +75,7 @@ export function shimArgs(options: ShimRun | ShimEnter): string[] {
     if (options.detach) args.push('--detach');
     add('--log', options.log);
     for (const word of options.exitCommand ?? []) add('--exit-arg', word);
+    for (const { type, source, target } of options.mounts ?? []) add(`--${type}`, `${source}:${target}`);
   }
   return [...args, '--', ...options.command];
 }

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import type { Ip } from '../addr/index.ts';
 import { UnsupportedError } from '../errors.ts';
 import { ERRNO } from './errno.ts';
 import { Fd } from './fd.ts';
@@ -66,25 +66,6 @@ export function bindUdpIn(netns: Netns | undefined, endpoint: BindAddress): Fd {
 }
 
 /**
- * An IPv4 UDP socket whose datagrams are never cut up, and leave whole whatever path MTU the kernel believes in: for
- * finding out. @see ip(7) IP_MTU_DISCOVER
- */
-export function mtuProbeIn(netns: Netns | undefined): Fd {
-  const fd = bindUdpIn(netns, { address: '0.0.0.0', port: 0 });
-  try {
-    syscall('MTU probe', () => native.socketOption(fd.number, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE));
-    return fd;
-  } catch (error) {
-    fd.close();
-    throw error;
-  }
-}
-/** linux/in.h */
-const IPPROTO_IP = 0;
-const IP_MTU_DISCOVER = 10;
-const IP_PMTUDISC_PROBE = 3;
-
-/**
  * A TCP socket born in a namespace, not connected yet: `new Socket({ fd: fd.release() }).connect(port, address)`. The
  * address's family must be that of the socket, and names must not be used: they would be looked up elsewhere.
  */
@@ -92,8 +73,32 @@ export function tcpSocketIn(netns: Netns | undefined, family: 4 | 6): Fd {
   return openInet(netns, family === 6, 'tcp', `TCP socket for IPv${family}`);
 }
 
+/**
+ * Every segment to and from `peer` is signed with `key`, up to 80 bytes: on a listener, connections that `peer` makes are
+ * refused without. An empty key takes it back. @see tcp(7), RFC 2385, linux/tcp.h struct tcp_md5sig
+ * @throws SyscallError ENOPROTOOPT on a kernel without CONFIG_TCP_MD5SIG
+ */
+export function signTcp(fd: { readonly number: number }, peer: Ip, key: Uint8Array): void {
+  const signature = Buffer.alloc(216);
+  signature.writeUInt16LE(peer.family === 6 ? AF_INET6 : AF_INET, 0);
+  signature.set(peer.bytes, peer.family === 6 ? 8 : 4);
+  signature.writeUInt16LE(key.length, 130);
+  signature.set(key.subarray(0, TCP_MD5SIG_MAXKEYLEN), 136);
+  syscall(`signature for ${peer.text}`, () => native.socketOptionBytes(fd.number, IPPROTO.tcp, TCP_MD5SIG, signature));
+}
+/** How many routers what is sent may pass: 1 keeps it on the link. @see ip(7) IP_TTL, ipv6(7) IPV6_UNICAST_HOPS */
+export function setHops(fd: { readonly number: number }, family: 4 | 6, hops: number): void {
+  const [level, option] = family === 6 ? [IPPROTO_IPV6, IPV6_UNICAST_HOPS] : [IPPROTO_IP, IP_TTL];
+  syscall('hop limit', () => native.socketOption(fd.number, level, option, hops));
+}
+/** linux/tcp.h, linux/in.h, linux/in6.h */
+const TCP_MD5SIG = 14;
+const TCP_MD5SIG_MAXKEYLEN = 80;
+const IP_TTL = 2;
+const IPV6_UNICAST_HOPS = 16;
+
 function bound(netns: Netns | undefined, protocol: PortProbe['protocol'], at: BindAddress, what: string): Fd {
-  const v6 = isIPv6(at.address);
+  const v6 = at.address.includes(':');
   const fd = openInet(netns, v6, protocol, what);
   try {
     if (v6) syscall(what, () => native.socketOption(fd.number, IPPROTO_IPV6, IPV6_V6ONLY, 1));
@@ -133,6 +138,7 @@ const SOCK_NONBLOCK = 0o4000;
 const IPPROTO = { tcp: 6, udp: 17, sctp: 132 } as const;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 /** asm-generic/errno.h; not in Node's table */

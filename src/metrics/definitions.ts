@@ -40,6 +40,8 @@ interface Gauges {
   readonly netloom_pool_addresses: 'network' | 'family';
   readonly netloom_kernel_calls_waiting: 'family';
   readonly netloom_links_dying: never;
+  readonly netloom_bgp_neighbors: 'state';
+  readonly netloom_bgp_prefixes: 'direction';
   readonly netloom_dns_cache_entries: never;
   readonly netloom_dns_cache_bytes: never;
   readonly netloom_dns_questions_waiting: never;
@@ -188,6 +190,16 @@ export const METRICS: Readonly<Record<MetricName, Definition>> = {
     type: 'counter',
     help: 'Messages of virtual machines that were taken in, by what was made of them: offer, ack, nak, advert and so on.',
     labels: ['outcome'],
+  },
+  netloom_bgp_neighbors: {
+    type: 'gauge',
+    help: 'BGP neighbors, by whether there is a session: established, down.',
+    labels: ['state'],
+  },
+  netloom_bgp_prefixes: {
+    type: 'gauge',
+    help: 'Prefixes of all BGP sessions: received, sent, and of the received those kept for a neighbor that restarts.',
+    labels: ['direction'],
   },
   netloom_event_listeners: { type: 'gauge', help: 'Readers of the event stream.', labels: [] },
   netloom_event_loop_lag_seconds: {

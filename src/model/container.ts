@@ -9,6 +9,12 @@ export type PortProtocol = 'tcp' | 'udp' | 'sctp';
  */
 export type FirewallWish = 'obey' | 'open';
 
+/**
+ * Where a published port is reached, in the words of Compose and Swarm: at the endpoint's own host, or at every node of the
+ * cluster. On a network that hosts do not share both are the same.
+ */
+export type PortMode = 'host' | 'ingress';
+
 /** One published port, or a range of them, as the store holds it. */
 export interface PublishedPort {
   readonly protocol: PortProtocol;
@@ -24,6 +30,8 @@ export interface PublishedPort {
   readonly firewall?: FirewallWish;
   /** The host's firewall refuses it: it is closed to the outside, and open to the host and its workloads. */
   readonly denied?: true;
+  /** At every node; missing: at this host. */
+  readonly mode?: 'ingress';
 }
 /** `-p` as asked: a host port of 0 means "a free one"; a missing host address means every address, IPv4 and IPv6. */
 export interface PortSpec {
@@ -36,6 +44,8 @@ export interface PortSpec {
   readonly count: number;
   /** Missing: as the engine is told to. */
   readonly firewall?: FirewallWish;
+  /** Missing: `host`. */
+  readonly mode?: PortMode;
   /** Whoever asks holds the host's port by a socket of its own, so that no other program takes it. */
   readonly held?: true;
 }

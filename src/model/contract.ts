@@ -1,3 +1,4 @@
+import type { ClusterStatus, JoinFinding, JoinSpec, Node, NodeNetwork } from './cluster.ts';
 import type {
   AttachSpec,
   Container,
@@ -187,6 +188,41 @@ export interface EngineApi extends AsyncDisposable {
   addressAllocate(spec: AllocateSpec): Promise<Allocation>;
   /** What nobody has is given back already. */
   addressRelease(spec: ReleaseSpec): Promise<void>;
+
+  /**
+   * Makes this host a member of a cluster, for good: it is one again after each start. Joining again with the same words
+   * changes nothing; with others it changes what they say. Findings that stop it throw and change nothing.
+   * @throws NetloomError ENODAEMON, EBADETCD, EETCDAWAY, EETCDTLS, EETCDDENIED, ENODETAKEN, ENODEADDRESS, EVERSIONSKEW;
+   *   ENODEUNFIT where a finding stops it, unless `force`
+   */
+  nodeJoin(
+    spec: JoinSpec,
+    options?: { readonly force?: boolean },
+  ): Promise<{ readonly node: Node; readonly findings: readonly JoinFinding[] }>;
+  /**
+   * Looks again at what a join looks at, of these nodes, or of all that are heard of; changes nothing. Takes seconds where
+   * packets get lost. @throws NetloomError ENOCLUSTER, EETCDAWAY, ENODENOTFOUND
+   */
+  nodeCheck(nodes?: readonly string[]): Promise<readonly JoinFinding[]>;
+  /** By name. @throws NetloomError ENOCLUSTER, EETCDAWAY */
+  nodeList(): Promise<readonly Node[]>;
+  /** By name. @throws NetloomError ENOCLUSTER, ENODENOTFOUND */
+  nodeInspect(name: string): Promise<Node>;
+  /** It takes no new endpoints of shared networks; `undo`: it does again. Default name: this host's. */
+  nodeDrain(name: string, options?: { readonly undo?: boolean }): Promise<Node>;
+  /**
+   * Takes a node out of the cluster, with all it had there: its prefixes may be another's from now on. This very host leaves.
+   * @throws NetloomError ENODEINUSE where it has endpoints on shared networks, or is heard of, unless `force`
+   */
+  nodeRemove(name: string, options?: { readonly force?: boolean }): Promise<Node>;
+  /**
+   * This host begins to change its keys in these networks, or in all whose backend has some; resolves once the others are told.
+   * @returns what it has of these networks @throws NetloomError ENOCLUSTER, EETCDAWAY, ENETWORKNOTFOUND, EBADBACKEND,
+   *   ENETWORKBUSY
+   */
+  nodeRotateKeys(networks?: readonly string[]): Promise<readonly NodeNetwork[]>;
+  /** Never throws for a cluster that is away. */
+  clusterStatus(): Promise<ClusterStatus>;
 
   /**
    * Plans several steps, one upon the other, and does nothing: the plan of each, in order. The first that cannot be done

@@ -1,5 +1,15 @@
 /** What can happen, by the kind of object it happens to. */
-export const EVENT_TYPES = ['network', 'endpoint', 'container', 'repair', 'gc', 'dns', 'dhcp', 'engine'] as const;
+export const EVENT_TYPES = [
+  'network',
+  'endpoint',
+  'container',
+  'repair',
+  'gc',
+  'dns',
+  'dhcp',
+  'engine',
+  'cluster',
+] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** Something that happened: a line of `netloom events`. */

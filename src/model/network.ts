@@ -1,5 +1,7 @@
-/** The drivers of this release. `overlay` joins this union with its issue. */
-export type DriverName = 'bridge' | 'macvlan' | 'ipvlan' | 'host' | 'none';
+import type { Overlay } from './overlay.ts';
+
+/** `overlay` is a bridge on each of several hosts, joined as `Network.overlay` says. */
+export type DriverName = 'bridge' | 'overlay' | 'macvlan' | 'ipvlan' | 'host' | 'none';
 
 /** Who gives an endpoint its addresses: the network's subnets, or a DHCP server of the segment. */
 export type Ipam = 'pool' | 'dhcp';
@@ -112,11 +114,16 @@ export interface Network {
   readonly created: string;
   readonly internal: boolean;
   readonly subnets: readonly Subnet[];
+  /** Those of `overlay` are a bridge's. */
   readonly options: NetworkOptions;
+  /** Where hosts share it. */
+  readonly overlay?: Overlay;
   /** Missing: `pool`. */
   readonly ipam?: Ipam;
   /** Gateways of which another program holds port 53, and the port at which names are answered there instead. */
   readonly resolverPorts?: Readonly<Record<string, number>>;
+  /** DNS servers that are asked for names that are not ours, by those that have none of their own; missing: the host's. */
+  readonly upstreams?: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly phase: Phase;
   /** The engine that is changing it; empty when `ready`. */
@@ -137,6 +144,8 @@ export interface NetworkSpec {
   /** `pool` or `dhcp`; default `pool`, or what the option `ipam` says. */
   readonly ipam?: string;
   readonly options?: Readonly<Record<string, string>>;
+  /** As `Network.upstreams`. */
+  readonly upstreams?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
 }
 /** What of a network can be changed while it is there. */
@@ -144,6 +153,8 @@ export interface NetworkUpdate {
   /** As `NetworkSpec.options`; those left out stay. */
   readonly options?: Readonly<Record<string, string>>;
   readonly internal?: boolean;
+  /** Replaces them; empty: the host's servers again. */
+  readonly upstreams?: readonly string[];
   /** Replaces all labels. */
   readonly labels?: Readonly<Record<string, string>>;
 }

@@ -1,7 +1,7 @@
 import { parseIp, parsePort, parsePortRange } from '../addr/index.ts';
 import type { PortRange } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import type { FirewallWish, PortProtocol, PortSpec, PublishedPort } from './container.ts';
+import type { FirewallWish, PortMode, PortProtocol, PortSpec, PublishedPort } from './container.ts';
 
 const PROTOCOLS: readonly PortProtocol[] = ['tcp', 'udp', 'sctp'];
 
@@ -9,7 +9,7 @@ const PROTOCOLS: readonly PortProtocol[] = ['tcp', 'udp', 'sctp'];
  * Reads what stands after `-p`: `[[address:][host port(s)]:]container port(s)[/protocol]`, in all of Docker's forms:
  * `80`, `8080:80`, `127.0.0.1:8080:80`, `127.0.0.1::80`, `[::1]:80:80`, `8000-8010:80-90/udp`, `8000-8010:80`.
  * Docker's long form says the same by name, and what has no place in the short one:
- * `published=8080,target=80,protocol=udp,host_ip=127.0.0.1,firewall=open`. Its `mode` means nothing on a single host.
+ * `published=8080,target=80,protocol=udp,host_ip=127.0.0.1,firewall=open,mode=ingress`.
  * @throws NetloomError EBADPORT
  */
 export function parsePublish(text: string): PortSpec {
@@ -29,10 +29,12 @@ export function formatPublish(port: PortSpec): string {
   const hostEnd = port.hostPortEnd ?? (port.hostPort === 0 ? 0 : port.hostPort + port.count - 1);
   const host = port.hostPort === 0 ? '' : span(port.hostPort, hostEnd);
   const container = span(port.containerPort, port.containerPort + port.count - 1);
-  if (port.firewall !== undefined) {
+  if (port.firewall !== undefined || port.mode !== undefined) {
     const published = host === '' ? '' : `published=${host},`;
     const hostIp = port.hostAddress === undefined ? '' : `host_ip=${port.hostAddress},`;
-    return `${hostIp}${published}target=${container},protocol=${port.protocol},firewall=${port.firewall}`;
+    const firewall = port.firewall === undefined ? '' : `,firewall=${port.firewall}`;
+    const mode = port.mode === undefined ? '' : `,mode=${port.mode}`;
+    return `${hostIp}${published}target=${container},protocol=${port.protocol}${firewall}${mode}`;
   }
   const address = port.hostAddress === undefined ? '' : `${bracket(port.hostAddress)}:`;
   const head = address === '' && host === '' ? '' : `${address}${host}:`;
@@ -79,9 +81,7 @@ function readLong(text: string): PortSpec {
     if (words.has(word)) throw new NetloomError('EBADPORT', `${word} is there twice`);
     words.set(word, value);
   }
-  const mode = words.get('mode') ?? 'ingress';
-  if (mode !== 'ingress' && mode !== 'host')
-    throw new NetloomError('EBADPORT', `there is no mode "${mode}"; write host or ingress, or leave it out`);
+  const mode = words.get('mode');
   const firewall = words.get('firewall');
   const spec = specOf({
     address: words.get('host_ip')?.replace(/^\[(.*)\]$/, '$1') || undefined,
@@ -89,7 +89,20 @@ function readLong(text: string): PortSpec {
     container: words.get('target') ?? '',
     protocol: parseProtocol(words.get('protocol') ?? 'tcp'),
   });
-  return { ...spec, ...(firewall !== undefined && { firewall: parseFirewallWish(firewall) }) };
+  return {
+    ...spec,
+    ...(firewall !== undefined && { firewall: parseFirewallWish(firewall) }),
+    ...(mode !== undefined && { mode: parseMode(mode) }),
+  };
+}
+
+/** @throws NetloomError EBADPORT */
+function parseMode(text: string): PortMode {
+  if (text === 'host' || text === 'ingress') return text;
+  throw new NetloomError(
+    'EBADPORT',
+    `there is no mode "${text}"; write host (this host alone, as where it is left out) or ingress (every node)`,
+  );
 }
 
 /** @throws NetloomError EBADPORT */
@@ -183,6 +196,7 @@ function checkPort(port: PortSpec): PortSpec {
     containerPort: port.containerPort,
     count,
     ...(port.firewall !== undefined && { firewall: parseFirewallWish(port.firewall) }),
+    ...(port.mode !== undefined && { mode: parseMode(port.mode) }),
     ...(port.held === true && { held: true }),
   };
 }

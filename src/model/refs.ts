@@ -1,7 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import { ADJECTIVES, NOUNS } from './words.ts';
 
-/** Gives that many random bytes: `randomBytes` of node:crypto, or a test's own. */
+/** Gives that many random bytes: `randomBytes` of the kernel's layer, or a test's own. */
 export type RandomSource = (count: number) => Uint8Array;
 
 /** A new id: 64 hexadecimal digits. */

@@ -13,13 +13,20 @@ import { parseBridgeOptions } from './bridge-options.ts';
 import { badOption, oneOf } from './driver-options.ts';
 import { parseIpvlanOptions, parseMacvlanOptions } from './lan-options.ts';
 import { checkName, nearest, within } from './names.ts';
+import { type OverlayWish, parseOverlayOptions } from './overlay-options.ts';
 import type { DriverName, Ipam, NetworkOptions, NetworkSpec, Network, Subnet, SubnetSpec } from './network.ts';
 import { shortId } from './refs.ts';
+import { parseUpstreams } from './validate-endpoint.ts';
 
 /** A network's parts that follow from its spec alone. `automatic` families still need a subnet from the pools. */
-export interface NetworkParts extends Pick<Network, 'name' | 'driver' | 'internal' | 'subnets' | 'options' | 'labels'> {
+export interface NetworkParts extends Pick<
+  Network,
+  'name' | 'driver' | 'internal' | 'subnets' | 'options' | 'upstreams' | 'labels'
+> {
   readonly ipam: Ipam;
   readonly automatic: readonly Family[];
+  /** Of the driver `overlay`, whose `subnets` are all hosts'. */
+  readonly overlay?: OverlayWish;
 }
 export interface NetworkContext {
   /** The new network's id: a bridge without a name is called after it. */
@@ -28,8 +35,8 @@ export interface NetworkContext {
   readonly predefined?: boolean;
 }
 
-const DRIVERS: readonly DriverName[] = ['bridge', 'macvlan', 'ipvlan', 'host', 'none'];
-const LATER = ['overlay', 'vxlan', 'null', 'nat', 'transparent', 'l2bridge'];
+const DRIVERS: readonly DriverName[] = ['bridge', 'overlay', 'macvlan', 'ipvlan', 'host', 'none'];
+const LATER = ['vxlan', 'null', 'nat', 'transparent', 'l2bridge'];
 const PREDEFINED = ['bridge', 'host', 'none', 'default'];
 
 /**
@@ -54,20 +61,25 @@ export function parseNetworkSpec(spec: NetworkSpec, context: NetworkContext): Ne
       const internal = spec.internal ?? false;
       return { name, driver, internal, subnets: [], automatic: [], options: { driver }, ipam: 'pool', labels };
     }
-    const { ipam, rest } = splitIpam(spec);
+    const { ipam, rest: all } = splitIpam(spec);
+    const shared = driver === 'overlay' ? parseOverlayOptions(all) : undefined;
+    const rest = shared?.rest ?? all;
+    if (shared && ipam === 'dhcp') throw badOption('ipam', 'dhcp', 'hosts share the addresses: leave it out');
     if (ipam === 'dhcp' && (spec.subnets ?? []).some((subnet) => !isEmpty(subnet)))
       throw new NetloomError('EBADSUBNET', 'the addresses come from the segment’s DHCP server: leave subnets out');
     const given = ipam === 'dhcp' ? { subnets: [], automatic: [] } : parseSubnets(spec);
     const ipv6 = given.automatic.includes(6) || given.subnets.some(({ subnet }) => subnet.includes(':'));
     const wanted = spec.internal ?? false;
     const options: NetworkOptions =
-      driver === 'bridge'
+      driver === 'bridge' || driver === 'overlay'
         ? parseBridgeOptions(rest, { bridge: `br-${shortId(context.id)}`, ipv6, internal: wanted })
         : driver === 'macvlan'
           ? parseMacvlanOptions(rest, ipv6)
           : parseIpvlanOptions(rest, ipv6);
     if (ipam === 'dhcp') checkDhcp(options);
+    if (shared) checkShared(spec, shared, given.subnets);
     return {
+      ...(shared && { overlay: shared }),
       name,
       driver,
       // a network whose endpoints have nothing below them leads nowhere
@@ -76,9 +88,15 @@ export function parseNetworkSpec(spec: NetworkSpec, context: NetworkContext): Ne
       automatic: given.automatic,
       options,
       ipam,
+      ...upstreamsOf(spec.upstreams),
       labels,
     };
   });
+}
+
+/** @throws NetloomError EBADADDRESS */
+export function upstreamsOf(texts: readonly string[] = []): Pick<Network, 'upstreams'> {
+  return texts.length === 0 ? {} : { upstreams: parseUpstreams(texts) };
 }
 
 /**
@@ -140,6 +158,29 @@ function checkDhcp(options: NetworkOptions): void {
           ? 'there is no segment with a DHCP server on it: give parent'
           : '';
   if (why !== '') throw badOption('ipam', 'dhcp', why);
+}
+
+/** In the plan `node` a range is divided, and what of a host's part is whose follows from that. @throws NetloomError EBADSUBNET */
+function checkShared(spec: NetworkSpec, { plan, nodeLength, flannel }: OverlayWish, subnets: readonly Subnet[]): void {
+  const [given] = subnets;
+  if (flannel && given)
+    throw new NetloomError('EBADSUBNET', `${given.subnet}: flannel’s configuration says which addresses: leave it out`);
+  if (plan === 'flat') return;
+  for (const { gateway, ipRange, auxAddresses } of spec.subnets ?? []) {
+    const [what] = [gateway, ipRange, ...Object.values(auxAddresses ?? {})].filter((text) => text);
+    if (what !== undefined) {
+      throw new NetloomError('EBADSUBNET', `${what}: each host has a prefix of its own, and its gateway there`, {
+        hint: 'leave gateway, address range and auxiliary addresses out, or give plan=flat',
+      });
+    }
+  }
+  for (const { subnet } of subnets) {
+    const { family, length } = parsePrefix(subnet);
+    if (nodeLength[family] <= length || nodeLength[family] > length + 16) {
+      const key = family === 4 ? 'node_prefix' : 'node_prefix6';
+      throw badOption(key, nodeLength[family], `of ${subnet}, a host's part is /${length + 1} to /${length + 16}`);
+    }
+  }
 }
 
 /** A subnet as stored, its gateway the first address: for those chosen from the pools. */

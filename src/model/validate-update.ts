@@ -7,6 +7,7 @@ import { within } from './names.ts';
 import type { BridgeOptions, Network, NetworkOptions, NetworkUpdate } from './network.ts';
 import { checkPorts } from './publish.ts';
 import { checkRate, parseUpstreams } from './validate-endpoint.ts';
+import { upstreamsOf } from './validate-network.ts';
 
 /** Checks a wanted change of an endpoint and makes its texts canonical. @throws NetloomError EBADPORT, EBADOPTION */
 export function parseEndpointUpdate(update: EndpointUpdate): EndpointUpdate {
@@ -25,7 +26,7 @@ export function parseEndpointUpdate(update: EndpointUpdate): EndpointUpdate {
 }
 
 /** Of a network, what an update can change. */
-export type NetworkChanges = Pick<Network, 'internal' | 'options' | 'labels'>;
+export type NetworkChanges = Pick<Network, 'internal' | 'options' | 'upstreams' | 'labels'>;
 
 /**
  * What a network becomes. Where `mtu` is 0, the uplink's is to be looked up.
@@ -33,12 +34,14 @@ export type NetworkChanges = Pick<Network, 'internal' | 'options' | 'labels'>;
  */
 export function parseNetworkUpdate(network: Network, update: NetworkUpdate): NetworkChanges {
   return within(`network ${network.name}`, () => {
-    if (update.options === undefined && update.internal === undefined && update.labels === undefined)
-      throw new NetloomError('EBADOPTION', 'there is nothing to change: give an option, labels or internal');
+    const { options, internal: inside, upstreams, labels } = update;
+    if ([options, inside, upstreams, labels].every((each) => each === undefined))
+      throw new NetloomError('EBADOPTION', 'there is nothing to change: give an option, labels, upstreams or internal');
     const internal = update.internal ?? network.internal;
     return {
       internal: checkInternal(network, internal),
       options: changeOptions(network, update.options ?? {}, internal),
+      ...(upstreams ? upstreamsOf(upstreams) : network.upstreams && { upstreams: network.upstreams }),
       labels: update.labels ? { ...update.labels } : network.labels,
     };
   });

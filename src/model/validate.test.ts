@@ -109,7 +109,7 @@ test('bad networks: one clear line each', () => {
     [{ name: '-a' }, 'EBADNAME', /begin it/],
     [{ name: 'x'.repeat(64) }, 'EBADNAME', /shorten it to 63/],
     [{ name: 'bridge' }, 'EPREDEFINED', /choose another/],
-    [{ driver: 'overlay' }, 'EBADDRIVER', /not in this release/],
+    [{ driver: 'vxlan' }, 'EBADDRIVER', /not in this release/],
     [{ driver: 'brdige' }, 'EBADDRIVER', /did you mean "bridge"/],
     [{ driver: 'host' }, 'EBADDRIVER', /use that one/],
     [{ options: { hairpinn: 'true' } }, 'EBADOPTION', /did you mean "hairpin"/],
@@ -187,6 +187,11 @@ test('overlap names the network before the route, and no default route blocks', 
 test('-p: every form that Docker takes', () => {
   const table: [string, PortSpec][] = [
     ['80', { protocol: 'tcp', hostPort: 0, containerPort: 80, count: 1 }],
+    [
+      'published=8080,target=80,mode=ingress',
+      { protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1, mode: 'ingress' },
+    ],
+    ['target=80,mode=host', { protocol: 'tcp', hostPort: 0, containerPort: 80, count: 1, mode: 'host' }],
     ['8080:80', { protocol: 'tcp', hostPort: 8080, containerPort: 80, count: 1 }],
     ['8080:80/udp', { protocol: 'udp', hostPort: 8080, containerPort: 80, count: 1 }],
     ['8080:80/SCTP', { protocol: 'sctp', hostPort: 8080, containerPort: 80, count: 1 }],

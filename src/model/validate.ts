@@ -4,6 +4,8 @@ export { NAME_MAX, checkHostname, checkName, isDomain, nearest, within } from '.
 export { blockerOf, isDefaultRoute, overlapCheck } from './overlap.ts';
 export type { Occupied } from './overlap.ts';
 export { checkPorts, formatPort, formatPublish, parseFirewallWish, parsePublish } from './publish.ts';
+export { BGP_DEFAULTS, parseAsn, parseBgpNeighbors } from './bgp-options.ts';
+export { type OverlayWish, parseOverlayOptions } from './overlay-options.ts';
 export { matchRef, newId, randomName, shortId } from './refs.ts';
 export type { RandomSource } from './refs.ts';
 export { parseContainerSpec, parseDns, parseExtraHost, parseNetworkMode } from './validate-container.ts';

@@ -1,7 +1,7 @@
 import { parseIp, parsePrefix } from '../addr/index.ts';
 import type { NftElementFact } from '../facts/index.ts';
-import { gatewayMode } from '../drivers/index.ts';
-import type { Endpoint, Network, PublishedPort } from '../model/index.ts';
+import { bridgesOf, gatewayMode } from '../drivers/index.ts';
+import type { Endpoint, Network, Peer, PublishedPort, RemoteEndpoint } from '../model/index.ts';
 import type { NftElement, NftField, NftSet } from '../nftables/index.ts';
 import { SETS } from './ruleset.ts';
 
@@ -29,6 +29,70 @@ export function networkElements(network: Network): NftElementFact[] {
     facts.push(fact(family === 4 ? SETS.hairpin4 : SETS.hairpin6, { key: { concat: [prefix, bridge] } }));
   }
   return facts;
+}
+
+/** What lets a network's packets go between the hosts that share it. @param ways interfaces by which others' come in */
+export function overlayElements(network: Network, ways: readonly string[]): NftElementFact[] {
+  if (!network.overlay || network.options.driver !== 'bridge') return [];
+  const fact = factOf(`network ${network.name}`);
+  return [
+    ...[...bridgesOf(network.options), ...ways].map((device) => fact(SETS.ways, { key: device })),
+    ...network.overlay.ranges.map((range) => betweenElement(network, range, range)),
+  ];
+}
+
+/** What lets another host itself reach endpoints here: its own address has no part in the network's range. */
+export function peerElements(network: Network, { addresses }: Peer): NftElementFact[] {
+  return addresses.flatMap((address) =>
+    network.subnets
+      .filter(({ subnet }) => parsePrefix(subnet).family === parseIp(address).family)
+      .map(({ subnet }) => betweenElement(network, address, subnet)),
+  );
+}
+
+/**
+ * What leads from this host's ports to an endpoint of another, and has its answers come back by this host: the address of
+ * ours in the network from which the other host is spoken to.
+ */
+export function ingressElements(network: Network, remote: RemoteEndpoint): NftElementFact[] {
+  const { id, node, addresses, ports = [] } = remote;
+  const fact = factOf(`endpoint ${id.slice(0, 12)} on node ${node} in network ${network.name}`);
+  const led = new Map<string, NftElementFact>();
+  const elements = ports.flatMap((port) => {
+    const { family } = parseIp(port.hostAddress);
+    const target = addresses.map((a) => parsePrefix(a).address).find((ip) => ip.family === family);
+    const source = ownAddress(network, family);
+    if (!target || source === undefined) return [];
+    led.set(target.text, fact(family === 4 ? SETS.via4 : SETS.via6, { key: target.text, data: source }));
+    const set = family === 4 ? SETS.ingress4 : SETS.ingress6;
+    const ways = Array.from({ length: port.count }, (_, i) =>
+      fact(set, {
+        key: { concat: [port.protocol, port.hostPort + i] },
+        data: { concat: [target.text, port.containerPort + i] },
+      }),
+    );
+    return port.denied === true ? [...ways, denialElement(port, ways[0]!.object)] : ways;
+  });
+  return [...led.values(), ...elements];
+}
+
+/** What this host is called in the network by other hosts: its own in one segment, else its bridge's, in its own prefix. */
+function ownAddress({ overlay, subnets }: Network, family: 4 | 6): string | undefined {
+  const own =
+    overlay?.plan === 'flat'
+      ? (overlay.self.hostAddresses ?? []).map((address) => parsePrefix(address).address)
+      : subnets.flatMap(({ gateway }) => (gateway === '' ? [] : [parseIp(gateway)]));
+  return own.find((ip) => ip.family === family)?.text;
+}
+
+function betweenElement({ name }: Network, from: string, to: string): NftElementFact {
+  const field = (text: string): NftField => {
+    if (!text.includes('/')) return text;
+    const { address, length } = parsePrefix(text);
+    return { prefix: { addr: address.text, len: length } };
+  };
+  const set = parsePrefix(to).family === 4 ? SETS.overlay4 : SETS.overlay6;
+  return factOf(`network ${name}`)(set, { key: { concat: [field(from), field(to)] } });
 }
 
 /** What leads questions for a gateway to where they are answered, where another program has the port. */

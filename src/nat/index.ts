@@ -1,2 +1,11 @@
-export { denialElement, networkElements, portElements, resolverElements, shardElements } from './elements.ts';
+export {
+  denialElement,
+  ingressElements,
+  networkElements,
+  overlayElements,
+  peerElements,
+  portElements,
+  resolverElements,
+  shardElements,
+} from './elements.ts';
 export { CONFINED, rulesetFacts, SETS } from './ruleset.ts';

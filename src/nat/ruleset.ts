@@ -16,15 +16,19 @@ import type { NftExpression, NftMapData, NftMatch, NftSet, NftStatement, NftType
  *   where they are not given.
  */
 export function rulesetFacts(networks?: readonly Network[]): readonly Fact[] {
+  return !networks || networks.some(isGuarded) ? (guarded ??= [...unguarded(), ...guardFacts()]) : unguarded();
+}
+/** The same facts each time: what they are for the kernel is found out once (`addedOnce`). */
+let guarded: readonly Fact[] | undefined;
+let plain: readonly Fact[] | undefined;
+
+function unguarded(): readonly Fact[] {
   const object = 'netloom';
-  const sets = Object.values(SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set }));
-  const guard = !networks || networks.some(isGuarded) ? guardFacts() : [];
-  return [
+  return (plain ??= [
     { kind: 'nft-table', ns: '', object, table: OUR_TABLE },
-    ...sets,
+    ...Object.values(SETS).map((set): Fact => ({ kind: 'nft-set', ns: '', object, set })),
     ...CHAINS.map((plan) => plannedChain(OUR_TABLE, Object.values(SETS), plan)),
-    ...guard,
-  ];
+  ]);
 }
 
 type SetName =
@@ -32,10 +36,13 @@ type SetName =
   | 'internal'
   | 'intra'
   | 'unfair'
+  | 'ways'
+  | `overlay${4 | 6}`
   | `resolver${4 | 6}`
   | `${'flows' | 'busy'}${4 | 6}`
   | `${'masquerade' | 'hairpin' | 'publish'}${4 | 6}`
   | `${'publish' | 'denied'}${4 | 6}_${'any' | 'range'}`
+  | `${'ingress' | 'via'}${4 | 6}`
   | `${'open' | 'routed' | 'unprotected' | 'denied'}${4 | 6}`;
 
 /** What networks and ports put their elements into. */
@@ -46,13 +53,21 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
   internal: set('internal', 'ifname'),
   /** In and out by the same bridge, where its endpoints may talk to each other. */
   intra: set('intra', ['ifname', 'ifname']),
+  /** Interfaces by which packets of networks that hosts share come in; and which of them may: source and target. */
+  ways: set('ways', 'ifname'),
+  overlay4: set('overlay4', ['ipv4_addr', 'ipv4_addr'], { flags: ['interval'] }),
+  overlay6: set('overlay6', ['ipv6_addr', 'ipv6_addr'], { flags: ['interval'] }),
   /** Bridges whose endpoints may take every port that the host has for translated connections. */
   unfair: set('unfair', 'ifname'),
-  /** Filled by packets: a part of the connections of every endpoint, and endpoints that have many of them. */
-  flows4: set('flows4', 'ipv4_addr', { flags: ['dynamic'], size: 65535 }),
-  flows6: set('flows6', 'ipv6_addr', { flags: ['dynamic'], size: 65535 }),
-  busy4: set('busy4', 'ipv4_addr', { flags: ['dynamic'], size: 65535, timeout: 60 }),
-  busy6: set('busy6', 'ipv6_addr', { flags: ['dynamic'], size: 65535, timeout: 60 }),
+  /**
+   * Filled by packets: a part of the connections of every endpoint, and endpoints that have many of them. The kernel lets each
+   * have 65535 elements, since rules fill it. Saying so makes it take the memory for them at once: a megabyte a set, which takes
+   * longer than all the rest of the rule set.
+   */
+  flows4: set('flows4', 'ipv4_addr', { flags: ['dynamic'] }),
+  flows6: set('flows6', 'ipv6_addr', { flags: ['dynamic'] }),
+  busy4: set('busy4', 'ipv4_addr', { flags: ['dynamic'], timeout: 60 }),
+  busy6: set('busy6', 'ipv6_addr', { flags: ['dynamic'], timeout: 60 }),
   /** Where names are answered of which another program holds the port. */
   resolver4: set('resolver4', ['ipv4_addr', 'inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
   resolver6: set('resolver6', ['ipv6_addr', 'inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
@@ -75,6 +90,11 @@ export const SETS: Readonly<Record<SetName, NftSet>> = {
     map: 'ipv6_addr',
     flags: ['interval'],
   }),
+  /** Ports of every node that lead to endpoints of other hosts; and from which address of ours such an endpoint is spoken to. */
+  ingress4: set('ingress4', ['inet_proto', 'inet_service'], { map: ['ipv4_addr', 'inet_service'] }),
+  ingress6: set('ingress6', ['inet_proto', 'inet_service'], { map: ['ipv6_addr', 'inet_service'] }),
+  via4: set('via4', 'ipv4_addr', { map: 'ipv4_addr' }),
+  via6: set('via6', 'ipv6_addr', { map: 'ipv6_addr' }),
   /** Ports that are open at an endpoint's own address, and the subnets that they are in: networks without translation. */
   open4: set('open4', ['ipv4_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
   open6: set('open6', ['ipv6_addr', 'inet_proto', 'inet_service'], { flags: ['interval'] }),
@@ -153,11 +173,16 @@ const CHAINS: readonly ChainPlan[] = [
   {
     // where a published port leads: an address of its own first, then any, then ranges
     name: 'publish',
-    rules: ([4, 6] as const).flatMap((family) => [
-      dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}`),
-      dnat(family, { concat: [l4proto, dport] }, `@publish${family}_any`),
-      dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}_range`),
-    ]),
+    rules: [
+      ...([4, 6] as const).flatMap((family) => [
+        dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}`),
+        dnat(family, { concat: [l4proto, dport] }, `@publish${family}_any`),
+        dnat(family, { concat: [daddr(family), l4proto, dport] }, `@publish${family}_range`),
+      ]),
+      // answers for the loopback would have to come in by a tunnel
+      [is(daddr(4), LOOPBACK), back],
+      ...([4, 6] as const).map((family) => dnat(family, { concat: [l4proto, dport] }, `@ingress${family}`)),
+    ],
   },
   {
     // new connections of whoever holds many: the counter tells how many there were
@@ -205,6 +230,12 @@ const CHAINS: readonly ChainPlan[] = [
       // into a tunnel or any other narrower way: the far end learns at once what fits, also where ICMP is lost
       [is(iifname, '@bridges'), begins, { mangle: { key: MSS, value: { rt: { key: 'mtu' } } } }],
       [is({ concat: [iifname, oifname] }, '@intra'), accept],
+      // from one host's part of a network to another's
+      ...([4, 6] as const).map((family) => [
+        is(iifname, '@ways'),
+        is({ concat: [saddr(family), daddr(family)] }, `@overlay${family}`),
+        accept,
+      ]),
       // an internal network: nothing out
       [is(iifname, '@internal'), drop('internal')],
       // who holds many connections: only for new ones, which alone come here
@@ -238,12 +269,19 @@ const CHAINS: readonly ChainPlan[] = [
     name: 'nat_postrouting',
     base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
     rules: [
+      ...([4, 6] as const).map((family): readonly NftStatement[] => [
+        // by a port of this node to an endpoint of another: the answer must come by us, whoever asked
+        ct('status', 'dnat'),
+        { snat: { family: IP[family], addr: { map: { key: daddr(family), data: `@via${family}` } } } },
+      ]),
       ...([4, 6] as const).map((family) => [
         // back into the network that it came from: the answer must come by us, not directly
         ct('status', 'dnat'),
         is({ concat: [saddr(family), oifname] }, `@hairpin${family}`),
         masquerade,
       ]),
+      // from one host's part of a network to another's: with its own address
+      ...([4, 6] as const).map((family) => [is({ concat: [saddr(family), daddr(family)] }, `@overlay${family}`), back]),
       [is(saddr(4), LOOPBACK), is(oifname, '@bridges'), masquerade],
       ...([4, 6] as const).map((family): readonly NftStatement[] => [
         is(saddr(family), `@busy${family}`),

@@ -33,6 +33,22 @@ export function rememberDumps(
   return { execute, batch } as unknown as NetlinkConn;
 }
 
+/** The same request, whose body is written once and copied from then on: for what is sent again and again. */
+export function writtenOnce(request: Request): Request {
+  let bytes: Uint8Array | undefined;
+  return {
+    ...request,
+    body(writer) {
+      if (bytes === undefined) {
+        const once = new NlWriter(256);
+        request.body(once);
+        bytes = once.finish().slice();
+      }
+      writer.rawBytes(bytes);
+    },
+  };
+}
+
 /** Whether two requests ask for the same. */
 export function sameRequest(a: Request, b: Request): boolean {
   return a.type === b.type && a.flags === b.flags && bytesOf(a) === bytesOf(b);

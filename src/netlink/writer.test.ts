@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Request } from './conn.ts';
+import { writtenOnce } from './memo.ts';
 import { messagesOf, NlAttrs } from './reader.ts';
 import { NLA_F_NESTED, NlWriter } from './writer.ts';
 
@@ -145,4 +147,32 @@ test('what is written reads back the same, aligned, with exact lengths', () => {
       });
     }),
   );
+});
+
+test('a body that is written once is the same wherever it is copied to, and asked for once', () => {
+  let asked = 0;
+  const request: Request = {
+    type: 16,
+    flags: 0,
+    label: '',
+    body(writer) {
+      asked++;
+      // of odd length, and longer than the room that it is first given
+      writer.rawU8(7).align().string(1, 'x'.repeat(300)).rawBytes(Buffer.from('abc'));
+    },
+  };
+  const once = writtenOnce(request);
+  const written = (body: Request): string => {
+    const writer = new NlWriter(16);
+    for (const seq of [1, 2]) {
+      writer.message(body.type, body.flags, seq);
+      body.body(writer);
+    }
+    return hex(writer.finish());
+  };
+  const expected = written(request);
+  asked = 0;
+  assert.equal(written(once), expected);
+  assert.equal(written(once), expected);
+  assert.equal(asked, 1);
 });

@@ -106,8 +106,7 @@ function attachOf(
     ...tuningOf(network),
     ...(metric !== undefined && { gatewayPriority: priorityOf(network.name, metric) }),
     ...(ports.length > 0 && { ports }),
-    // a container's own servers, else its network's
-    upstreams: request.dnsServers.length > 0 ? request.dnsServers : network.dnsServers,
+    upstreams: request.dnsServers,
   };
 }
 
@@ -218,6 +217,16 @@ export async function teardown(api: EngineApi, request: Request): Promise<Readon
   if (faults.length > 1)
     throw new NetloomError('EINTERNAL', faults.map((each) => (each as Error).message).join('; '), { cause: faults[0] });
   return left;
+}
+
+/** Whoever asked may be gone before it is told; the engine that its call opened is given back by then. */
+export function undoOf(call: ProgramCall, done: Done): Pick<ProgramAnswer, 'undo'> {
+  return {
+    async undo() {
+      await using api = await call.open();
+      await done.undo(api);
+    },
+  };
 }
 
 /** Podman need not wait for the networks that go with their last container: the next one does, if it comes so soon. */

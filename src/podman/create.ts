@@ -7,7 +7,7 @@ import {
   parsePrefix,
   type Prefix,
 } from '../addr/index.ts';
-import { asArray, asObject, asString, Place } from '../cni/json.ts';
+import { asArray, asObject, asString, asStrings, Place } from '../cni/json.ts';
 import { NetloomError } from '../errors.ts';
 import type { EngineApi } from '../model/index.ts';
 import { networkOf, parseJson } from './input.ts';
@@ -77,12 +77,10 @@ function surroundingsOf(top: Json, place: Place): Surroundings {
   const used = asObject(top['used'] ?? {}, place.in('used'));
   const options = asObject(top['options'] ?? {}, place.in('options'));
   const pools = place.in('options').in('subnet_pools');
-  const strings = (value: unknown, at: Place): string[] =>
-    asArray(value, at).map((each, i) => asString(each, at.in(i)));
   return {
-    interfaces: strings(used['interfaces'], place.in('used').in('interfaces')),
+    interfaces: asStrings(used['interfaces'], place.in('used').in('interfaces')),
     names: Object.keys(asObject(used['names'] ?? {}, place.in('used').in('names'))),
-    subnets: strings(used['subnets'], place.in('used').in('subnets')).map((each) => parsePrefix(each)),
+    subnets: asStrings(used['subnets'], place.in('used').in('subnets')).map((each) => parsePrefix(each)),
     pools: asArray(options['subnet_pools'], pools).map((each, i) => {
       const { base, size } = asObject(each, pools.in(i));
       if (!Number.isInteger(size)) throw pools.in(i).in('size').fail('a number is wanted');

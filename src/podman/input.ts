@@ -1,4 +1,4 @@
-import { asArray, asObject, asString, Place } from '../cni/json.ts';
+import { asArray, asFlag, asObject, asString, asStrings, asTexts, Place } from '../cni/json.ts';
 import { NetloomError } from '../errors.ts';
 import type { PortProtocol, PortSpec } from '../model/index.ts';
 
@@ -90,7 +90,7 @@ export function parseRequest(text: string, verb: 'setup' | 'teardown'): Request 
     attachments,
     networks: new Map(networks.map(([key, value]) => [key, networkOf(value, info.in(key))])),
     ports: setup ? portsOf(top['port_mappings'], place.in('port_mappings')) : portsLeniently(top['port_mappings']),
-    dnsServers: setup ? strings(top['dns_servers'], place.in('dns_servers')) : [],
+    dnsServers: setup ? asStrings(top['dns_servers'], place.in('dns_servers')) : [],
   };
 }
 
@@ -134,10 +134,10 @@ function attachmentOf(network: string, value: unknown, place: Place): Attachment
   return {
     network,
     ifname,
-    addresses: strings(given['static_ips'], place.in('static_ips')),
+    addresses: asStrings(given['static_ips'], place.in('static_ips')),
     mac: mac === '' ? undefined : mac,
-    aliases: strings(given['aliases'], place.in('aliases')),
-    options: texts(given['options'], place.in('options')),
+    aliases: asStrings(given['aliases'], place.in('aliases')),
+    options: asTexts(given['options'] ?? {}, place.in('options')),
   };
 }
 
@@ -154,11 +154,11 @@ export function networkOf(value: unknown, place: Place): PodmanNetwork {
       const said = textOf(gateway, at.in('gateway'));
       return { subnet: asString(subnet, at.in('subnet')), ...(said !== '' && { gateway: said }) };
     }),
-    internal: flag(given['internal'], place.in('internal')),
-    dns: flag(given['dns_enabled'], place.in('dns_enabled')),
-    dnsServers: strings(given['network_dns_servers'], place.in('network_dns_servers')),
-    ipam: texts(given['ipam_options'], place.in('ipam_options'))['driver'] ?? 'host-local',
-    options: texts(given['options'], place.in('options')),
+    internal: asFlag(given['internal'] ?? false, place.in('internal')),
+    dns: asFlag(given['dns_enabled'] ?? false, place.in('dns_enabled')),
+    dnsServers: asStrings(given['network_dns_servers'], place.in('network_dns_servers')),
+    ipam: asTexts(given['ipam_options'] ?? {}, place.in('ipam_options'))['driver'] ?? 'host-local',
+    options: asTexts(given['options'] ?? {}, place.in('options')),
     routes: asArray(given['routes'], place.in('routes')).map((each, i) => {
       const at = place.in('routes').in(i);
       const { destination, gateway, metric, route_type: kind } = asObject(each, at);
@@ -215,16 +215,4 @@ function numberOf(value: unknown, place: Place): number {
 /** Nothing is an empty text: what Go writes for one, or leaves out. */
 function textOf(value: unknown, place: Place): string {
   return value === undefined || value === null ? '' : asString(value, place);
-}
-function flag(value: unknown, place: Place): boolean {
-  if (value === undefined || value === null) return false;
-  if (typeof value !== 'boolean') throw place.fail('true or false is wanted');
-  return value;
-}
-function strings(value: unknown, place: Place): string[] {
-  return asArray(value, place).map((each, i) => asString(each, place.in(i)));
-}
-function texts(value: unknown, place: Place): Record<string, string> {
-  const entries = Object.entries(asObject(value ?? {}, place));
-  return Object.fromEntries(entries.map(([key, each]) => [key, asString(each, place.in(key))]));
 }

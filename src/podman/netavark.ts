@@ -1,7 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import type { EngineApi, ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { VERSION } from '../version.ts';
-import { afterTeardown, setup, teardown } from './attach.ts';
+import { afterTeardown, setup, teardown, undoOf } from './attach.ts';
 import { parseCommand } from './command.ts';
 import { createNetwork } from './create.ts';
 import { parseRequest } from './input.ts';
@@ -43,10 +43,7 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
         stdout: `${JSON.stringify(done.status)}\n`,
         status: 0,
         ...(lacking !== '' && { stderr: lacking }),
-        async undo() {
-          await using again = await call.open();
-          await done.undo(again);
-        },
+        ...undoOf(call, done),
       };
     }
     case 'teardown': {

@@ -7,9 +7,6 @@ export const ID_LABEL = 'io.podman.network.id';
 /** What it was made from: Podman's networks come and go, and the next one of the same name may be another. */
 export const DEFINITION_LABEL = 'io.podman.network.definition';
 
-/** Servers that the network's containers ask for other names, where they have none of their own; with commas. */
-export const DNS_LABEL = 'io.podman.network.dns';
-
 /** What of Podman's options a network of ours becomes; every other one is refused. @throws NetloomError EBADOPTION */
 export function specOf(network: PodmanNetwork): NetworkSpec {
   const { driver, subnets, internal, options } = network;
@@ -38,18 +35,26 @@ export function specOf(network: PodmanNetwork): NetworkSpec {
       : {
           ipv4: has(false),
           ipv6: has(true),
-          subnets: subnets.map(({ subnet, gateway }) => ({ subnet, gateway: gateway ?? 'none' })),
+          subnets: subnets.map(({ subnet, gateway }) => ({
+            subnet,
+            ...(hasGateway(network) && { gateway: gateway ?? 'none' }),
+          })),
         }),
     options: driver === PLUGIN_DRIVER ? ownOptions(network, options) : optionsOf(network, options),
   };
   return {
     ...spec,
+    upstreams: network.dnsServers,
     labels: {
       [ID_LABEL]: network.id,
       [DEFINITION_LABEL]: JSON.stringify({ ...spec, name: undefined }),
-      ...(network.dnsServers.length > 0 && { [DNS_LABEL]: network.dnsServers.join(',') }),
     },
   };
+}
+
+/** Podman gives every network a gateway; ipvlan's modes l3 and l3s send everything by the interface itself. */
+export function hasGateway(network: PodmanNetwork): boolean {
+  return lowerDriver(network) !== 'ipvlan' || !['l3', 'l3s'].includes(network.options['mode'] ?? 'l2');
 }
 
 /** The driver's name where netavark stays and calls us as its plugin; the options are our own then. */

@@ -1,7 +1,7 @@
 import { NetloomError } from '../errors.ts';
 import type { ProgramAnswer, ProgramCall } from '../model/index.ts';
 import { VERSION } from '../version.ts';
-import { afterTeardown, setup, teardown } from './attach.ts';
+import { afterTeardown, setup, teardown, undoOf } from './attach.ts';
 import { createForPlugin } from './create.ts';
 import { parsePluginRequest } from './input.ts';
 import { failure } from './netavark.ts';
@@ -38,10 +38,7 @@ async function perform(call: ProgramCall): Promise<ProgramAnswer> {
       return {
         stdout: `${JSON.stringify(Object.values(done.status)[0])}\n`,
         status: 0,
-        async undo() {
-          await using again = await call.open();
-          await done.undo(again);
-        },
+        ...undoOf(call, done),
       };
     }
     case 'teardown': {

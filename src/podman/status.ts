@@ -1,7 +1,7 @@
 import { contains, parseIp, parsePrefix } from '../addr/index.ts';
 import type { Endpoint } from '../model/index.ts';
 import type { PodmanNetwork } from './input.ts';
-import { lowerDriver } from './network.ts';
+import { hasGateway, lowerDriver } from './network.ts';
 
 /** The search domain of containers, and what every name of theirs also ends in. */
 export const DOMAIN = 'dns.podman';
@@ -56,7 +56,9 @@ export function statusOf(
   };
 }
 
-function gatewayOf(address: string, { subnets }: PodmanNetwork): string | undefined {
+function gatewayOf(address: string, network: PodmanNetwork): string | undefined {
+  if (!hasGateway(network)) return undefined;
+  const { subnets } = network;
   const { address: ip } = parsePrefix(address);
   const subnet = subnets.find((each) => {
     const prefix = parsePrefix(each.subnet);

@@ -1,5 +1,5 @@
 import type { EngineApi } from '../model/index.ts';
-import { DNS_LABEL, ID_LABEL } from './network.ts';
+import { ID_LABEL } from './network.ts';
 
 /**
  * `podman network update --dns-add`: from now on the network's containers ask these servers for names that are not ours,
@@ -8,9 +8,5 @@ import { DNS_LABEL, ID_LABEL } from './network.ts';
 export async function updateServers(api: EngineApi, name: string, servers: readonly string[]): Promise<void> {
   const network = (await api.networkList()).find((each) => each.name === name);
   if (network?.labels[ID_LABEL] === undefined) return;
-  const { [DNS_LABEL]: before = '', ...labels } = network.labels;
-  const text = servers.join(',');
-  await api.networkUpdate(network.id, { labels: { ...labels, ...(text !== '' && { [DNS_LABEL]: text }) } });
-  for (const { id, upstreams = [] } of (await api.networkInspect(network.id)).endpoints)
-    if (upstreams.join(',') === before) await api.endpointUpdate(id, { upstreams: servers });
+  await api.networkUpdate(network.id, { upstreams: servers });
 }

@@ -78,6 +78,14 @@ export function fdbReplace(spec: FdbSpec): Request {
 export function fdbDelete(spec: FdbSpec): Request {
   return fdbRequest(RTM.DELNEIGH, 0, spec);
 }
+/** `bridge fdb get`, of the device's own table or of its bridge's: ENOENT where there is none (since Linux 5.0). */
+export function fdbGet(spec: Pick<FdbSpec, 'index' | 'mac'> & { readonly table: 'self' | 'master' }): Request {
+  return request(RTM.GETNEIGH, 0, `RTM_GETNEIGH AF_BRIDGE ${spec.mac} index=${spec.index}`, (w) => {
+    w.rawU8(AF.BRIDGE).rawU8(0).rawU16(0).rawI32(spec.index).rawU16(0);
+    w.rawU8(spec.table === 'self' ? NTF.SELF : NTF.MASTER).rawU8(0);
+    w.bytes(NDA.LLADDR, parseMac(spec.mac));
+  });
+}
 /** `bridge fdb show`: all, of a bridge (`master`), or of one port or VXLAN (`index`). */
 export function fdbDump(options?: { readonly index?: number; readonly master?: number }): Request {
   return request(RTM.GETNEIGH, NLM_F.DUMP, 'RTM_GETNEIGH AF_BRIDGE dump', (w) => {

@@ -56,7 +56,7 @@ export interface NeighbourSpec {
   readonly index: number;
   /** IP address. */
   readonly dst: string;
-  /** MAC address; none for a proxy entry. */
+  /** MAC address, or the IPv4 address that a GRE with many ends sends to (NBMA); none for a proxy entry. */
   readonly lladdr?: string;
   /** Default permanent; none where the kernel is to find out (`managed`, flag `use`). */
   readonly state?: NeighbourState;
@@ -74,7 +74,7 @@ export interface Neighbour {
   readonly index: number;
   readonly family: Family;
   readonly dst: string;
-  /** Empty where it is not known. */
+  /** As of `NeighbourSpec`; empty where it is not known. */
   readonly lladdr: string;
   readonly state: NeighbourState;
   readonly flags: readonly NeighbourFlag[];
@@ -95,6 +95,14 @@ export function neighbourReplace(spec: NeighbourSpec): Request {
 /** `ip neigh delete`: by link, address, and whether it is a proxy entry. ENOENT where there is none. */
 export function neighbourDelete(spec: Pick<NeighbourSpec, 'index' | 'dst' | 'proxy'>): Request {
   return neighbourRequest(RTM.DELNEIGH, 0, spec);
+}
+/** `ip neigh get`: ENOENT where there is none (since Linux 5.0). */
+export function neighbourGet(spec: Pick<NeighbourSpec, 'index' | 'dst'>): Request {
+  const dst = parseIp(spec.dst);
+  return request(RTM.GETNEIGH, 0, `RTM_GETNEIGH ${dst.text} index=${spec.index}`, (w) => {
+    w.rawU8(afOf(dst.family)).rawU8(0).rawU16(0).rawI32(spec.index).rawU16(0).rawU8(0).rawU8(0);
+    w.bytes(NDA.DST, dst.bytes);
+  });
 }
 /** `ip neigh show`, filtered by the kernel. Proxy entries come only when asked for, and alone. */
 export function neighbourDump(options?: {
@@ -128,7 +136,7 @@ export function parseNeighbour(message: NlMessage): Neighbour {
         dst = ipText(a);
         break;
       case NDA.LLADDR:
-        lladdr = lladdrText(a.bytes());
+        lladdr = a.length === 4 ? ipText(a) : lladdrText(a.bytes());
         break;
       case NDA.FLAGS_EXT:
         managed = (a.u32() & NTF_EXT_MANAGED) !== 0;
@@ -166,6 +174,7 @@ function neighbourRequest(type: number, nlFlags: number, spec: NeighbourSpec): R
     if (spec.protocol !== undefined) w.u8(NDA.PROTOCOL, spec.protocol);
     w.bytes(NDA.DST, dst.bytes);
     if (spec.managed === true) w.u32(NDA.FLAGS_EXT, NTF_EXT_MANAGED);
-    if (spec.lladdr !== undefined) w.bytes(NDA.LLADDR, parseMac(spec.lladdr));
+    if (spec.lladdr !== undefined)
+      w.bytes(NDA.LLADDR, spec.lladdr.includes('.') ? parseIp(spec.lladdr).bytes : parseMac(spec.lladdr));
   });
 }

@@ -1,6 +1,6 @@
 import { type NlAttrs, type NlMessage, NLM_F, type NlWriter, type Request } from '../netlink/index.ts';
 import { attrsOf, i32At, request, text, u32At } from './codec.ts';
-import { CLSACT_HANDLE, RTM, TC_H, TC_LINKLAYER_ETHERNET, TCA, TCA_TBF } from './constants/index.ts';
+import { CLSACT_HANDLE, RTM, TC_H, TC_LINKLAYER_ETHERNET, TCA, TCA_NETEM, TCA_TBF } from './constants/index.ts';
 
 /** A token bucket: lets through so much a second, and what comes faster waits. @see tc-tbf(8) */
 export interface Tbf {
@@ -10,6 +10,14 @@ export interface Tbf {
   readonly burst: number;
   /** Bytes that may wait; more are dropped. */
   readonly limit: number;
+}
+
+/** A link that takes its time, to the nanosecond since Linux 4.16. @see tc-netem(8) */
+export interface Netem {
+  /** Milliseconds. */
+  readonly delay: number;
+  /** Bits per second; 0: without a limit. */
+  readonly rate: number;
 }
 
 /** A queue of a link as the kernel shows it. @see tc(8) */
@@ -32,6 +40,26 @@ export function tbfAdd(index: number, handle: number, tbf: Tbf): Request {
 export function tbfChange(index: number, handle: number, tbf: Tbf): Request {
   return tbfRequest(0, index, handle, tbf);
 }
+/** `tc qdisc replace dev … root handle … netem …`. ENOENT from a kernel without it. */
+export function netemReplace(index: number, handle: number, { delay, rate }: Netem): Request {
+  const label = `RTM_NEWQDISC replace index=${index} netem delay=${delay}ms`;
+  return request(RTM.NEWQDISC, NLM_F.CREATE | NLM_F.REPLACE, label, (w) => {
+    writeTcmsg(w, index, handle * 0x1_0000, TC_H.ROOT);
+    w.string(TCA.KIND, 'netem');
+    w.nest(TCA.OPTIONS, (o) => {
+      // struct tc_netem_qopt: latency, limit in packets, loss, gap, duplicate, jitter; attributes follow in the same payload
+      for (const word of [0, NETEM_LIMIT, 0, 0, 0, 0]) o.rawU32(word);
+      const bytes = Math.floor(rate / 8);
+      if (bytes > 0) {
+        // struct tc_netem_rate: rate, packet_overhead, cell_size, cell_overhead
+        o.bytes(TCA_NETEM.RATE, new Uint8Array(Uint32Array.of(Math.min(bytes, U32), 0, 0, 0).buffer));
+        if (bytes > U32) o.u64(TCA_NETEM.RATE64, BigInt(bytes));
+      }
+      o.u64(TCA_NETEM.LATENCY64, BigInt(Math.round(delay * 1e6)));
+    });
+  });
+}
+
 /** `tc qdisc delete dev … root`: the link has its own default again, and what waited is dropped. */
 export function rootDelete(index: number): Request {
   return request(RTM.DELQDISC, 0, `RTM_DELQDISC index=${index} root`, (w) => writeTcmsg(w, index, 0, TC_H.ROOT));
@@ -89,6 +117,9 @@ function tbfRequest(flags: number, index: number, handle: number, tbf: Tbf): Req
     });
   });
 }
+
+/** Packets that may be under way at once: a gigabit for a tenth of a second, in full frames. */
+const NETEM_LIMIT = 10_000;
 
 /**
  * linux/pkt_sched.h struct tc_tbf_qopt: two struct tc_ratespec, limit, buffer, mtu. The buffer, in ticks, gives way to

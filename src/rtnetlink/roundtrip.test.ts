@@ -96,6 +96,7 @@ const KINDS: { readonly [K in rtnl.LinkKindName]: fc.Arbitrary<Omit<Extract<rtnl
     nfCallIp6tables: flag,
     nfCallArptables: flag,
   }),
+  xfrm: some({ dev: index, ifId: u32 }),
   vxlan: some({
     id: u32,
     remote: fc.oneof(ip4, ip6).filter((a) => a !== '0.0.0.0' && a !== '::'),

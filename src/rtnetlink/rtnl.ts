@@ -77,6 +77,7 @@ export class Rtnl implements Disposable {
       add: (spec) => run(neighbour.neighbourAdd(spec)),
       replace: (spec) => run(neighbour.neighbourReplace(spec)),
       delete: (spec) => run(neighbour.neighbourDelete(spec)),
+      get: (spec) => one(neighbour.neighbourGet(spec), neighbour.parseNeighbour),
       list: (options) => allIp(neighbour.neighbourDump(options), neighbour.parseNeighbour),
     };
     this.fdb = {
@@ -84,6 +85,7 @@ export class Rtnl implements Disposable {
       append: (spec) => run(fdb.fdbAppend(spec)),
       replace: (spec) => run(fdb.fdbReplace(spec)),
       delete: (spec) => run(fdb.fdbDelete(spec)),
+      get: (spec) => one(fdb.fdbGet(spec), fdb.parseFdb),
       list: (options) => all(fdb.fdbDump(options), fdb.parseFdb),
     };
     this.nsid = {
@@ -143,6 +145,7 @@ export interface NeighbourVerbs {
   add(spec: neighbour.NeighbourSpec): Promise<void>;
   replace(spec: neighbour.NeighbourSpec): Promise<void>;
   delete(spec: Parameters<typeof neighbour.neighbourDelete>[0]): Promise<void>;
+  get(spec: Parameters<typeof neighbour.neighbourGet>[0]): Promise<neighbour.Neighbour>;
   list(options?: Options<typeof neighbour.neighbourDump>): Promise<neighbour.Neighbour[]>;
 }
 export interface FdbVerbs {
@@ -150,6 +153,7 @@ export interface FdbVerbs {
   append(spec: fdb.FdbSpec): Promise<void>;
   replace(spec: fdb.FdbSpec): Promise<void>;
   delete(spec: fdb.FdbSpec): Promise<void>;
+  get(spec: Parameters<typeof fdb.fdbGet>[0]): Promise<fdb.FdbEntry>;
   list(options?: Options<typeof fdb.fdbDump>): Promise<fdb.FdbEntry[]>;
 }
 export interface NsidVerbs {

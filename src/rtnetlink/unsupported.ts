@@ -22,6 +22,7 @@ const NEEDS: Readonly<Record<LinkKindName, string>> = {
   vti: 'CONFIG_NET_IPVTI, Linux 3.6',
   vxlan: 'CONFIG_VXLAN, Linux 3.7',
   wireguard: 'CONFIG_WIREGUARD, Linux 5.6',
+  xfrm: 'CONFIG_XFRM_INTERFACE, Linux 4.19',
 };
 
 /**

@@ -1,8 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import type { StatementSync } from 'node:sqlite';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { NetloomError } from '../errors.ts';
+import { Turns } from './turns.ts';
 import { FileTx, isStateKey, keyTables } from './file-tx.ts';
 import type { KeyTables, Op } from './file-tx.ts';
 import { openStoreFiles, storePaths } from './files.ts';
@@ -51,19 +50,13 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   }
 }
 
-/** So long a queue of transactions may keep everything else in this process waiting, milliseconds. */
-const LOOP_MS = 5;
-
 class EmbeddedStore implements Store {
   readonly #files: StoreFiles;
   readonly #paths: StorePaths;
   readonly #deadline: number;
   readonly #tables: KeyTables;
   readonly #feed: ChangeFeed;
-  readonly #inside = new AsyncLocalStorage<FileTx>();
-  readonly #waiting: (() => void)[] = [];
-  /** Bodies of transactions that nobody waits for. */
-  readonly #soon: ((tx: Tx) => void | Promise<void>)[] = [];
+  readonly #turns = new Turns((body) => this.#write(body));
   readonly #sql: Record<
     'beginWrite' | 'begin' | 'commit' | 'rollback',
     { readonly state: StatementSync; readonly runtime: StatementSync }
@@ -75,13 +68,6 @@ class EmbeddedStore implements Store {
   readonly #lastRevision: StatementSync;
   readonly #addChanges: StatementSync;
   readonly #trim: StatementSync;
-  /** Somebody sees to it that they are carried out. */
-  #settling = false;
-  #held = false;
-  /** When a queue of waiters last let the event loop go round. */
-  #loopSeen = 0;
-  #closed = false;
-
   constructor(files: StoreFiles, deadline: number) {
     const { state, runtime } = files;
     const both = (sql: string): { state: StatementSync; runtime: StatementSync } => ({
@@ -111,59 +97,31 @@ class EmbeddedStore implements Store {
   }
 
   read<T>(body: (tx: ReadTx) => T | Promise<T>): Promise<T> {
-    return this.#exclusively(async () => {
-      await this.#catchUp();
+    return this.#turns.exclusively(async () => {
+      await this.#turns.catchUp();
       await this.#patiently(() => this.#beginRead());
       return await this.#run(new FileTx(this.#tables, false), body, () => this.#rollback());
     });
   }
 
   transact<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
-    return this.#exclusively(() => this.#write(body));
+    return this.#turns.transact(body);
   }
 
   transactSoon(body: (tx: Tx) => void | Promise<void>): void {
-    if (this.#closed) throw closed();
-    this.#soon.push(body);
-    if (this.#settling) return;
-    this.#settling = true;
-    setImmediate(() => void this.#settle());
+    this.#turns.soon(body);
   }
 
-  /** What nobody waits for, where no other transaction takes it along: until nothing of it is left. */
-  async #settle(): Promise<void> {
-    while (this.#soon.length > 0 && !this.#closed) {
-      // who closes the store takes it along
-      const done = await this.#exclusively(() => this.#catchUp()).catch(() => this.#closed);
-      // a disk that is full is not asked all the time
-      if (!done) await sleep(1000, undefined, { ref: false });
-    }
-    this.#settling = false;
-  }
-
-  /** False where the store refuses, which is nobody's fault who reads: the bodies stay. */
-  async #catchUp(): Promise<boolean> {
-    if (this.#soon.length === 0) return true;
-    return await this.#write(() => true).catch(() => false);
-  }
-
-  /** One transaction, and before it what nobody waits for. */
   async #write<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
     await this.#patiently(() => this.#beginWrite());
     const tx = new FileTx(this.#tables, true);
-    const along = this.#soon.length;
-    const work = async (tx: Tx): Promise<T> => {
-      for (const one of this.#soon.slice(0, along)) await one(tx);
-      return await body(tx);
-    };
-    const result = await this.#run(tx, along === 0 ? body : work, () => this.#commit(tx));
-    this.#soon.splice(0, along);
+    const result = await this.#run(tx, body, () => this.#commit(tx));
     if (this.#feed.watched) this.#feed.drain();
     return result;
   }
 
   watch(prefix: string, signal: AbortSignal): AsyncIterable<Change> {
-    if (this.#closed) throw closed();
+    this.#turns.requireOpen();
     try {
       return this.#feed.watch(prefix, signal);
     } catch (error) {
@@ -172,48 +130,17 @@ class EmbeddedStore implements Store {
   }
 
   revision(): Promise<number> {
-    return this.#exclusively(async () => {
-      await this.#catchUp();
+    return this.#turns.exclusively(async () => {
+      await this.#turns.catchUp();
       return await this.#patiently(() => this.#revision());
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
-    await this.#exclusively(async () => {
-      await this.#catchUp();
-      this.#closed = true;
+    await this.#turns.close(() => {
       this.#feed.close();
       this.#files[Symbol.dispose]();
     });
-  }
-
-  /** One at a time within this process: both connections carry one transaction, and bodies may wait inside theirs. */
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    // Waiting for the transaction that one is in would be for ever.
-    if (this.#inside.getStore()?.active === true) {
-      throw new NetloomError(
-        'ESTORETX',
-        'a transaction of the store was begun inside another one: use the one that is open',
-      );
-    }
-    if (this.#held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#held = true;
-    try {
-      if (this.#closed) throw closed();
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      // Stays held when handed on, so that a newcomer cannot get in between.
-      if (!next) this.#held = false;
-      else if (performance.now() - this.#loopSeen < LOOP_MS) next();
-      else {
-        setImmediate(() => {
-          this.#loopSeen = performance.now();
-          next();
-        });
-      }
-    }
   }
 
   async #run<T, X extends FileTx>(
@@ -222,7 +149,7 @@ class EmbeddedStore implements Store {
     finish: () => void | Promise<void>,
   ): Promise<T> {
     try {
-      const result = await this.#inside.run(tx, () => body(tx));
+      const result = await this.#turns.inside(tx, () => body(tx));
       tx.end();
       await finish();
       return result;
@@ -356,8 +283,4 @@ async function patiently<T>(deadline: number, file: string, attempt: () => T): P
       else await sleep(1 + Math.random() * 4);
     }
   }
-}
-
-function closed(): NetloomError {
-  return new NetloomError('ESTORECLOSED', 'the store was closed');
 }

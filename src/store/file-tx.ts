@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { NetloomError } from '../errors.ts';
 import type { StoreFiles } from './files.ts';
+import { endOf, requireUsable } from './keys.ts';
 import type { Entry, Tx } from './store.ts';
 
 /** Keys that survive a power cut begin so; every other key lives in the runtime file. */
@@ -155,9 +156,7 @@ export class FileTx implements Tx {
   }
 
   #table(key: string, write = false): KeyTable {
-    if (!this.#active)
-      throw new NetloomError('ESTORETX', 'this transaction of the store has ended: use it only inside its body');
-    if (write && !this.#writable) throw new NetloomError('ESTORETX', 'this transaction of the store can only read');
+    requireUsable(this.#active, !write || this.#writable);
     return isStateKey(key) ? this.#tables.state : this.#tables.runtime;
   }
 }
@@ -165,9 +164,4 @@ export class FileTx implements Tx {
 /** True for a prefix that is shorter than a namespace of the state file: `''`, `net`. */
 function spansBoth(prefix: string): boolean {
   return !isStateKey(prefix) && STATE_PREFIXES.some((state) => state.startsWith(prefix));
-}
-
-/** Above every key that begins so; SQLite compares the bytes of UTF-8, where this is the highest code point. */
-function endOf(prefix: string): string {
-  return `${prefix}\u{10ffff}`;
 }

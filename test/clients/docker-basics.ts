@@ -142,7 +142,7 @@ export function basics(release: string, suite: boolean): void {
     );
     await refused([...create, '-o', 'mtu=many', 'x'], /mtu.*many/);
     await refused([...create, '-o', 'colour=red', 'x'], /colour/);
-    await refused([...create, '-o', 'netloom.driver=overlay', 'x'], /driver "overlay"/);
+    await refused([...create, '-o', 'netloom.driver=overlay', 'x'], /in no cluster \(netloom node join/);
     await it.netloom('network', 'create', '--subnet', '10.7.0.0/24', 'own');
     await refused([...create, '--subnet', '10.7.0.128/25', 'x'], /overlaps 10\.7\.0\.0\/24 of network own/);
     await it.netloom('network', 'rm', 'own');

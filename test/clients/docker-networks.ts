@@ -125,6 +125,49 @@ export function networks(release: string, suite: boolean): void {
       assert.deepEqual(await api.poolList(), []);
     });
 
+    await t.test('netloom’s networks choose the addresses; rates come with a connection', async () => {
+      await create('--ipam-driver', 'null', 'plain');
+      // the older one's driver without addresses refuses the second family by itself
+      const families = suite ? ['--ipv6'] : [];
+      await create('--ipam-driver', 'null', ...families, '-o', 'netloom.network=chosen', 'chosen');
+      const wanted = ['driver-opt=netloom.egress_rate=10mbit', 'driver-opt=netloom.ingress_rate=20mbit'];
+      await run('one', 'plain', IMAGE);
+      await run('two', ['name=chosen', 'alias=second', ...wanted].join(), IMAGE);
+      const { endpoints, subnets } = await api.networkInspect('chosen');
+      assert.equal(subnets.length, 1 + families.length);
+      assert.deepEqual(
+        endpoints.map(({ rates }) => rates),
+        [{ egress: 10_000_000, ingress: 20_000_000 }],
+      );
+      const inside = await ip('two', 'addr', 'show', 'eth0');
+      for (const address of endpoints[0]?.addresses ?? [])
+        assert.ok(inside.includes(address), `${address} in ${inside}`);
+      const [v4, v6 = '/'] = endpoints[0]?.addresses ?? [];
+      const known = '{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}} {{.GlobalIPv6Address}}{{end}}';
+      assert.equal(await docker('inspect', '-f', known, 'two'), `${v4} ${v6.slice(0, v6.indexOf('/'))}`.trim());
+      await ping('two', ADDRESS.internet);
+
+      const connect = ['network', 'connect', '--driver-opt'];
+      await docker(...connect, 'netloom.egress_rate=5mbit', 'chosen', 'one');
+      await ping('one', 'second');
+      assert.deepEqual(
+        (await api.networkInspect('chosen')).endpoints.map(({ rates }) => rates.egress).toSorted((a, b) => a - b),
+        [5_000_000, 10_000_000],
+      );
+      for (const [option, message] of [
+        ['netloom.egress_rate=much', /"much" is no rate/],
+        ['netloom.rate=1mbit', /no option netloom\.rate/],
+      ] as const) {
+        const { status, stderr } = await tried(...connect, option, 'plain', 'two');
+        assert.equal(status, 1);
+        assert.match(stderr, message);
+      }
+      assert.equal((await api.endpointList()).length, 3);
+      await docker('rm', '-f', 'one', 'two');
+      await docker('network', 'rm', 'plain', 'chosen');
+      await it.empty();
+    });
+
     await t.test('an endpoint on the host’s own segment: macvlan', async () => {
       await create(
         '-o',

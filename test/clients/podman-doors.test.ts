@@ -4,39 +4,18 @@ import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { linksOf, makePodman, served, type PodmanBed, SERVE } from '../lib/podman.ts';
-import { until } from '../lib/wait.ts';
+import { endPair, linksOf, makePodman, served, type PodmanBed, startPair } from '../lib/podman.ts';
 
 checkDescriptors();
 
 /** Two containers on a network reach each other by name, are reached, reach outside; then they are killed and leave nothing. */
 async function lifeOf(host: PodmanBed, network: string): Promise<void> {
   const { podman } = host;
-  await podman(
-    'run',
-    '-d',
-    '--name',
-    'a',
-    '--network',
-    network,
-    '-p',
-    '8080:80',
-    '--network-alias',
-    'front',
-    'box',
-    ...SERVE,
-  );
-  await podman('run', '-d', '--name', 'b', '--network', network, 'box', 'sleep', '1000');
+  await startPair(host, network);
   for (const name of ['a', 'front']) await podman('exec', 'b', 'ping', '-c', '1', '-W', '3', name);
   await podman('exec', 'a', 'ping', '-c', '1', '-W', '3', ADDRESS.internet);
   await served(host, 8080);
-  for (const name of ['a', 'b']) {
-    const [pid, monitor] = (await podman('inspect', '-f', '{{.State.Pid}} {{.State.ConmonPid}}', name)).split(' ');
-    await host.machine.ok(['sh', '-c', `kill -9 ${monitor} ${pid}`]);
-    await until(`${name} is gone`, async () => (await host.machine.run(['kill', '-0', pid!])).status !== 0);
-  }
-  await podman('rm', '-f', 'a', 'b');
-  assert.deepEqual(JSON.parse(await host.netloom('endpoint', 'ls', '--json')), []);
+  await endPair(host);
 }
 
 for (const shim of [true, false]) {

@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
-import { linksOf, makePodman, page, served, type PodmanBed, SERVE } from '../lib/podman.ts';
+import { linksOf, makePodman, page, reaches, served, SERVE } from '../lib/podman.ts';
 
 checkDescriptors();
 
-async function reaches({ tries }: PodmanBed, from: string, to: string, wait = 3): Promise<boolean> {
-  return (await tries('exec', from, 'ping', '-c', '1', '-W', String(wait), to)).status === 0;
-}
 for (const from of ['distribution', 'suite'] as const) {
   test(`${from}: a pod has one namespace, and its port`, async () => {
     await using host = await makePodman({ from, shim: true, door: 'netavark' });

@@ -78,6 +78,18 @@ const table: [words: string[], expected: string[]][] = [
     ['netloom', 'events', '--type', 'd'],
     ['dns', 'dhcp'],
   ],
+  [['netloom', 'pool', 'rm', ''], ['lab']],
+  [['netloom', 'pool', 'release', 'lab', ''], []],
+  [
+    ['netloom', 'node', 'drain', ''],
+    ['a', 'b'],
+  ],
+  [['netloom', 'network', 'create', '-d', 'ov'], ['overlay']],
+  [
+    ['netloom', 'network', 'create', '-d', 'overlay', '-o', 'backend', '=', 'ip'],
+    ['ipip', 'ipsec'],
+  ],
+  [['netloom', 'network', 'create', '-d', 'overlay', '-o', 'vn'], ['vni=']],
   [['netloom', 'endpoint', 'update', 'ee'], ['eeeeeeeeeeee']],
   [['netloom', 'doctor', 'x'], []],
   [['netloom', 'up', '-f', 'comp'], ['compose file.yaml']],

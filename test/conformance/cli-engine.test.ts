@@ -69,6 +69,18 @@ test("seed 004's commands, and the life of a container", async (t) => {
     assert.equal((await run(['sh', '-n', '-c', script])).status, 0);
   });
 
+  await t.test('pool create, ls, inspect, rm', async () => {
+    const id = await ok('pool', 'create', '--subnet', '10.78.0.0/24', '--gateway', 'none', 'lab');
+    assert.equal(await ok('pool', 'create', 'lab'), id);
+    assert.equal(await ok('pool', 'ls', '--format', '{{.Name}} {{.Subnet}}{{.Gateway}}'), 'lab 10.78.0.0/24\n');
+    assert.deepEqual(JSON.parse(await ok('pool', 'inspect', '-f', '{{json .Allocations}}', id.slice(0, 9))), []);
+    const other = await netloom('pool', 'create', '--subnet', '10.78.0.0/25');
+    assert.deepEqual([other.status, other.stdout], [1, '']);
+    assert.match(other.stderr, /^netloom: subnet 10\.78\.0\.0\/25 overlaps 10\.78\.0\.0\/24 of address pool lab\n/);
+    assert.equal(await ok('pool', 'rm', 'lab'), 'lab\n');
+    assert.equal((await netloom('pool', 'rm', 'lab')).stderr.split('\n')[0], 'netloom: no address pool "lab"');
+  });
+
   await t.test('bad input is one clear line with its own status, and changes nothing', async () => {
     const before = await ok('--json', 'network', 'ls');
     for (const args of [

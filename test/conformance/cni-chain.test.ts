@@ -1,4 +1,5 @@
 /** A plugin among others: what came before it, what it sets of one endpoint, and whether the kernel holds it. */
+// runs: here in one mode (cni-plugin and cni-shim show what a user’s plugin does)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Netns } from '../../src/kernel/index.ts';

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CNI_CODES, runIpam, runPlugin } from '../../src/cni/index.ts';
+import { lent } from '../../src/daemon/lent.ts';
 import { runProgram } from '../../src/daemon/programs.ts';
 import type { ProgramAnswer } from '../../src/model/index.ts';
-import { callCni, lent } from '../lib/cni.ts';
+import { callCni } from '../lib/cni.ts';
 import { fuzzCases } from '../lib/dice.ts';
 import { makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
@@ -168,7 +169,7 @@ test('a table of what is wrong: each its number, and nothing is changed', async 
         ...env,
       },
       stdin,
-      open: () => Promise.resolve(lent(bed)),
+      open: () => Promise.resolve(lent(bed.engine)),
     });
     const said = verdict(answer);
     if (said.code !== code || !message.test(said.msg)) wrong.push(`${what}: ${said.code}, ${said.msg}`);

@@ -1,4 +1,5 @@
 /** Addresses that another plugin gives: the CNI project's own host-local and static; and those that netloom gives to its bridge. */
+// runs: here in one mode (the store’s addresses; cni-plugin and cni-shim show what a user’s plugin does)
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
@@ -6,7 +7,9 @@ import { callCni, type CniAnswer, type CniCall, installAs, PLUGINS } from '../li
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ping } from '../lib/peer.ts';
-import { jsonIn, okIn } from '../lib/run.ts';
+import { jsonIn, okIn, startIn } from '../lib/run.ts';
+import { makeShimBed } from '../lib/shim.ts';
+import { until } from '../lib/wait.ts';
 
 checkDescriptors();
 
@@ -128,6 +131,63 @@ test('static: addresses that the configuration or the runtime names, several of 
     conf: { ipam: { type: 'static', addresses: [{ address: '10.99.0.9/24' }] } },
   });
   assert.deepEqual([elsewhere.status, elsewhere.json['code']], [1, 7], 'the network has its subnets');
+});
+
+test('through the daemon: host-local as without it, and a segment’s DHCP server', async () => {
+  await using site = await makeShimBed();
+  const { bed } = site;
+  const a = await bed.workload('a');
+  const answers = async (verb: string, conf: object): Promise<readonly [number, unknown]> => {
+    const said = { cniVersion: '1.0.0', subnets: undefined, ipv6: undefined, ...conf };
+    const { status, json } = await site.call(verb, {
+      id: 'pod',
+      netns: a.path,
+      conf: said,
+      env: { CNI_PATH: PLUGINS },
+    });
+    return [status, json['code'] ?? (json['ips'] as Ips | undefined)?.map(({ address }) => address)] as const;
+  };
+  const dataDir = `${bed.dirs.root}/host-local`;
+  const local = { name: 'dbnet', ipam: { type: 'host-local', dataDir, ranges } };
+  const lan = { name: 'lan', driver: 'macvlan', options: { parent: 'eth0' }, ipam: { type: 'dhcp' } };
+
+  assert.deepEqual(await answers('ADD', lan), [1, 100], 'nobody would be there to renew the lease');
+  await site.start();
+  assert.deepEqual(await answers('ADD', local), [0, ['10.3.0.20/24', 'fd03::20/64']]);
+  const given = (): string[] => readdirSync(`${dataDir}/dbnet`).filter((each) => /^[0-9a-f.:]+$/.test(each));
+  assert.deepEqual(given(), ['10.3.0.20', 'fd03::20']);
+  assert.deepEqual(await answers('ADD', local), [1, 102]);
+  assert.deepEqual(await answers('ADD', { ...local, ipam: { type: 'nosuch' } }), [1, 102]);
+  for (let times = 0; times < 2; times++) assert.deepEqual(await answers('DEL', local), [0, undefined]);
+  assert.deepEqual(given(), []);
+  assert.deepEqual(await answers('ADD', { ...local, ipam: { type: 'nosuch' } }), [1, 4]);
+
+  await using server = startIn(bed.host.outside, [
+    ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--user=', '--group=', '--pid-file='],
+    ...['--interface=eth0', '--bind-interfaces', '--no-ping', '--log-facility=-', '--dhcp-authoritative'],
+    ...[`--dhcp-leasefile=${bed.dirs.root}/leases`, '--dhcp-range=192.0.2.100,192.0.2.100,255.255.255.0'],
+    ...['--dhcp-option=3,192.0.2.2', '--dhcp-option=6,192.0.2.9', '--dhcp-option=15,lan.test'],
+  ]);
+  await until('dnsmasq serves', () => server.output().includes('DHCP, IP range'));
+  const call = { id: 'pod', netns: a.path, conf: { ...lan, subnets: undefined, ipv6: undefined } };
+  const { status, json } = await site.call('ADD', call);
+  assert.equal(status, 0, JSON.stringify(json));
+  assert.deepEqual(json['ips'], [{ address: '192.0.2.100/24', gateway: '192.0.2.2', interface: 0 }]);
+  assert.deepEqual(json['routes'], [{ dst: '0.0.0.0/0', gw: '192.0.2.2' }]);
+  assert.deepEqual(json['dns'], { nameservers: ['192.0.2.9'], search: ['lan.test'] });
+  assert.ok(await ping(a.netns, '192.0.2.2'));
+  assert.equal((await site.call('CHECK', { ...call, conf: { ...call.conf, prevResult: json } })).status, 0);
+  assert.deepEqual(await answers('DEL', lan), [0, undefined]);
+  await until('the lease is given back', () => server.output().includes('DHCPRELEASE'));
+
+  // words of the plugin that is not called, a network that is on no segment, a network that is there
+  for (const [conf, code] of [
+    [{ ...lan, ipam: { type: 'dhcp', daemonSocketPath: '/run/cni/dhcp.sock' } }, 2],
+    [{ ...lan, name: 'inner', options: {} }, 7],
+    [{ name: 'x', network: 'lan', ipam: { type: 'dhcp' } }, 7],
+  ] as const)
+    assert.deepEqual(await answers('ADD', conf), [1, code], JSON.stringify(conf));
+  assert.deepEqual(await bed.engine.endpointList(), []);
 });
 
 test('netloom-ipam: addresses for the project’s own bridge plugin', async () => {

@@ -1,43 +1,19 @@
 /** The program as a CNI plugin: a process per call, its environment and standard input, as a runtime makes them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { type CniAnswer, type CniCall, callCni } from '../lib/cni.ts';
 import { type EngineBed, makeEngineBed } from '../lib/engine.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { ping, tcpConnect, tcpServer } from '../lib/peer.ts';
-import { runIn } from '../lib/run.ts';
 
-const NETLOOM = fileURLToPath(new URL('../../bin/netloom', import.meta.url));
-
-interface Answer {
-  readonly status: number;
-  readonly json: Readonly<Record<string, unknown>>;
-}
-interface Call {
-  readonly id?: string;
-  readonly netns?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly conf?: object | string;
-}
 const CONF = { cniVersion: '1.1.0', name: 'dbnet', type: 'netloom', subnets: [{ subnet: '10.1.0.0/16' }], ipv6: true };
+type Answer = Omit<CniAnswer, 'stderr'>;
 
-/** One call, as a runtime makes it. */
-async function plugin(bed: EngineBed, verb: string, { id = '', netns = '', env, conf = {} }: Call): Promise<Answer> {
-  const { status, stdout, stderr } = await runIn(bed.host.netns, [NETLOOM], {
-    env: {
-      NETLOOM_STATE_DIR: bed.paths.stateDir,
-      NETLOOM_RUN_DIR: bed.paths.runDir,
-      CNI_COMMAND: verb,
-      CNI_CONTAINERID: id,
-      CNI_NETNS: netns,
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: '/opt/cni/bin',
-      ...env,
-    },
-    input: typeof conf === 'string' ? conf : JSON.stringify({ ...CONF, ...conf }),
-  });
+/** One call, as a runtime makes it, of which nothing is said on standard error. */
+async function plugin(bed: EngineBed, verb: string, call: CniCall): Promise<Answer> {
+  const { stderr, ...answer } = await callCni(bed, CONF, verb, call);
   assert.equal(stderr, '');
-  return { status: status ?? -1, json: stdout === '' ? {} : (JSON.parse(stdout) as Answer['json']) };
+  return answer;
 }
 
 test('two workloads are added, reach each other and are reached, are checked, collected and deleted', async () => {
@@ -116,7 +92,7 @@ test('what cannot be is the specification’s error, and changes nothing', async
   await using bed = await makeEngineBed();
   const { path } = await bed.workload('a');
   const call = { id: 'pod', netns: path };
-  const wrong: readonly [Call, number, RegExp][] = [
+  const wrong: readonly [CniCall, number, RegExp][] = [
     [{ ...call, conf: '{' }, 6, /no JSON/],
     [{ ...call, conf: { cniVersion: '2.0.0' } }, 1, /cniVersion/],
     [{ ...call, conf: { name: '../x' } }, 7, /^name:/],

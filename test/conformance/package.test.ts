@@ -4,10 +4,12 @@ import assert from 'node:assert/strict';
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -33,7 +35,10 @@ before(async () => {
   // what is built goes beside what is copied: the checkout itself may belong to somebody else
   for (const file of ['package.json', ...files.filter((each) => !/^(dist|prebuilt|native)\b/.test(each))])
     cpSync(join(root, file), join(unpacked, file), { recursive: true });
-  const compiled = await run(['sh', 'tools/compile.sh', join(unpacked, 'dist')], { cwd: root, timeout: 60_000 });
+  // of the sources, in whose place tests may see what is bundled already (test/lib/in-namespace.sh)
+  const compile = 'umount src/cli/main.ts src/cli/called.ts 2>/dev/null; exec sh tools/compile.sh "$0"';
+  const argv = ['unshare', '--mount', 'sh', '-c', compile, join(unpacked, 'dist')];
+  const compiled = await run(argv, { cwd: root, timeout: 60_000 });
   assert.equal(compiled.status, 0, compiled.stderr);
   const prebuilt = join(unpacked, 'prebuilt', process.arch);
   for (const file of ['netloom.node', 'netloom-shim', 'netloom-call'])
@@ -128,10 +133,10 @@ test('the example of a sandbox service needs no more than what is published', as
 test('it carries the notices of what became part of it, and no source or test', () => {
   assert.ok(existsSync(join(unpacked, 'dist/NOTICES')));
   assert.ok(!existsSync(join(unpacked, 'src')) && !existsSync(join(unpacked, 'test')));
-  assert.ok(readdirSync(join(unpacked, 'dist/cli')).length < 100);
+  assert.ok(readdirSync(join(unpacked, 'dist/cli')).length < 130);
 });
 
-test('the shim of calls becomes the program where no daemon is, and its namespace has an interface', async () => {
+test('the shim of calls becomes the program where no daemon is, and what that compiles is kept', async () => {
   await using host = await makeHost();
   using dirs = makeDirs();
   const shim = join(dirs.root, 'netloom');
@@ -141,15 +146,39 @@ test('the shim of calls becomes the program where no daemon is, and its namespac
   pod.pin(netns);
   using undo = new DisposableStack();
   undo.defer(() => Netns.unpin(netns));
-  const { status, stdout } = await runIn(host.netns, [shim], {
-    env: {
-      NETLOOM_STATE_DIR: dirs.stateDir,
-      NETLOOM_RUN_DIR: dirs.runDir,
-      ...{ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'pod', CNI_NETNS: netns, CNI_IFNAME: 'eth0', CNI_PATH: '/x' },
-    },
-    input: JSON.stringify({ cniVersion: '1.1.0', name: 'pods', type: 'netloom' }),
-  });
-  assert.equal(status, 0, stdout);
-  const { stdout: links } = await runIn(pod, ['ip', '-o', 'link', 'show', 'eth0']);
-  assert.match(links, /eth0/);
+  const call = async (verb: string): Promise<void> => {
+    const { status, stdout } = await runIn(host.netns, [shim], {
+      env: {
+        ...{ HOME: '', NODE_COMPILE_CACHE: '' }, // what a service starts has none
+        NETLOOM_STATE_DIR: dirs.stateDir,
+        NETLOOM_RUN_DIR: dirs.runDir,
+        ...{ CNI_COMMAND: verb, CNI_CONTAINERID: 'pod', CNI_NETNS: netns, CNI_IFNAME: 'eth0', CNI_PATH: '/x' },
+      },
+      input: JSON.stringify({ cniVersion: '1.1.0', name: 'pods', type: 'netloom' }),
+    });
+    assert.equal(status, 0, stdout);
+  };
+  const cache = '/var/cache/netloom/node';
+  const kept = (): string[] => readdirSync(cache).filter((name) => name.startsWith('called-'));
+  mkdirSync(cache, { recursive: true });
+  writeFileSync(join(cache, 'called-OLD.cjs-ADD'), 'of an earlier release');
+  await call('ADD');
+  assert.match((await runIn(pod, ['ip', '-o', 'link', 'show', 'eth0'])).stdout, /eth0/);
+  await call('DEL');
+  assert.deepEqual(
+    kept()
+      .map((name) => name.replace(/.*-/, ''))
+      .toSorted(),
+    ['ADD', 'DEL'],
+  );
+  const first = kept().map((name) => [name, statSync(join(cache, name)).mtimeMs]);
+  await call('ADD');
+  assert.deepEqual(
+    kept().map((name) => [name, statSync(join(cache, name)).mtimeMs]),
+    first,
+  );
+  // what another Node left there is not taken, and replaced
+  for (const name of kept()) writeFileSync(join(cache, name), 'spoiled');
+  await call('DEL');
+  assert.ok(kept().some((name) => name.endsWith('-DEL') && statSync(join(cache, name)).size > 100_000));
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lent } from '../../src/daemon/lent.ts';
 import { runProgram } from '../../src/daemon/programs.ts';
-import type { EngineApi } from '../../src/model/index.ts';
 import type { EngineBed } from './engine.ts';
 import { jsonIn, okIn, runIn } from './run.ts';
 
@@ -28,24 +28,33 @@ export interface CniCall {
   readonly file?: string;
 }
 
+/** What a runtime says to a plugin by its environment, and the directories of a call that does the work by itself. */
+export function cniEnv(
+  bed: EngineBed,
+  verb: string,
+  { id = '', netns = '', ifname = 'eth0', env }: Omit<CniCall, 'conf' | 'file'>,
+): Record<string, string> {
+  return {
+    NETLOOM_STATE_DIR: bed.paths.stateDir,
+    NETLOOM_RUN_DIR: bed.paths.runDir,
+    CNI_COMMAND: verb,
+    CNI_CONTAINERID: id,
+    CNI_NETNS: netns,
+    CNI_IFNAME: ifname,
+    CNI_PATH: `${bed.dirs.root}/cni:${PLUGINS}`,
+    ...env,
+  };
+}
+
 /** Calls a plugin as a runtime does: a process, its environment, its input. */
 export async function callCni(
   bed: EngineBed,
   base: object,
   verb: string,
-  { id = '', netns = '', ifname = 'eth0', env, conf = {}, file = NETLOOM }: CniCall,
+  { conf = {}, file = NETLOOM, ...call }: CniCall,
 ): Promise<CniAnswer> {
   const { status, stdout, stderr } = await runIn(bed.host.netns, [file], {
-    env: {
-      NETLOOM_STATE_DIR: bed.paths.stateDir,
-      NETLOOM_RUN_DIR: bed.paths.runDir,
-      CNI_COMMAND: verb,
-      CNI_CONTAINERID: id,
-      CNI_NETNS: netns,
-      CNI_IFNAME: ifname,
-      CNI_PATH: `${bed.dirs.root}/cni:${PLUGINS}`,
-      ...env,
-    },
+    env: cniEnv(bed, verb, call),
     input: typeof conf === 'string' ? conf : JSON.stringify({ ...base, ...conf }),
   });
   let json: CniAnswer['json'];
@@ -98,7 +107,7 @@ export async function addOnParent(
       argv: [],
       env: { CNI_COMMAND: verb, CNI_CONTAINERID: 'pod', CNI_NETNS: path, CNI_IFNAME: 'eth0' },
       stdin: JSON.stringify({ ...base, ...conf }),
-      open: () => Promise.resolve(lent(bed)),
+      open: () => Promise.resolve(lent(bed.engine)),
     });
     return { status, json: (stdout === '' ? {} : JSON.parse(stdout)) as CniAnswer['json'], stderr: '' };
   };
@@ -109,15 +118,4 @@ export async function addOnParent(
   assert.deepEqual((await call('CHECK', { prevResult: added.json })).json, {});
   assert.deepEqual((await call('DEL')).json, {});
   return { ...result, parentMac: parent.address };
-}
-
-/** The bed's engine, which who asked disposes of. */
-export function lent(bed: EngineBed): EngineApi {
-  return new Proxy<EngineApi>(bed.engine, {
-    get(target, name) {
-      if (name === Symbol.asyncDispose) return () => Promise.resolve();
-      const value = Reflect.get(target, name, target) as unknown;
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
 }

@@ -1,5 +1,6 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Netns } from '../../src/kernel/index.ts';
+import { Cri } from './cri.ts';
 import { writeImage } from './image.ts';
 import { enterDistribution, enterSuite, type Inside, type Machine } from './suite.ts';
 import { until } from './wait.ts';
@@ -40,10 +41,17 @@ export async function startContainerd({ netns, suite, subnet, image = IMAGE }: C
   mkdirSync(machine.path('/etc/containerd'), { recursive: true });
   writeFileSync(machine.path('/etc/containerd/config.toml'), CONFIG);
   const ctr = (...words: readonly string[]): Promise<string> => machine.ok(['ctr', ...words]);
+  const socket = machine.path('/run/containerd/containerd.sock');
+  // the service for the kubelet comes up later than the one that ctr asks
+  const answers = async (): Promise<boolean> => {
+    await ctr('version');
+    using cri = new Cri(socket);
+    return (await cri.version()) === 'containerd';
+  };
   const start = async (stack: AsyncDisposableStack): Promise<Inside> => {
     const daemon = machine.start(['containerd']);
     stack.use(daemon);
-    await until('containerd answers', () => ctr('version'), { timeout: 15_000 }).catch((error: unknown) => {
+    await until('containerd answers', () => answers(), { timeout: 15_000 }).catch((error: unknown) => {
       throw new Error(`containerd: ${daemon.output()}`, { cause: error });
     });
     return daemon;
@@ -56,7 +64,7 @@ export async function startContainerd({ netns, suite, subnet, image = IMAGE }: C
   return {
     machine,
     daemon,
-    socket: machine.path('/run/containerd/containerd.sock'),
+    socket,
     restart: async () => void (await start(kept)),
     ctr,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

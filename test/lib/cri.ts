@@ -16,6 +16,10 @@ export class Cri implements Disposable {
     this.#session.on('error', () => undefined); // each call fails by itself
   }
 
+  /** Whether the runtime takes calls: containerd's plugin for the kubelet comes up after containerd itself answers. */
+  async version(): Promise<string> {
+    return text((await this.#call('Version', {})).get(2));
+  }
   /** Id of the sandbox. */
   async runPodSandbox(config: Message): Promise<string> {
     return text((await this.#call('RunPodSandbox', { 1: config })).get(1));

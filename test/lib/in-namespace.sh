@@ -67,7 +67,14 @@ resolv=$(cat /etc/resolv.conf 2>/dev/null || true) # often a link into the /run 
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock /run/home /run/.layers
 mkdir -m 1777 /run/tmp
-export TMPDIR=/run/tmp HOME=/run/home NODE_COMPILE_CACHE=/run/node-cache
+export TMPDIR=/run/tmp HOME=/run/home NODE_COMPILE_CACHE="${NETLOOM_TEST_CACHE:-/run/node-cache}"
+# What tests start as processes, bundled by the caller (tools/test-bundle.ts): in the place of its sources.
+if [ -n "${NETLOOM_TEST_BUNDLE:-}" ]; then
+  checkout=$(readlink -f "$(dirname "$self")/../..")
+  (cd "$checkout/$NETLOOM_TEST_BUNDLE/stubs" && find . -type f) | while read -r file; do
+    mount --bind "$checkout/$NETLOOM_TEST_BUNDLE/stubs/$file" "$checkout/$file"
+  done
+fi
 
 # A private, writable view of a directory: an overlay, or a copy where the kernel has no overlayfs for us.
 private() {
@@ -87,6 +94,7 @@ private() {
 }
 private /etc
 private /var/lib
+private /var/cache
 for dir in /etc/netns /var/lib/netloom; do # the machine's own must not be seen, and may not be ours to remove
   [ ! -d "$dir" ] || mount -t tmpfs -o mode=755 tmpfs "$dir"
 done
@@ -95,13 +103,22 @@ ip link set lo up
 status=0
 "$@" || status=$?
 
-# Whoever still lives in this mount namespace was started by the command and forgotten.
+# Whoever still lives in this mount namespace, or in a network namespace that has a name in it (a host of a lab), was
+# started by the command and forgotten.
 leftovers() {
   mine=$(readlink /proc/self/ns/mnt)
+  named=
+  for name in /run/netns/*; do
+    [ ! -e "$name" ] || named="$named net:[$(stat -Lc %i "$name")]"
+  done
   for dir in /proc/[0-9]*; do
     pid=${dir#/proc/}
     [ "$pid" != $$ ] || continue
-    [ "$(readlink "$dir/ns/mnt" 2>/dev/null)" = "$mine" ] || continue
+    if [ "$(readlink "$dir/ns/mnt" 2>/dev/null)" != "$mine" ]; then
+      [ -n "$named" ] || continue
+      net=$(readlink "$dir/ns/net" 2>/dev/null) || continue
+      case "$named " in *" $net "*) ;; *) continue ;; esac
+    fi
     case $(sed -n 's/^PPid:[[:space:]]*//p' "$dir/status" 2>/dev/null) in $$ | '') continue ;; esac # the readlink's own shell
     case $(sed -n 's/^State:[[:space:]]*//p' "$dir/status" 2>/dev/null) in Z*) continue ;; esac
     echo "$pid"

@@ -77,8 +77,12 @@ function rulesetText(objects: readonly unknown[]): string[] {
     const [[kind, value] = ['', {}]] = Object.entries(object as Record<string, Record<string, unknown>>);
     const { handle: _handle, index: _index, ...plain } = value;
     if (kind === 'metainfo') continue;
-    if (String(plain['flags']).includes('dynamic')) delete plain['elem']; // what packets put there
-    if (Array.isArray(plain['elem'])) plain['elem'] = plain['elem'].map((e) => JSON.stringify(e)).sort();
+    if (Array.isArray(plain['elem'])) {
+      // nft 1.0.6 does not say which sets are dynamic: what packets put there counts connections
+      const own = plain['elem'].map((e) => JSON.stringify(e)).filter((text) => !text.includes('"ct count"'));
+      if (own.length > 0) plain['elem'] = own.sort();
+      else delete plain['elem'];
+    }
     const text = JSON.stringify(plain);
     const chain = [plain['family'], plain['table'], plain['chain']].map(String).join(' ');
     if (kind === 'rule') rules.set(chain, `${rules.get(chain) ?? `rules of ${chain}: `}${text} `);

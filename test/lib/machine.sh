@@ -45,7 +45,7 @@ for dir in /run /var/lib; do mount -t tmpfs -o mode=755 tmpfs "$root$dir"; done
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mkdir -p "$root/run/lock" "$root/run/netns" "$root/usr/local/bin"
 mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys"
+mount -t sysfs sysfs "$root/sys" # of its own network: programs look there for their interfaces
 mount --rbind /dev "$root/dev"
 
 groups=$root/sys/fs/cgroup

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { type EngineBed, makeEngineBed } from './engine.ts';
 import { ADDRESS, type HostOptions } from './host.ts';
@@ -144,4 +145,34 @@ export async function served(host: PodmanBed, port: number, address: string = AD
 export async function linksOf({ bed }: PodmanBed): Promise<string[]> {
   const links = await jsonIn<{ ifname: string }[]>(bed.host.netns, ['ip', '-j', 'link']);
   return links.map(({ ifname }) => ifname).toSorted();
+}
+
+/** Whether a container's echo request to a name or an address is answered. @param wait seconds */
+export async function reaches({ tries }: PodmanBed, from: string, to: string, wait = 3): Promise<boolean> {
+  return (await tries('exec', from, 'ping', '-c', '1', '-W', String(wait), to)).status === 0;
+}
+
+/** What Podman says of a container. @param path as a Go template has it: `.State.Pid` */
+export async function inspect<T>({ podman }: PodmanBed, name: string, path: string): Promise<T> {
+  return JSON.parse(await podman('inspect', '-f', `{{json ${path}}}`, name)) as T;
+}
+
+/** Two containers on a network: `a`, or `front`, which serves a page at the host's port 8080, and `b`. */
+export async function startPair({ podman }: PodmanBed, network: string): Promise<void> {
+  const reached = ['-p', '8080:80', '--network-alias', 'front'];
+  await podman('run', '-d', '--name', 'a', '--network', network, ...reached, 'box', ...SERVE);
+  await podman('run', '-d', '--name', 'b', '--network', network, 'box', 'sleep', '1000');
+}
+
+/** Kills the pair, has it removed, and sees that it left nothing with us. */
+export async function endPair(host: PodmanBed): Promise<void> {
+  const { machine, podman } = host;
+  for (const name of ['a', 'b']) {
+    const [pid, monitor] = (await podman('inspect', '-f', '{{.State.Pid}} {{.State.ConmonPid}}', name)).split(' ');
+    // without goodbye: the monitor first, which else would say it
+    await machine.ok(['sh', '-c', `kill -9 ${monitor} ${pid}`]);
+    await until(`${name} is gone`, async () => (await machine.run(['sh', '-c', `kill -0 ${pid}`])).status !== 0);
+  }
+  await podman('rm', '-f', 'a', 'b');
+  assert.deepEqual(JSON.parse(await host.netloom('endpoint', 'ls', '--json')), []);
 }

@@ -4,7 +4,7 @@ import type { Outcome, PlanStep } from '../../src/model/index.ts';
 import type { EngineBed } from './engine.ts';
 import { type HostOptions, makeHost, type TestHost } from './host.ts';
 import { openShell, type Shell } from './shell.ts';
-import { type LinkJson, namesIn, parameters, type Snapshot, snapshot } from './snapshot.ts';
+import { type LinkJson, namesIn, wholeOf } from './snapshot.ts';
 
 /** A second machine, made like a bed's, on which every explained change is done by its commands. */
 export interface Replay extends AsyncDisposable {
@@ -80,12 +80,5 @@ export function withoutIds(plan: readonly PlanStep[] | undefined): PlanStep[] {
 }
 
 async function same(what: string, byHand: Netns, ours: Netns, macOf: (link: LinkJson) => boolean): Promise<void> {
-  assert.deepEqual(await all(byHand, macOf), await all(ours, macOf), what);
-}
-
-async function all(
-  netns: Netns,
-  macOf: (link: LinkJson) => boolean,
-): Promise<Snapshot & { readonly parameters: string[] }> {
-  return { ...(await snapshot(netns, { macOf })), parameters: await parameters(netns) };
+  assert.deepEqual(await wholeOf(byHand, { macOf }), await wholeOf(ours, { macOf }), what);
 }

@@ -35,6 +35,16 @@ export async function okIn(netns: Netns, argv: readonly string[], options: RunOp
   return stdout;
 }
 
+const NEXT = '-- next --\n';
+
+/**
+ * As `okIn`, for several lines of shell one after the other at the price of one process: Node copies itself for each that it
+ * starts, and it is large. What each has said.
+ */
+export async function eachIn(netns: Netns, lines: readonly string[]): Promise<string[]> {
+  return (await okIn(netns, ['sh', '-ec', lines.join(`\nprintf '%s\\n' '${NEXT.trim()}'\n`)])).split(NEXT);
+}
+
 /** As `okIn`, for commands that print JSON; an empty output is an empty list. */
 export async function jsonIn<T>(netns: Netns, argv: readonly string[]): Promise<T> {
   return JSON.parse((await okIn(netns, argv)) || '[]') as T;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../../src/api/client.ts';
 import { writeShim } from '../../src/cli/shim-file.ts';
+import { cniEnv } from './cni.ts';
 import { type EngineBed, makeEngineBed } from './engine.ts';
 import { type Background, enter, startIn } from './run.ts';
 import { until } from './wait.ts';
@@ -70,21 +71,13 @@ export async function makeShimBed(): Promise<ShimBed> {
     await ended?.[Symbol.asyncDispose]();
   };
   stack.defer(() => end('SIGTERM'));
-  const calling = (verb: string, { id = '', netns = '', env, conf = {}, before = [] }: PluginCall): Calling => {
+  const calling = (verb: string, { conf = {}, before = [], ...call }: PluginCall): Calling => {
     const [file, ...args] = [...enter(bed.host.netns), ...before, shim];
     const child = spawn(file, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        // what a call finds when it does the work by itself
-        NETLOOM_STATE_DIR: stateDir,
-        NETLOOM_RUN_DIR: runDir,
-        CNI_COMMAND: verb,
-        CNI_CONTAINERID: id,
-        CNI_NETNS: netns,
-        CNI_IFNAME: 'eth0',
-        CNI_PATH: '/opt/cni/bin',
-        ...env,
+        ...cniEnv(bed, verb, call),
       },
     });
     child.stdin.on('error', () => undefined);

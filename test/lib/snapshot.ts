@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Netns } from '../../src/kernel/index.ts';
-import { jsonIn, okIn } from './run.ts';
+import { eachIn, okIn } from './run.ts';
 
 /** What a namespace holds, without what differs between two that were made alike: indices, handles, counters. */
 export interface Snapshot {
@@ -35,6 +35,9 @@ export interface LinkJson {
       readonly learning?: boolean;
       readonly flood?: boolean;
       readonly proxy_arp_wifi?: boolean;
+      readonly mcast_flood?: boolean;
+      readonly bcast_flood?: boolean;
+      readonly neigh_suppress?: boolean;
     };
   };
   readonly addr_info: readonly AddressJson[];
@@ -46,6 +49,7 @@ export interface AddressJson {
   readonly scope: string;
   readonly broadcast?: string;
   readonly nodad?: boolean;
+  readonly deprecated?: boolean;
 }
 
 export interface SnapshotOptions {
@@ -54,23 +58,40 @@ export interface SnapshotOptions {
 }
 
 /** Kinds of links whose own settings somebody chooses. */
-const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun'];
+const KINDS: readonly string[] = ['macvlan', 'ipvlan', 'vlan', 'tun', 'vxlan', 'ipip', 'gre'];
 
-/** One process for both: a snapshot is taken thousands of times. */
-const WAYS = 'route show table all\nrule show\n';
-/** As `ip rule` begins a line. */
+/** In as few processes as can be: a snapshot is taken thousands of times. */
+const batch = (options: string, ...lines: string[]): string =>
+  [`ip ${options} -batch - <<END`, ...lines, 'END'].join('\n');
+const LINKS = batch('-j -d', 'link show', 'addr show');
+const WAYS = ['route show table all', 'rule show', 'neigh show nud permanent'];
+const SEEN = [LINKS, batch('-4', ...WAYS), batch('-6', ...WAYS), 'bridge fdb show', 'nft -s list ruleset'];
+/** sysctl(8) walks through all that there are; grep(1) says 2 for the one that cannot be read, ipv6 stable_secret. */
+const PARAMETERS = '(cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || [ $? = 2 ])';
+/** As `ip rule` begins a line; what lines of `ip neigh` have. */
 const RULE = /^\d+:\s/;
+const NEIGHBOUR = / PERMANENT( |$)/;
 
 /** As `ip` and `nft`, not netloom, see it. */
-export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOptions = {}): Promise<Snapshot> {
-  const [links, ways, ways6, neighbours, fdb, ruleset] = await Promise.all([
-    linksOf(netns),
-    okIn(netns, ['ip', '-4', '-batch', '-'], { input: WAYS }),
-    okIn(netns, ['ip', '-6', '-batch', '-'], { input: WAYS }),
-    okIn(netns, ['ip', 'neigh', 'show', 'nud', 'permanent']),
-    okIn(netns, ['bridge', 'fdb', 'show']),
-    okIn(netns, ['nft', '-s', 'list', 'ruleset']),
-  ]);
+export async function snapshot(netns: Netns, options: SnapshotOptions = {}): Promise<Snapshot> {
+  return parse(await eachIn(netns, SEEN), options);
+}
+
+/** A snapshot, and what is settled beside it: parameters of the namespace and of its links, policies of IPsec. */
+export interface Whole extends Snapshot {
+  /** Every IPv4 and IPv6 parameter of the namespace and of its interfaces: `ipv4/conf/eth0/forwarding:1`. */
+  readonly parameters: readonly string[];
+  readonly policies: string;
+}
+
+export async function wholeOf(netns: Netns, options: SnapshotOptions = {}): Promise<Whole> {
+  const [parameters = '', policies = '', ...seen] = await eachIn(netns, [PARAMETERS, 'ip xfrm policy', ...SEEN]);
+  return { ...parse(seen, options), parameters: sorted(parameters), policies };
+}
+
+function parse(seen: readonly string[], { macOf = () => false }: SnapshotOptions): Snapshot {
+  const [both, ways, ways6, fdb, ruleset] = seen as [string, string, string, string, string];
+  const links = parseLinks(both);
   const lines = `${ways}\n${ways6}`.split('\n').map((line) => line.trim());
   return {
     links: links
@@ -90,6 +111,9 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
           port?.learning === false ? 'learning off' : '',
           port?.flood === false ? 'flood off' : '',
           port?.proxy_arp_wifi === true ? 'proxy_arp_wifi' : '',
+          port?.mcast_flood === false ? 'mcast_flood off' : '',
+          port?.bcast_flood === false ? 'bcast_flood off' : '',
+          port?.neigh_suppress === true ? 'neigh_suppress' : '',
           l.flags.filter((flag) => flag === 'PROMISC' || flag === 'ALLMULTI').join(' '),
           `txqlen ${l.txqlen ?? 0}`,
           KINDS.includes(l.linkinfo?.info_kind ?? '') ? JSON.stringify(l.linkinfo?.info_data) : '',
@@ -101,19 +125,25 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
       .flatMap((l) =>
         l.addr_info
           .filter((a) => a.scope !== 'link')
-          .map((a) => `${l.ifname} ${a.local}/${a.prefixlen}${a.nodad === true ? ' nodad' : ''}`),
+          .map((a) => {
+            const flags = [...(a.nodad ? ['nodad'] : []), ...(a.deprecated ? ['deprecated'] : [])];
+            return [l.ifname, `${a.local}/${a.prefixlen}`, ...flags].join(' ');
+          }),
       )
       .sort(),
     // link-local ones come with the links, and some only after a while
     routes: lines
-      .filter((line) => !RULE.test(line))
+      .filter((line) => !RULE.test(line) && !NEIGHBOUR.test(line))
       .map((line) => line.replaceAll(/ (linkdown|pref medium|metric 256)/g, ''))
       .filter(
         (line) => line !== '' && !/\bfe80::|^(multicast |anycast )?ff00::|^(local|anycast) fe80|^anycast /.test(line),
       )
       .sort(),
     rules: lines.filter((line) => RULE.test(line) && !/^(0|32766|32767):/.test(line)),
-    neighbours: [...neighbours.split('\n'), ...fdb.split('\n').filter((line) => line.includes(' static'))]
+    neighbours: [
+      ...lines.filter((line) => NEIGHBOUR.test(line)),
+      ...fdb.split('\n').filter((line) => / (static|dst) /.test(`${line} `)),
+    ]
       .map((line) => line.trim())
       .filter((line) => line !== '')
       .sort(),
@@ -124,22 +154,22 @@ export async function snapshot(netns: Netns, { macOf = () => false }: SnapshotOp
 
 /** Every link with its addresses. */
 export async function linksOf(netns: Netns): Promise<LinkJson[]> {
-  const [links, addresses] = await Promise.all([
-    jsonIn<Omit<LinkJson, 'addr_info'>[]>(netns, ['ip', '-j', '-d', 'link']),
-    jsonIn<Pick<LinkJson, 'ifindex' | 'addr_info'>[]>(netns, ['ip', '-j', 'addr']),
-  ]);
+  return parseLinks((await eachIn(netns, [LINKS]))[0]!);
+}
+
+function parseLinks(text: string): LinkJson[] {
+  const [links, addresses] = text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown) as [
+    Omit<LinkJson, 'addr_info'>[],
+    Pick<LinkJson, 'ifindex' | 'addr_info'>[],
+  ];
   const of = new Map(addresses.map(({ ifindex, addr_info }) => [ifindex, addr_info]));
   return links.map((link) => ({ ...link, addr_info: of.get(link.ifindex) ?? [] }));
 }
 
-/** Every IPv4 and IPv6 parameter of the namespace and of its interfaces: `ipv4/conf/eth0/forwarding:1`. */
-export async function parameters(netns: Netns): Promise<string[]> {
-  // sysctl(8) walks through all that there are; grep(1) says 2 for the one that cannot be read, ipv6 stable_secret
-  const text = await okIn(netns, [
-    'sh',
-    '-c',
-    'cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || [ $? = 2 ]',
-  ]);
+function sorted(text: string): string[] {
   return text
     .split('\n')
     .filter((line) => line !== '')

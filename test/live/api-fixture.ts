@@ -246,6 +246,48 @@ export class MemoryEngine implements model.EngineApi {
   async addressRelease(spec: model.ReleaseSpec): Promise<void> {
     this.#note('addressRelease', spec);
   }
+  async nodeJoin(
+    spec: model.JoinSpec,
+    options?: { readonly force?: boolean },
+  ): Promise<{ readonly node: model.Node; readonly findings: readonly model.JoinFinding[] }> {
+    this.#note('nodeJoin', spec, options);
+    const node = { ...NODE, name: spec.name ?? NODE.name };
+    return { node, findings: [{ check: 'clock', severity: 'warn', text: '3 s behind ü' }] };
+  }
+  async nodeCheck(nodes?: readonly string[]): Promise<readonly model.JoinFinding[]> {
+    this.#note('nodeCheck', nodes);
+    return [{ check: 'mtu', severity: 'ok', text: '1500' }];
+  }
+  async nodeList(): Promise<readonly model.Node[]> {
+    this.#note('nodeList');
+    return [NODE];
+  }
+  async nodeInspect(name: string): Promise<model.Node> {
+    this.#note('nodeInspect', name);
+    return { ...NODE, name };
+  }
+  async nodeDrain(name: string, options?: { readonly undo?: boolean }): Promise<model.Node> {
+    this.#note('nodeDrain', name, options);
+    return { ...NODE, name, state: options?.undo === true ? 'ready' : 'draining' };
+  }
+  async nodeRemove(name: string, options?: { readonly force?: boolean }): Promise<model.Node> {
+    this.#note('nodeRemove', name, options);
+    return { ...NODE, name, state: 'down' };
+  }
+  async nodeRotateKeys(networks?: readonly string[]): Promise<readonly model.NodeNetwork[]> {
+    this.#note('nodeRotateKeys', networks);
+    return NODE.networks.map((each) => ({ ...each, publicKey: 'ü=', rekeyed: '2026-01-01T00:00:00.000Z' }));
+  }
+  async clusterStatus(): Promise<model.ClusterStatus> {
+    this.#note('clusterStatus');
+    return {
+      node: 'a',
+      etcd: ['http://192.0.2.10:2379'],
+      state: 'away',
+      reason: 'no answer',
+      faults: ['network pods: node b is away'],
+    };
+  }
   async rehearse(steps: readonly model.RehearsalStep[]): Promise<readonly (readonly model.PlanStep[])[]> {
     this.#note('rehearse', steps);
     return steps.map((step) => [
@@ -312,6 +354,19 @@ const POOL: model.AddressPool = {
   subnet: '10.7.0.0/24',
   gateway: '10.7.0.1',
   auxAddresses: { router: '10.7.0.9' },
+};
+const NODE: model.Node = {
+  name: 'a',
+  id: '7'.repeat(32),
+  state: 'ready',
+  self: true,
+  addresses: ['192.0.2.1', '2001:db8::1'],
+  reason: 'towards etcd at 192.0.2.10',
+  dev: 'eth0',
+  mtu: 1500,
+  version: '0.0.1',
+  joined: '2026-11-21T07:00:00.000Z',
+  networks: [{ name: 'web', plan: 'node', backend: 'vxlan', prefixes: ['10.244.1.0/24'], endpoints: 2 }],
 };
 function anEndpoint(spec: model.AttachSpec): model.Endpoint {
   return {

@@ -99,7 +99,7 @@ const BAD: readonly (readonly [string, string | undefined, string])[] = [
   [
     'GET /v1/events?types=network,nosuch',
     undefined,
-    'query/types/1 must be one of network, endpoint, container, repair, gc, dns, dhcp, engine',
+    'query/types/1 must be one of network, endpoint, container, repair, gc, dns, dhcp, engine, cluster',
   ],
   ['GET /v1/events?types=', undefined, 'query/types must NOT have fewer than 1 items'],
   ['GET /v1/doctor?checks=a,,b', undefined, 'query/checks/1 must NOT have fewer than 1 characters'],

@@ -22,9 +22,9 @@ interface Door extends AsyncDisposable {
   ask(method: string, body?: object | string, verb?: string): Promise<Answer>;
 }
 
-async function open(bed: EngineBed): Promise<Door> {
+async function open(bed: EngineBed, scope?: 'global'): Promise<Door> {
   const path = join(bed.dirs.root, 'plugins', 'netloom.sock');
-  const serving = await serveDocker(bed.engine, path, undefined, openLog({ level: 'silent' }));
+  const serving = await serveDocker(bed.engine, path, scope, openLog({ level: 'silent' }));
   return {
     path,
     ask: (method, body = {}, verb = 'POST') =>
@@ -118,6 +118,34 @@ test('what Docker forgot goes with its network; what is somebody else’s keeps 
   assert.match(String(json['Err']), /has 1 endpoint \(.*inspect/);
   await bed.engine.endpointDetach(value.id);
   assert.equal((await door.ask('NetworkDriver.DeleteNetwork', { NetworkID: NETWORK })).status, 200);
+  assert.equal((await bed.engine.networkList()).length, 2);
+});
+
+test('a swarm’s manager checks what a node makes; rates and other options of an endpoint', async () => {
+  await using bed = await makeEngineBed();
+  await using door = await open(bed, 'global');
+  assert.equal((await door.ask('NetworkDriver.GetCapabilities')).json['Scope'], 'global');
+  // a manager's options stand by themselves, a node's below the label
+  const manager = { ...POOL, NetworkID: NETWORK, Options: { mtu: '1400' } };
+  assert.deepEqual((await door.ask('NetworkDriver.AllocateNetwork', manager)).json, { Options: { mtu: '1400' } });
+  const before = await stateOf([bed.host.netns]);
+  const wrong = await door.ask('NetworkDriver.AllocateNetwork', { ...manager, Options: { mtuu: '1400' } });
+  assert.equal(wrong.status, 500);
+  assert.match(String(wrong.json['Err']), /mtuu/);
+  assert.deepEqual([(await bed.engine.networkList()).length, await stateOf([bed.host.netns])], [2, before]);
+  const node = { ...manager, Options: { 'com.docker.network.generic': { mtu: '1400' } } };
+  assert.equal((await door.ask('NetworkDriver.CreateNetwork', node)).status, 200);
+  const rates = { 'netloom.egress_rate': '10mbit', 'com.docker.network.endpoint.exposedports': [] };
+  assert.equal((await door.ask('NetworkDriver.CreateEndpoint', { ...endpoint(2), Options: rates })).status, 200);
+  const [made] = await bed.engine.endpointList();
+  assert.deepEqual(made?.rates, { egress: 10_000_000, ingress: 0 });
+  const unknown = { ...endpoint(3), Options: { 'netloom.rate': '10mbit' } };
+  assert.match(
+    String((await door.ask('NetworkDriver.CreateEndpoint', unknown)).json['Err']),
+    /no option netloom\.rate \(there are netloom\.ingress_rate/,
+  );
+  assert.equal((await door.ask('NetworkDriver.DeleteNetwork', node)).status, 200);
+  assert.deepEqual((await door.ask('NetworkDriver.FreeNetwork', { NetworkID: NETWORK })).json, {});
   assert.equal((await bed.engine.networkList()).length, 2);
 });
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../src/engine/index.ts';
+import { WaysIn } from '../../src/engine/ways-in.ts';
 import { type EngineEvent, parsePublish } from '../../src/model/index.ts';
+import { NETLINK, NetlinkConn, NetlinkMonitor } from '../../src/netlink/index.ts';
+import { EVENT_GROUPS, parseEvent } from '../../src/rtnetlink/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { tcpConnect, tcpHold } from '../lib/peer.ts';
@@ -228,4 +231,38 @@ test('other programs’ tables are read once while nobody changes them, and then
   for (let i = 0; i < 50; i++) await nft(t.host, `add rule ip big in tcp dport ${100 + i} drop\n`);
   await until('it is read again', async () => (await reads()) > 1);
   assert.ok((await reads()) < 40, `${await reads()} times for 50 changes`);
+});
+
+test('networks of ours that come and go change nothing of the ways to the host; an address of somebody else’s does', async () => {
+  await using t = await town();
+  using conn = NetlinkConn.open(NETLINK.ROUTE, t.host);
+  const groups = [...EVENT_GROUPS.link, ...EVENT_GROUPS.address, ...EVENT_GROUPS.route];
+  using monitor = NetlinkMonitor.open(NETLINK.ROUTE, t.host, groups);
+  const ways = await WaysIn.read(conn);
+  let seen = 0;
+  const concerned = (): string[] => {
+    const kinds: string[] = [];
+    for (let told = monitor.take(); told; told = monitor.take()) {
+      assert.equal(told.kind, 'messages');
+      for (const message of told.kind === 'messages' ? told.messages : []) {
+        const event = parseEvent(message);
+        if (!event) continue;
+        seen++;
+        if (ways.concerns(event)) kinds.push(`${event.verb} ${event.kind}`);
+      }
+    }
+    return kinds;
+  };
+  for (let round = 0; round < 2; round++) {
+    const subnets = [{ subnet: '10.77.0.0/24' }, { subnet: 'fd77::/64' }];
+    await t.bed.engine.networkCreate({ name: 'passing', ipv6: true, subnets });
+    const { path } = await t.bed.workload(`p${round}`);
+    const { value } = await t.bed.engine.endpointAttach({ netns: path, network: 'passing' });
+    await t.bed.engine.endpointDetach(value.id);
+    await t.bed.engine.networkRemove('passing');
+    assert.deepEqual(concerned(), []);
+  }
+  assert.ok(seen > 20, `${seen} events`);
+  await ipBatch(t.host, ['link add theirs up type bridge', 'address add 198.18.0.1/24 dev theirs']);
+  assert.deepEqual(concerned(), ['new address']);
 });

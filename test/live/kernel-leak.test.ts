@@ -16,6 +16,8 @@ import {
   Poll,
   probePort,
   readSysctl,
+  relaySocketIn,
+  RelayThreads,
   signalPid,
   startTime,
   tcpSocketIn,
@@ -61,6 +63,14 @@ async function everything(dir: string): Promise<void> {
   tried(() => readSysctl(netns, 'net.none'));
   tried(() => tunCreate(netns, 'tap%d', { mode: 'tap' }));
   tried(() => tunCreate(netns, 'lo', { mode: 'tap' }));
+  {
+    using device = tunCreate(netns, 'tun%d', { mode: 'tun' });
+    using v4 = relaySocketIn(netns, { address: '127.0.0.1', port: 99 });
+    using relay = RelayThreads.start(netns, device, { v4 });
+    const none = new BigUint64Array(0);
+    tried(() => relay.table({ intervals4: none, intervals6: none, peers: new Uint8Array(27) }));
+    tried(() => relaySocketIn(netns, { address: '127.0.0.1', port: 99 }));
+  }
 
   for (const protocol of ['tcp', 'udp', 'sctp'] as const) {
     probePort(netns, { protocol, address: '0.0.0.0', port: 99 });

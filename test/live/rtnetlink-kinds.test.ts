@@ -28,6 +28,7 @@ const LINKS: readonly (readonly [ip: string, ours: (eth0: number) => LinkSpec])[
   ['d0 address 02:00:00:00:00:0c type dummy', () => ({ name: 'd0', mac, info: { kind: 'dummy' } })],
   ['i0 address 02:00:00:00:00:0c type ifb', () => ({ name: 'i0', mac, info: { kind: 'ifb' } })],
   ['vrf0 address 02:00:00:00:00:0c up type vrf table 1000', () => ({ name: 'vrf0', mac, up: true, info: { kind: 'vrf', table: 1000 } })],
+  ['xf0 type xfrm if_id 0x6e000001', () => ({ name: 'xf0', info: { kind: 'xfrm', ifId: 0x6e000001 } })],
   ['wg0 type wireguard', () => ({ name: 'wg0', info: { kind: 'wireguard' } })],
   ['vl0 link eth0 type vlan id 100', (link) => ({ name: 'vl0', link, info: { kind: 'vlan', id: 100 } })],
   [

@@ -70,6 +70,9 @@ test('the kernel filters dumps', async () => {
   const ofPort = await rtnl.fdb.list({ index: port });
   assert.ok(ofPort.some((entry) => entry.mac === '02:00:00:00:00:11'));
   assert.ok(ofPort.every((entry) => entry.index === port));
+  const entry = await rtnl.fdb.get({ index: port, mac: '02:00:00:00:00:11', table: 'master' });
+  assert.deepEqual([entry.index, entry.master, entry.state], [port, master, 'static']);
+  await assert.rejects(rtnl.fdb.get({ index: port, mac: '02:00:00:00:00:12', table: 'master' }), { code: 'ENOENT' });
   await rtnl.neighbour.add({ index, dst: '10.0.0.9', lladdr: C });
   await rtnl.neighbour.add({ index: master, dst: '10.0.0.9', lladdr: C });
   const dsts = (await rtnl.neighbour.list({ index, family: 4 })).filter((entry) => entry.state === 'permanent');
@@ -77,6 +80,8 @@ test('the kernel filters dumps', async () => {
     dsts.map((entry) => [entry.index, entry.dst]),
     [[index, '10.0.0.9']],
   );
+  assert.equal((await rtnl.neighbour.get({ index, dst: '10.0.0.9' })).lladdr, C);
+  await assert.rejects(rtnl.neighbour.get({ index, dst: '10.0.0.10' }), { code: 'ENOENT' });
   assert.ok((await rtnl.rule.list({ family: 6 })).every((rule) => rule.family === 6));
 });
 

@@ -21,7 +21,7 @@ import { ping, tcpConnect, tcpServer } from '../lib/peer.ts';
 import { scriptOf } from '../lib/replay.ts';
 import { jsonIn, okIn } from '../lib/run.ts';
 import { openShell, type Shell } from '../lib/shell.ts';
-import { linksOf, parameters, snapshot } from '../lib/snapshot.ts';
+import { linksOf, wholeOf } from '../lib/snapshot.ts';
 
 checkDescriptors();
 
@@ -163,13 +163,13 @@ async function byFacts(
     }
   }
   for (const name of ['', ...spaces]) {
-    assert.deepEqual(await whole(typed.at(name)), await whole(ours.at(name)), `${name || 'the host'}, by its commands`);
+    assert.deepEqual(
+      await wholeOf(typed.at(name)),
+      await wholeOf(ours.at(name)),
+      `${name || 'the host'}, by its commands`,
+    );
   }
   for (const one of [seed, ours, typed]) await check(one);
-}
-
-async function whole(netns: Netns): Promise<unknown> {
-  return { ...(await snapshot(netns)), parameters: await parameters(netns) };
 }
 
 /** A network and its endpoints by the engine; the same, by --explain, on a third machine. */
@@ -215,7 +215,11 @@ async function byEngine(
     }
   }
   for (const name of ['', ...spaces]) {
-    assert.deepEqual(await whole(typed.at(name)), await whole(ours.at(name)), `${name || 'the host'}, by --explain`);
+    assert.deepEqual(
+      await wholeOf(typed.at(name)),
+      await wholeOf(ours.at(name)),
+      `${name || 'the host'}, by --explain`,
+    );
   }
   await check(seed, 'seed');
   await check(ours, 'ours');

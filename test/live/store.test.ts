@@ -20,7 +20,8 @@ import { afterEach, test } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { openEmbeddedStore } from '../../src/store/embedded.ts';
 import type { EmbeddedStoreOptions } from '../../src/store/embedded.ts';
-import type { Change, ReadTx, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { take } from '../lib/store-contract.ts';
 
 const directories: string[] = [];
 function place(extra: Partial<EmbeddedStoreOptions> = {}): EmbeddedStoreOptions & { state: string; runtime: string } {
@@ -43,6 +44,7 @@ afterEach(() => {
 const everything = (store: Store): Promise<Record<string, unknown>> =>
   store.read(async (tx) => Object.fromEntries((await tx.list('')).map(({ key, value }) => [key, value])));
 
+// what one space of keys means: test/lib/store-contract.ts
 test('one space of keys over two files', async () => {
   const where = place();
   await using store = await openEmbeddedStore(where);
@@ -60,21 +62,6 @@ test('one space of keys over two files', async () => {
       await tx.create(key, { of: key });
     await tx.delete('leases/none');
   });
-  const keys = (prefix: string, options?: { start?: string; limit?: number }): Promise<string[]> =>
-    store.read(async (tx) => (await tx.list(prefix, options)).map(({ key }) => key));
-  assert.deepEqual(
-    await keys(''),
-    ['leases/n/1', 'leases/n/2', 'leases/n/3', 'meta/seed', 'networks/a', 'networks/b', 'netwarks/x', 'zz'].sort(),
-  );
-  assert.deepEqual(await keys('net'), ['networks/a', 'networks/b', 'netwarks/x'].sort());
-  assert.deepEqual(await keys('networks/'), ['networks/a', 'networks/b']);
-  assert.deepEqual(await keys('leases/n/', { start: 'leases/n/2' }), ['leases/n/2', 'leases/n/3']);
-  assert.deepEqual(await keys('leases/n/', { start: 'leases/n/2', limit: 1 }), ['leases/n/2']);
-  assert.deepEqual(await keys('', { start: 'm', limit: 2 }), ['meta/seed', 'netwarks/x']);
-  assert.equal(await store.read((tx) => tx.count('leases/')), 3);
-  assert.equal(await store.read((tx) => tx.count('')), 8);
-  assert.deepEqual(await store.read((tx) => tx.get('networks/a')), { of: 'networks/a' });
-  assert.equal(await store.read((tx) => tx.get('networks/c')), undefined);
   const inFile = (file: string): unknown[] => {
     using db = new DatabaseSync(file);
     return db
@@ -84,99 +71,6 @@ test('one space of keys over two files', async () => {
   };
   assert.deepEqual(inFile(where.state), ['meta/seed', 'networks/a', 'networks/b'], 'only these survive a power cut');
   assert.equal(inFile(where.runtime).length, 5);
-});
-
-test('all or nothing', async () => {
-  await using store = await openEmbeddedStore(place());
-  await store.transact(async (tx) => {
-    await tx.put('networks/a', 1);
-    await tx.put('leases/a', 1);
-  });
-  const before = await store.revision();
-  await assert.rejects(
-    store.transact(async (tx) => {
-      await tx.put('networks/a', 2);
-      await tx.delete('leases/a');
-      await tx.put('leases/b', 2);
-      await turn();
-      assert.equal(await tx.get('networks/a'), 2, 'sees its own changes');
-      throw new Error('no');
-    }),
-    /^Error: no$/,
-  );
-  assert.deepEqual(await everything(store), { 'networks/a': 1, 'leases/a': 1 });
-  assert.equal(await store.revision(), before);
-});
-
-test('create is the guard against a double lease, and the body may go on', async () => {
-  await using store = await openEmbeddedStore(place());
-  await store.transact((tx) => tx.create('leases/a', 'first'));
-  await store.transact(async (tx) => {
-    await assert.rejects(async () => await tx.create('leases/a', 'second'), { code: 'EEXIST', message: /leases\/a/ });
-    await tx.put('leases/b', 'second');
-  });
-  assert.deepEqual(await everything(store), { 'leases/a': 'first', 'leases/b': 'second' });
-});
-
-test('bodies that wait never interleave, in one handle or in two', async () => {
-  const where = place();
-  await using one = await openEmbeddedStore(where);
-  await using two = await openEmbeddedStore(where);
-  await Promise.all(
-    Array.from({ length: 60 }, (_, i) =>
-      (i % 2 === 0 ? one : two).transact(async (tx) => {
-        const key = i % 3 === 0 ? 'networks/n' : 'endpoints/n';
-        const seen = (await tx.get<number>(key)) ?? 0;
-        await turn();
-        await tx.put(key, seen + 1);
-      }),
-    ),
-  );
-  assert.deepEqual(await everything(two), { 'networks/n': 20, 'endpoints/n': 40 });
-});
-
-test('a reader sees one moment', async () => {
-  const where = place();
-  await using one = await openEmbeddedStore(where);
-  await using two = await openEmbeddedStore(where);
-  const put = (value: number): Promise<void> =>
-    two.transact((tx) => (tx.put('networks/a', value), tx.put('endpoints/a', value)));
-  await put(1);
-  await one.read(async (tx) => {
-    assert.equal(await tx.get('endpoints/a'), 1);
-    await put(2);
-    assert.equal(await tx.get('networks/a'), 1);
-    assert.equal(await tx.get('endpoints/a'), 1);
-  });
-  assert.deepEqual(await everything(one), { 'networks/a': 2, 'endpoints/a': 2 });
-});
-
-test('misuse is told, not waited for', async () => {
-  const store = await openEmbeddedStore(place());
-  let kept: ReadTx | undefined;
-  await store.transact(async (tx) => {
-    kept = tx;
-    await assert.rejects(
-      store.transact(() => {}),
-      { code: 'ESTORETX', message: /inside another/ },
-    );
-    await assert.rejects(
-      store.read(() => {}),
-      { code: 'ESTORETX' },
-    );
-  });
-  assert.throws(() => kept?.get('a'), { code: 'ESTORETX', message: /ended/ });
-  await assert.rejects(
-    store.read((tx) => (tx as unknown as { put(key: string, value: unknown): void }).put('a', 1)),
-    { code: 'ESTORETX', message: /only read/ },
-  );
-  await store[Symbol.asyncDispose]();
-  await store[Symbol.asyncDispose]();
-  await assert.rejects(
-    store.read(() => {}),
-    { code: 'ESTORECLOSED' },
-  );
-  assert.throws(() => store.watch('', new AbortController().signal), { code: 'ESTORECLOSED' });
 });
 
 test('a new boot drops what was the machine’s, and keeps networks', async () => {
@@ -361,85 +255,6 @@ test('a reader in the middle of another’s two commits waits for the second', a
   runtime.exec('COMMIT');
   assert.deepEqual(await reading, { 'networks/a': 2, pair: 2 });
   assert.equal(await store.revision(), revision + 2, 'and nobody repeated it');
-});
-
-async function take(changes: AsyncIterable<Change>, count: number): Promise<Change[]> {
-  const taken: Change[] = [];
-  const iterator = changes[Symbol.asyncIterator]();
-  const late = sleep(3000, undefined, { ref: false }).then(() =>
-    assert.fail(`only ${taken.length} of ${count} changes came in time`),
-  );
-  while (taken.length < count) {
-    const { value } = await Promise.race([iterator.next(), late]);
-    taken.push(value as Change);
-  }
-  return taken;
-}
-
-test('watch: from now on, in order, by prefix, deletions too', async () => {
-  await using store = await openEmbeddedStore(place());
-  await store.transact((tx) => tx.put('endpoints/before', 0));
-  const end = new AbortController();
-  const changes = store.watch('endpoints/', end.signal);
-  await store.transact(async (tx) => {
-    await tx.put('endpoints/a', 1);
-    await tx.put('leases/a', 1);
-    await tx.put('networks/a', 1);
-    await tx.put('endpoints/b', 1);
-    await tx.put('endpoints/a', 2);
-  });
-  await store.transact(async (tx) => {
-    await tx.delete('endpoints/b');
-    await tx.delete('endpoints/none');
-  });
-  const got = await take(changes, 3);
-  assert.deepEqual(
-    got.map(({ key, value }) => [key, value]),
-    [
-      ['endpoints/b', 1],
-      ['endpoints/a', 2],
-      ['endpoints/b', undefined],
-    ],
-  );
-  assert.deepEqual(
-    got.map(({ revision }) => revision),
-    got.map(({ revision }) => revision).sort((a, b) => a - b),
-  );
-  assert.equal(got.at(-1)?.revision, await store.revision());
-  const waiting = changes[Symbol.asyncIterator]().next();
-  end.abort();
-  assert.deepEqual(await waiting, { done: true, value: undefined });
-});
-
-test('watch: other handles’ changes within the poll, mixed with one’s own in order', async () => {
-  const where = place();
-  await using one = await openEmbeddedStore(where);
-  await using two = await openEmbeddedStore(where);
-  const end = new AbortController();
-  const changes = one.watch('', end.signal);
-  for (let i = 0; i < 20; i++) await (i % 2 === 0 ? one : two).transact((tx) => tx.put(`endpoints/${i}`, i));
-  const got = await take(changes, 20);
-  assert.deepEqual(
-    got.map(({ value }) => value),
-    Array.from({ length: 20 }, (_, i) => i),
-  );
-  const asked = performance.now();
-  await two.transact((tx) => tx.put('networks/n', 'x'));
-  assert.equal((await take(changes, 1))[0]?.value, 'x');
-  assert.ok(performance.now() - asked < 1000);
-  end.abort();
-});
-
-test('watch: ends with an error when the store is closed; aborted before, it ends at once', async () => {
-  const store = await openEmbeddedStore(place());
-  const waiting = store.watch('', new AbortController().signal)[Symbol.asyncIterator]().next();
-  assert.deepEqual(await store.watch('', AbortSignal.abort())[Symbol.asyncIterator]().next(), {
-    done: true,
-    value: undefined,
-  });
-  const refused = assert.rejects(waiting, { code: 'ESTORECLOSED' });
-  await store[Symbol.asyncDispose]();
-  await refused;
 });
 
 test('the log of changes is trimmed, and who slept through it is told', async () => {

@@ -4,7 +4,7 @@
 # A file says so in one of its first 15 lines; without a word it runs here (test/vm/README.md).
 set -eu
 cd "$(dirname "$0")/../.."
-find test/live test/conformance test/fault test/vm -name '*.test.ts' | sort | xargs awk -v where="$1" '
+find test/live test/conformance test/fault test/lab test/vm -name '*.test.ts' | sort | xargs awk -v where="$1" '
   function judge() { if (file != "" && is[where]) print file }
   FNR == 1 { judge(); file = FILENAME; is["here"] = 1; is["guest"] = is["once"] = 0 }
   FNR <= 15 && /^\/\/ runs:/ {

@@ -36,6 +36,11 @@ export const publishedPort: Named<PublishedPort> = define<PublishedPort>()(
     denied: Type.Optional(
       Type.Literal(true, { description: "The host's firewall refuses it: it is closed to the outside." }),
     ),
+    mode: Type.Optional(
+      Type.Literal('ingress', {
+        description: 'At every node. Who comes by another node than the endpoint’s is seen with that node’s address.',
+      }),
+    ),
   }),
 );
 
@@ -52,6 +57,9 @@ export const portSpec: Named<PortSpec> = define<PortSpec>()(
       containerPort: PORT,
       count: COUNT,
       firewall: Type.Optional(FIREWALL),
+      mode: Type.Optional(
+        words(['host', 'ingress'], '`ingress`: at every node, on networks that hosts share; missing: `host`.'),
+      ),
       held: Type.Optional(
         Type.Literal(true, { description: "The caller holds the host's port by a socket of its own." }),
       ),

@@ -7,11 +7,13 @@ import type {
   NetworkOptions,
   NetworkSpec,
   NetworkUpdate,
+  Overlay,
   Subnet,
   SubnetSpec,
 } from '../../model/index.ts';
 import { endpoint } from './endpoint.ts';
 import { define, type Named, STRICT, stringMap, text, words } from './define.ts';
+import { BACKENDS, PLANS } from './overlay-words.ts';
 
 const PHASE = words(['creating', 'ready', 'removing'], 'Anything but `ready` is being worked on by `owner`.');
 
@@ -79,11 +81,119 @@ export const networkOptions: Named<NetworkOptions> = define<NetworkOptions>()(
   ]),
 );
 
+const PEER = {
+  node: text("The host's name."),
+  addresses: Type.Array(Type.String(), { description: 'Where it is on the underlay, one a family at most.' }),
+  prefixes: Type.Array(Type.String(), { description: 'Its own prefixes, one a family; none in the plan `flat`.' }),
+  hostAddresses: Type.Optional(
+    Type.Array(Type.String(), { description: 'Plan `flat`: what the host itself speaks from, one a family.' }),
+  ),
+  backend: words(BACKENDS, 'What it is reached by.'),
+  mac: text('Hardware address of its end of a tunnel that has one.'),
+  publicKey: Type.Optional(text('Of backends that encrypt; base64.')),
+  epochs: Type.Optional(
+    Type.Array(Type.String(), { description: 'ipsec: what its keys change with; the first is sent by.' }),
+  ),
+  rekeyed: Type.Optional(text('When it last began to change its keys; ISO 8601.')),
+  direct: Type.Boolean({ description: 'On our own segment.' }),
+  bgp: Type.Optional(
+    Type.Object(
+      {
+        asn: Type.Integer({ description: 'Its AS.' }),
+        mesh: Type.Boolean({ description: 'It speaks with the other nodes, and not with routers.' }),
+      },
+      { description: 'Of the backend bgp.' },
+    ),
+  ),
+  ways: Type.Optional(
+    Type.Array(
+      Type.Object({
+        prefix: text("One of the node's."),
+        via: text('Gateway.'),
+        dev: text('Interface.'),
+        from: text('The BGP neighbor that told.'),
+      }),
+      { description: 'What was learned of the ways to it.' },
+    ),
+  ),
+};
+
+export const overlay: Named<Overlay> = define<Overlay>()(
+  'Overlay',
+  Type.Object({
+    plan: words(PLANS, '`node`: each host has a prefix of its own; `flat`: any address on any host.'),
+    backend: words(BACKENDS, 'How packets go from host to host.'),
+    ranges: Type.Array(Type.String(), { description: "All of the network's addresses, one range a family." }),
+    vni: Type.Integer({ description: 'Tells one network from another on the wire.' }),
+    port: Type.Integer({ description: "The tunnel's UDP port; 0 where it has none." }),
+    directRouting: Type.Boolean({ description: 'Hosts on our own segment are reached without a tunnel.' }),
+    former: Type.Optional(
+      Type.Object(
+        {
+          backend: words(BACKENDS, 'Its name.'),
+          port: Type.Integer({ description: 'Its port; 0 where it has none.' }),
+        },
+        { description: 'Where the backend is being changed: the one that some hosts are still reached by.' },
+      ),
+    ),
+    bgp: Type.Optional(
+      Type.Object(
+        {
+          asn: Type.Integer({ description: "This node's AS." }),
+          neighbors: Type.Array(
+            Type.Object({ address: text('Of a router.'), asn: Type.Integer({ description: 'Its AS.' }) }),
+            {
+              description: 'Routers that this node speaks with; none: it speaks with the other nodes.',
+            },
+          ),
+          passwordFile: text('On each node; its first line signs every segment. Empty: none does.'),
+          holdTime: Type.Integer({
+            description: 'Seconds without a word after which a neighbor is given up; 0: never.',
+          }),
+          restartTime: Type.Integer({
+            description: 'Seconds for which neighbors keep what a node without daemon told.',
+          }),
+        },
+        { description: 'Of the backend bgp.' },
+      ),
+    ),
+    rekey: Type.Optional(
+      Type.Integer({ description: 'Seconds after which each host changes its keys by itself; 0 or missing: never.' }),
+    ),
+    flannel: Type.Optional(
+      Type.Object(
+        {
+          etcd: Type.Array(Type.String(), { description: 'URLs of etcd that flannel uses.' }),
+          prefix: text('Before its keys.'),
+          caFile: Type.Optional(text('PEM file: who signed etcd’s certificate.')),
+          certFile: Type.Optional(text('PEM file: this host’s certificate.')),
+          keyFile: Type.Optional(text('PEM file: its key.')),
+          username: Type.Optional(text('User of etcd.')),
+          passwordFile: Type.Optional(text('Its first line is the password.')),
+          addresses: Type.Optional(
+            Type.Array(Type.String(), { description: 'Where the others reach this host, as it was asked.' }),
+          ),
+        },
+        { description: 'The network is flannel’s: who is in it, its keys in etcd tell.' },
+      ),
+    ),
+    self: Type.Object({
+      ...PEER,
+      dev: text("The underlay's interface."),
+      mtu: Type.Integer({ description: "The underlay's; bytes." }),
+      keyFile: Type.Optional(text('Where its private key is, of backends that encrypt.')),
+      coming: Type.Optional(text('ipsec: the one of its epochs that is coming in, while they change.')),
+    }),
+  }),
+);
+
+const UPSTREAMS =
+  "DNS servers that are asked for names that are not ours, by those that have none of their own; missing: the host's.";
 const IPAM: readonly Ipam[] = ['pool', 'dhcp'];
 const NETWORK = {
   id: text('64 hexadecimal digits.'),
   name: text('Unique.'),
-  driver: words(['bridge', 'macvlan', 'ipvlan', 'host', 'none'], 'Which driver makes it.'),
+  driver: words(['bridge', 'overlay', 'macvlan', 'ipvlan', 'host', 'none'], 'Which driver makes it.'),
   created: text('ISO 8601.'),
   internal: Type.Boolean({ description: 'No way outward or inward.' }),
   subnets: Type.Array(subnet.ref),
@@ -95,6 +205,8 @@ const NETWORK = {
     }),
   ),
   options: networkOptions.ref,
+  overlay: Type.Optional(overlay.ref),
+  upstreams: Type.Optional(Type.Array(Type.String(), { description: UPSTREAMS })),
   labels: stringMap('Words of the user.'),
   phase: PHASE,
   owner: text('The engine that is changing it; empty when ready.'),
@@ -132,6 +244,7 @@ export const networkSpec: Named<NetworkSpec> = define<NetworkSpec>()(
       subnets: Type.Optional(Type.Array(subnetSpec.ref, { description: 'Missing or empty: from the pools.' })),
       ipam: Type.Optional(text('`pool` or `dhcp`; default: `pool`, or what the option `ipam` says.')),
       options: Type.Optional(stringMap("The driver's options, as `-o`.")),
+      upstreams: Type.Optional(Type.Array(Type.String(), { description: UPSTREAMS })),
       labels: Type.Optional(stringMap('Words of the user.')),
     },
     STRICT,
@@ -144,6 +257,9 @@ export const networkUpdate: Named<NetworkUpdate> = define<NetworkUpdate>()(
     {
       options: Type.Optional(stringMap("The driver's options, as `-o`; those left out stay.")),
       internal: Type.Optional(Type.Boolean({ description: 'Missing: as it is.' })),
+      upstreams: Type.Optional(
+        Type.Array(Type.String(), { description: "Replaces them; empty: the host's servers again." }),
+      ),
       labels: Type.Optional(stringMap('Replaces all labels.')),
     },
     STRICT,

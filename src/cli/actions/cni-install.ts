@@ -1,25 +1,13 @@
-import { rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parsePrefix } from '../../addr/index.ts';
-import {
-  type Change,
-  conflist,
-  launcher,
-  makeDirectory,
-  ownerOfConf,
-  ownerOfPlugin,
-  PLUGINS,
-  putConf,
-  putPlugin,
-  refuseForeign,
-} from '../cni-files.ts';
-import { socketPath } from '../connect.ts';
+import { NAME } from '../../cni/index.ts';
+import { conflist, ownerOfConf, ownerOfPlugin, PLUGINS, putConf, refuseForeign } from '../cni-files.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import type { GlobalFlags } from '../flags.ts';
-import { printJson, printLine } from '../output/print.ts';
 import { confDir } from '../parse/cni.ts';
-import type { ShimSettings } from '../shim-file.ts';
+import { type ShimSettings, writeShim } from '../shim-file.ts';
+import { putInPlace, report, shimSettings, takeAway } from './installing.ts';
 
 export interface UninstallFlags extends GlobalFlags {
   readonly binDir?: string;
@@ -50,19 +38,9 @@ export async function install(this: CliContext, flags: InstallFlags): Promise<vo
   const owners = plugins.map((path) => [path, ownerOfPlugin(path, settings)] as const);
   const confOwner = ownerOfConf(conf, text);
   if (flags.force !== true) refuseForeign([...owners, [conf, confOwner]], 'installed');
-  const changes: Change[] = [];
-  for (const [path, owner] of owners) {
-    makeDirectory(dirname(path));
-    if (owner !== 'same') putPlugin(path, settings);
-    changes.push({ path, done: owner === 'same' ? 'unchanged' : owner === 'none' ? 'installed' : 'replaced' });
-  }
+  const changes = owners.map(([path, owner]) => putInPlace(path, owner, () => writeShim(path, settings)));
   // last: a runtime that finds it finds the plugin
-  makeDirectory(dirname(conf));
-  if (confOwner !== 'same') putConf(conf, text);
-  changes.push({
-    path: conf,
-    done: confOwner === 'same' ? 'unchanged' : confOwner === 'none' ? 'installed' : 'replaced',
-  });
+  changes.push(putInPlace(conf, confOwner, () => putConf(conf, text)));
   report(this, flags, changes);
 }
 
@@ -72,32 +50,22 @@ export async function uninstall(this: CliContext, flags: UninstallFlags): Promis
     [conf, ownerOfConf(conf)] as const,
     ...plugins.map((path) => [path, ownerOfPlugin(path, settings)] as const),
   ];
-  const changes: Change[] = [];
-  for (const [path, owner] of owners) {
-    const keep = owner === 'foreign' && flags.force !== true;
-    if (owner !== 'none' && !keep) rmSync(path);
-    changes.push({ path, done: owner === 'none' ? 'absent' : keep ? 'kept' : 'removed' });
-  }
+  const changes = owners.map(([path, owner]) => takeAway(path, owner, flags));
   report(this, flags, changes);
 }
 
-function places({ io }: CliContext, flags: UninstallFlags): Places {
+function places(context: CliContext, flags: UninstallFlags): Places {
   const name = flags.name ?? '10-netloom.conflist';
   if (name.includes('/') || !name.endsWith('.conflist'))
     throw new UsageError(`--name: ${JSON.stringify(name)} is no name of a configuration`, 'It ends in .conflist.');
   return {
     plugins: PLUGINS.map((plugin) => join(resolve(flags.binDir ?? '/opt/cni/bin'), plugin)),
-    conf: join(resolve(confDir(flags, io.env)), name),
-    settings: { program: launcher(io.program), socket: join(dirname(resolve(socketPath(flags, io.env))), 'call.sock') },
+    conf: join(resolve(confDir(flags, context.io.env)), name),
+    settings: shimSettings(context, flags),
   };
 }
 
 function networkName({ network = 'netloom' }: InstallFlags): string {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(network)) return network;
+  if (NAME.test(network)) return network;
   throw new UsageError(`--network: ${JSON.stringify(network)} is no name`, 'Letters, digits, "_", "." and "-".');
-}
-
-function report(context: CliContext, flags: GlobalFlags, changes: readonly Change[]): void {
-  if (flags.json === true) printJson(context, changes);
-  else for (const { path, done } of changes) printLine(context, `${done} ${path}`);
 }

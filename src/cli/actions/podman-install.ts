@@ -1,11 +1,9 @@
-import { rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { type Change, launcher, makeDirectory, ownerOfPlugin, putPlugin, refuseForeign } from '../cni-files.ts';
-import { socketPath } from '../connect.ts';
+import { join, resolve } from 'node:path';
+import { ownerOfPlugin, refuseForeign } from '../cni-files.ts';
 import type { CliContext } from '../context.ts';
 import type { GlobalFlags } from '../flags.ts';
-import { printJson, printLine } from '../output/print.ts';
-import type { ShimSettings } from '../shim-file.ts';
+import { type ShimSettings, writeShim } from '../shim-file.ts';
+import { putInPlace, report, shimSettings, takeAway } from './installing.ts';
 
 export interface PodmanInstallFlags extends GlobalFlags {
   readonly dir?: string;
@@ -22,28 +20,19 @@ export async function install(this: CliContext, flags: PodmanInstallFlags): Prom
   const { path, settings } = place(this, flags);
   const owner = ownerOfPlugin(path, settings);
   if (flags.force !== true) refuseForeign([[path, owner]], 'installed');
-  makeDirectory(dirname(path));
-  if (owner !== 'same') putPlugin(path, settings);
-  report(this, flags, { path, done: owner === 'same' ? 'unchanged' : owner === 'none' ? 'installed' : 'replaced' });
+  report(this, flags, [putInPlace(path, owner, () => writeShim(path, settings))]);
 }
 
 export async function uninstall(this: CliContext, flags: PodmanInstallFlags): Promise<void> {
   const { path, settings } = place(this, flags);
   const owner = ownerOfPlugin(path, settings);
-  const keep = owner === 'foreign' && flags.force !== true;
-  if (owner !== 'none' && !keep) rmSync(path);
-  report(this, flags, { path, done: owner === 'none' ? 'absent' : keep ? 'kept' : 'removed' });
+  report(this, flags, [takeAway(path, owner, flags)]);
 }
 
-function place({ io }: CliContext, flags: PodmanInstallFlags): { path: string; settings: ShimSettings } {
+function place(context: CliContext, flags: PodmanInstallFlags): { path: string; settings: ShimSettings } {
   const [dir, name] = flags.plugin === true ? [PLUGINS, 'netloom'] : [HELPERS, 'netavark'];
   return {
     path: join(resolve(flags.dir ?? dir), name),
-    settings: { program: launcher(io.program), socket: join(dirname(resolve(socketPath(flags, io.env))), 'call.sock') },
+    settings: shimSettings(context, flags),
   };
-}
-
-function report(context: CliContext, flags: GlobalFlags, change: Change): void {
-  if (flags.json === true) printJson(context, [change]);
-  else printLine(context, `${change.done} ${change.path}`);
 }

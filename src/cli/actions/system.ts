@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { release } from 'node:os';
 import type { VersionInfo } from '../../model/index.ts';
 import { API_VERSION, VERSION } from '../../version.ts';
@@ -85,6 +86,8 @@ export async function daemon(this: CliContext, flags: DaemonFlags): Promise<void
       for (const what of finished) log.warn({ what }, 'put an end to what an engine that died had begun');
       for (const what of failed) log.error({ what }, 'could not be put right');
       for (const { verb, fact } of repaired) log.warn({ verb, kind: fact.kind, object: fact.object }, 'repaired');
+      // else it is kept at an orderly end only, and every start until then compiles everything again
+      flushCompileCache();
       return engine;
     },
   });

@@ -29,7 +29,7 @@ const run = define<RunFlags, string[]>({
 
 Without --network it joins the network bridge. Several --network give several interfaces, eth0, eth1 … in that order; --ip, --ip6, --mac-address, --network-alias and the rates speak of the first. The long form says everything of one network: name=web,ip=172.20.0.9,alias=www,gw-priority=1,egress-rate=10mbit. The words host, none and container:NAME are modes that stand alone.
 
--p is [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp]; both ports may be ranges of one length; a missing host port is chosen; IPv6 addresses stand in brackets. A missing address means every address of the host, IPv4 and IPv6. The long form is published=HOSTPORT,target=PORT,protocol=udp,host_ip=ADDRESS,firewall=open: a port that the host's own firewall refuses is closed to the outside, unless firewall=open says otherwise (docs/firewalls.md).
+-p is [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp]; both ports may be ranges of one length; a missing host port is chosen; IPv6 addresses stand in brackets. A missing address means every address of the host, IPv4 and IPv6. The long form is published=HOSTPORT,target=PORT,protocol=udp,host_ip=ADDRESS,firewall=open,mode=ingress: a port that the host's own firewall refuses is closed to the outside, unless firewall=open says otherwise (docs/firewalls.md); with mode=ingress, on a network that hosts share, every node leads it to the container (docs/nodes.md).
 
 RATE is bits a second in the words of tc(8): 10mbit, 1gbit, 500kbit; 10mbps is bytes; none is no limit.
 
@@ -241,7 +241,7 @@ const publishPorts = define<PortFlags, [string, ...string[]]>({
   brief: 'Publish ports of a container while it runs',
   description: `Publishes more ports and prints where each is reached. They stay published over restarts.
 
-A port is written as for netloom run -p: [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp], ranges on both sides; or in the long form: published=HOSTPORT,target=PORT,firewall=open. If one of them is taken, none is published.`,
+A port is written as for netloom run -p: [[ADDRESS:]HOSTPORT:]PORT[/tcp|udp|sctp], ranges on both sides; or in the long form: published=HOSTPORT,target=PORT,firewall=open,mode=ingress. If one of them is taken, none is published.`,
   examples: [
     { command: 'netloom publish web 8443:443', note: '443/tcp -> 0.0.0.0:8443' },
     { command: 'netloom publish web 127.0.0.1::80 5000-5009:5000-5009/udp', note: 'A free port, and a range.' },

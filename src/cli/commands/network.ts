@@ -17,6 +17,8 @@ const create = define<CreateFlags, [string]>({
 
 Options (-o) of the driver bridge: name (the bridge's interface name), mtu, icc (containers may talk to each other), masquerade, hairpin, guard (containers can only send as themselves), fair_ports (who holds thousands of connections leaves ports to others), gateway_mode (nat, nat-unprotected, routed or isolated; gateway_mode_ipv4 and gateway_mode_ipv6 for one family). Docker's long names, such as com.docker.network.bridge.name and com.docker.network.bridge.host_binding_ipv4, are taken too.
 
+The driver overlay joins hosts: the network is made once, on any node of a cluster (netloom node join), and all of them have it. Options beside those of bridge: backend (how packets go from host to host: vxlan, host-gw, udp, ipip, gre, wireguard, ipsec or bgp; default vxlan), plan (flat: any address may be on any host, with backend vxlan alone; node: each host has a prefix of its own and gives addresses out of it; default flat with vxlan, node with the others), node_prefix and node_prefix6 (length of a host's prefix in the plan node; default 24 and 64), vni (tells networks apart on the wire; default: one that no other has), port (of UDP; default: the backend's own), direct_routing (hosts on one segment reach each other without a tunnel), rekey (how often each host changes its keys, with wireguard and ipsec: 24h, 7d, off; default 24h with ipsec, off with wireguard), and of backend bgp, the same for all networks that have it: asn (of all nodes; default 64512), neighbors (routers that nodes speak with, ADDRESS:AS with commas between; default: with each other), password_file (on each node, signs the sessions), hold_time (seconds, default 90), restart_time (seconds for which neighbors keep routes while a node's daemon is away, default 120). With flannel=URL,… it is a network of flannel's instead: this host takes a lease as flannel does, by flannel's keys in that etcd, and flannel's configuration says all of the above; needed may be prefix (default /coreos.com/network), ca, cert, key, user and password_file (files with their whole paths), and address (where flannel's hosts reach this one). In the plan node, --subnet is the range of all hosts together, and --gateway, --ip-range and --aux-address are left out.
+
 The driver macvlan gives each container a hardware address of its own on the segment of an interface of the host, beside the host's. Options: parent (that interface; eth0.50 is a VLAN of it, made and removed by netloom; without it, a segment that leads nowhere), vlan, mode (bridge, private, vepa, passthru or source), sources (addresses that mode source lets in), shim (an address for the host on the segment: without one, host and containers do not reach each other), mtu.
 
 The driver ipvlan shares the hardware address of the interface. Options: parent and vlan as above, mode (l2, l3 or l3s), flag (bridge, private or vepa), mtu.
@@ -36,15 +38,24 @@ With macvlan and ipvlan, --subnet and --gateway are those of the segment; --ipam
       command: 'netloom network create -d macvlan -o parent=eth0 --subnet 192.168.1.0/24 --gateway 192.168.1.1 lan',
       note: 'Containers that are neighbours of the host.',
     },
+    {
+      command: 'netloom network create -d overlay shared',
+      note: 'For all nodes of the cluster; any address on any of them.',
+    },
+    {
+      command: 'netloom network create -d overlay -o backend=wireguard --subnet 10.244.0.0/16 pods',
+      note: 'Encrypted between the nodes, each of which has a /24.',
+    },
     { command: 'netloom network create --dry-run --internal db', note: 'Only show the commands it stands for.' },
   ],
   flags: {
-    driver: text('DRIVER', 'bridge, macvlan or ipvlan (default: bridge)'),
+    driver: text('DRIVER', 'bridge, overlay, macvlan or ipvlan (default: bridge)'),
     subnet: list('PREFIX', 'Subnet, such as 172.20.0.0/16 or fd00:20::/64'),
     gateway: list('ADDRESS', "The network's own address (default: the first of the subnet)"),
     ipRange: list('PREFIX', 'Take automatic addresses from this part of the subnet only'),
     ipamDriver: text('DRIVER', 'Where addresses come from: pool or dhcp (default: pool)'),
     auxAddress: list('NAME=ADDRESS', "Somebody else's address: never handed out"),
+    attachable: flag("Accepted for Docker's sake: any container may join"),
     internal: flag('No way out: no default route, no masquerade, no published ports'),
     ipv4: flag('Give IPv4 addresses; --ipv4=false for an IPv6-only network (default: true)'),
     ipv6: flag('Give IPv6 addresses too'),
@@ -53,6 +64,7 @@ With macvlan and ipvlan, --subnet and --gateway are those of the segment; --ipam
     ...CHANGE_FLAGS,
   },
   shorts: { d: 'driver', o: 'opt' },
+  completeFlag: { driver: 'driver', opt: 'option' },
   args: { kind: 'tuple', parameters: [{ brief: 'Name of the network', parse: String, placeholder: 'NETWORK' }] },
   load: async () => (await actions()).create,
 });
@@ -63,7 +75,7 @@ const ls = define<ListFlags, []>({
   topic: 'Networks',
   brief: 'List networks',
   description:
-    'Lists the networks, by name. bridge, host and none are always there.\n\nFields of --format: .ID .Name .Driver .Scope .Subnets .IPv4 .IPv6 .Internal .Labels .CreatedAt .RunningFor',
+    'Lists the networks, by name. bridge, host and none are always there. SCOPE is global for a network that the nodes of a cluster share (driver overlay), else local.\n\nFields of --format: .ID .Name .Driver .Scope .Subnets .IPv4 .IPv6 .Internal .Labels .CreatedAt .RunningFor',
   examples: [
     { command: 'netloom network ls', note: 'A table.' },
     { command: "netloom network ls --format '{{.Name}} {{.Subnets}}'", note: 'Two fields a line.' },
@@ -79,7 +91,8 @@ const inspect = define<InspectFlags, string[]>({
   path: 'network inspect',
   topic: 'Networks',
   brief: 'Show everything about networks',
-  description: "Prints a JSON array under Docker's field names; with --json, the API's own records.",
+  description:
+    "Prints a JSON array under Docker's field names; with --json, the API's own records. Options of a network that hosts share say what it is between them, Peers which nodes have it, IPAM what of it is this host's.",
   examples: [
     { command: 'netloom network inspect web', note: 'Everything.' },
     { command: "netloom network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' web", note: 'Its subnets.' },

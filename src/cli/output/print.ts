@@ -62,6 +62,8 @@ export function outcomeDocument(flags: ChangeFlags, outcome: Outcome<unknown>): 
 export interface Listing<T> {
   readonly records: readonly T[];
   readonly id: (record: T) => string;
+  /** The id is a name, and never cut. */
+  readonly named?: true;
   readonly row: (record: T) => View;
   readonly columns: readonly Column<View>[];
 }
@@ -72,7 +74,10 @@ export function printList<T>(context: CliContext, flags: ListFlags, listing: Lis
   if (flags.json === true) printJson(context, records);
   else if (flags.quiet === true)
     for (const record of records)
-      printLine(context, flags.noTrunc === true ? listing.id(record) : listing.id(record).slice(0, 12));
+      printLine(
+        context,
+        flags.noTrunc === true || listing.named === true ? listing.id(record) : listing.id(record).slice(0, 12),
+      );
   else if (flags.format === undefined || flags.format === 'table')
     context.io.stdout.write(
       renderTable(listing.columns, records.map(row), tableWidth(context.io.stdout, context.io.env)),

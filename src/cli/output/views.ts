@@ -1,4 +1,13 @@
-import type { ContainerDetail, Endpoint, Network, NetworkDetail, PortSpec, PublishedPort } from '../../model/index.ts';
+import type {
+  ContainerDetail,
+  Endpoint,
+  Network,
+  NetworkDetail,
+  Node,
+  Overlay,
+  PortSpec,
+  PublishedPort,
+} from '../../model/index.ts';
 import { ago, humanDuration } from './duration.ts';
 import { rateText } from '../parse/rate.ts';
 import { cut } from './table.ts';
@@ -25,7 +34,7 @@ export function networkRow(network: Network, look: Look): View {
     ID: shortId(network.id, look),
     Name: network.name,
     Driver: network.driver,
-    Scope: 'local',
+    Scope: scope(network),
     Subnets: network.subnets.map((each) => each.subnet).join(', '),
     IPv4: network.subnets.some((each) => !each.subnet.includes(':')),
     IPv6: network.subnets.some((each) => each.subnet.includes(':')),
@@ -36,12 +45,22 @@ export function networkRow(network: Network, look: Look): View {
   };
 }
 
-export function networkInspect(network: NetworkDetail, containerNames: ReadonlyMap<string, string>): View {
+/** Docker's word for what hosts share. */
+function scope({ driver }: Network): 'global' | 'local' {
+  return driver === 'overlay' ? 'global' : 'local';
+}
+
+/** @param nodes  of the cluster, where they are known */
+export function networkInspect(
+  network: NetworkDetail,
+  containerNames: ReadonlyMap<string, string>,
+  nodes?: readonly Node[],
+): View {
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created,
-    Scope: 'local',
+    Scope: scope(network),
     Driver: network.driver,
     EnableIPv4: network.subnets.some((each) => !each.subnet.includes(':')),
     EnableIPv6: network.subnets.some((each) => each.subnet.includes(':')),
@@ -67,11 +86,46 @@ export function networkInspect(network: NetworkDetail, containerNames: ReadonlyM
         },
       ]),
     ),
-    Options: Object.fromEntries(
-      Object.entries(network.options).flatMap(([key, value]) => (key === 'driver' ? [] : [[key, String(value)]])),
-    ),
+    Options: {
+      ...(network.overlay && overlayOptions(network.overlay)),
+      ...Object.fromEntries(
+        Object.entries(network.options).flatMap(([key, value]) => (key === 'driver' ? [] : [[key, String(value)]])),
+      ),
+    },
     Labels: network.labels,
+    ...(network.overlay && nodes && { Peers: peers(network, nodes) }),
   };
+}
+
+function overlayOptions({ plan, backend, ranges, vni, port, directRouting, bgp, rekey, flannel, self }: Overlay): View {
+  return {
+    ...(flannel && { flannel: flannel.etcd.join(','), prefix: flannel.prefix }),
+    plan,
+    backend,
+    ranges: ranges.join(','),
+    vni: String(vni),
+    port: String(port),
+    directRouting: String(directRouting),
+    ...(bgp && {
+      asn: String(bgp.asn),
+      neighbors: bgp.neighbors
+        .map(({ address, asn }) => (address.includes(':') ? `[${address}]:${asn}` : `${address}:${asn}`))
+        .join(','),
+      passwordFile: bgp.passwordFile,
+      holdTime: String(bgp.holdTime),
+      restartTime: String(bgp.restartTime),
+    }),
+    ...(self.publicKey !== undefined && { publicKey: self.publicKey }),
+    ...(self.rekeyed !== undefined && { rekeyed: self.rekeyed }),
+    ...(rekey !== undefined && { rekey: `${rekey}s` }),
+  };
+}
+
+/** As of Docker's overlay networks: every node that has the network, this one, too. */
+function peers(network: Network, nodes: readonly Node[]): View[] {
+  return nodes
+    .filter(({ networks }) => networks.some(({ name }) => name === network.name))
+    .map(({ name, addresses }) => ({ Name: name, IP: addresses[0] ?? '' }));
 }
 
 export function containerRow(container: ContainerDetail, look: Look): View {
@@ -109,7 +163,7 @@ function networksOf(container: ContainerDetail, names: ReadonlyMap<string, strin
 
 /** `0.0.0.0:8888->80/tcp`, `[::]:8000-8009->80-89/udp (denied)`: the host's firewall keeps it from the outside. */
 export function publishedText(port: PublishedPort): string {
-  return `${bracket(port.hostAddress)}:${range(port.hostPort, port.count)}->${range(port.containerPort, port.count)}/${port.protocol}${port.denied === true ? ' (denied)' : ''}`;
+  return `${bracket(port.hostAddress)}:${range(port.hostPort, port.count)}->${range(port.containerPort, port.count)}/${port.protocol}${port.denied === true ? ' (denied)' : ''}${port.mode === 'ingress' ? ' (every node)' : ''}`;
 }
 
 export function bracket(address: string): string {

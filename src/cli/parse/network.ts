@@ -1,4 +1,4 @@
-import { contains, tryParseIp, tryParsePrefix } from '../../addr/index.ts';
+import { contains, tryParseIp, tryParsePrefix, withoutLength } from '../../addr/index.ts';
 import type { EndpointSpec, SubnetSpec } from '../../model/index.ts';
 import { kebab } from '../command.ts';
 import { UsageError } from '../errors.ts';
@@ -120,7 +120,7 @@ export function subnetSpecs(flags: {
     flags.subnet ?? []
   ).map((subnet) => ({ subnet }));
   const owner = (address: string, what: string): (typeof specs)[number] => {
-    const value = tryParseIp(address.replace(/\/.*$/, ''));
+    const value = tryParseIp(withoutLength(address));
     if (value === undefined) throw new UsageError(`${what}: "${address}" is no address`);
     const family = value.family;
     const sameFamily = specs.filter((spec) => tryParsePrefix(spec.subnet)?.address.family === family);

@@ -24,7 +24,17 @@ const table: [string, unknown][] = [
   ],
   [
     'published=8080,target=80,protocol=UDP,host_ip=::1,mode=host,firewall=open',
-    [{ protocol: 'udp', hostAddress: '::1', hostPort: 8080, containerPort: 80, count: 1, firewall: 'open' }],
+    [
+      {
+        ...tcp,
+        protocol: 'udp',
+        hostAddress: '::1',
+        hostPort: 8080,
+        containerPort: 80,
+        mode: 'host',
+        firewall: 'open',
+      },
+    ],
   ],
   ['target=80', [{ ...tcp, hostPort: 0, containerPort: 80 }]],
   [

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 
 /**
  * `-p [[ADDRESS:]HOSTPORT:]PORT[/PROTOCOL]`, ranges on both sides, IPv6 addresses in brackets: docker-run(1).
- * Docker's long form is `published=8080,target=80,protocol=tcp,host_ip=ADDRESS,firewall=obey|open`.
+ * Docker's long form is `published=8080,target=80,protocol=tcp,host_ip=ADDRESS,firewall=obey|open,mode=host|ingress`.
  * A range without host ports, and a range of host ports for a single port, both leave the choice to netloom.
  * @throws UsageError, NetloomError EBADPORT, EBADADDR
  */

@@ -133,7 +133,7 @@ function mixed(tables: number): Result[] {
 /** Frames that stay on a bridge pass every IP rule, too. */
 function bridged(view: View): Result[] {
   const value = sysctl(view.kernel.netns(''), 'net.bridge.bridge-nf-call-iptables');
-  if (value !== '1' || !view.networks.some((n) => n.driver === 'bridge')) return [];
+  if (value !== '1' || !view.networks.some((n) => n.options.driver === 'bridge')) return [];
   return [
     {
       status: 'info',

@@ -76,7 +76,7 @@ function reversePath(view: View): Result[] {
 }
 
 function outward(network: View['networks'][number]): boolean {
-  return network.driver === 'bridge' && !network.internal;
+  return network.options.driver === 'bridge' && !network.internal;
 }
 function namesOf(networks: View['networks']): string {
   return networks.map((n) => n.name).join(', ');

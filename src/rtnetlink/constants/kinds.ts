@@ -141,3 +141,6 @@ export const IFLA_VTI = {
 
 /** linux/veth.h VETH_INFO_* */
 export const VETH_INFO = { PEER: 1 } as const;
+
+/** linux/if_link.h IFLA_XFRM_* */
+export const IFLA_XFRM = { LINK: 1, IF_ID: 2 } as const;

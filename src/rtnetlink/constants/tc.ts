@@ -11,6 +11,13 @@ export const TCA_TBF = {
   BURST: 6,
 } as const;
 
+/** linux/pkt_sched.h TCA_NETEM_* */
+export const TCA_NETEM = {
+  RATE: 6,
+  RATE64: 8,
+  LATENCY64: 10,
+} as const;
+
 /** linux/pkt_cls.h TCA_U32_* */
 export const TCA_U32 = {
   SEL: 5,

@@ -15,9 +15,10 @@ import { type Vrf, vrf } from './vrf.ts';
 import { type Vti, vti } from './vti.ts';
 import { type Vxlan, vxlan } from './vxlan.ts';
 import { type Wireguard, wireguard } from './wireguard.ts';
+import { type Xfrm, xfrm } from './xfrm.ts';
 
 export type { Bridge, Dummy, Gre, Gretap, Ifb, Ip6gre, Ip6gretap, Ipip, Ipvlan, Macvlan, Sit, Tun };
-export type { Veth, Vlan, Vrf, Vti, Vxlan, Wireguard };
+export type { Veth, Vlan, Vrf, Vti, Vxlan, Wireguard, Xfrm };
 export type { TunnelEnds } from './iptunnel.ts';
 export type { QosMapping } from './vlan.ts';
 
@@ -46,7 +47,8 @@ type Known =
   | Vrf
   | Vti
   | Vxlan
-  | Wireguard;
+  | Wireguard
+  | Xfrm;
 /** What kind of link it is, with the kind's own settings. */
 export type LinkKind = Known | OtherKind;
 export type LinkKindName = Known['kind'];
@@ -71,6 +73,7 @@ const KINDS: { readonly [K in LinkKindName]: KindCodec<Extract<Known, { kind: K 
   vti,
   vxlan,
   wireguard,
+  xfrm,
 };
 /** Every kind that this codec knows. */
 export const LINK_KINDS: readonly LinkKindName[] = Object.keys(KINDS) as LinkKindName[];

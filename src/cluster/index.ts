@@ -1,0 +1,3 @@
+export * from './networks.ts';
+export * from './prefixes.ts';
+export * from './records.ts';

@@ -1,0 +1,1 @@
+export { Relay, type RelayEntry, type RelayOptions } from './relay.ts';
