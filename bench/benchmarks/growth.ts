@@ -117,7 +117,7 @@ async function makeSite(stack: AsyncDisposableStack, plan: 'flat' | 'node'): Pro
       const now = await begin();
       const pid = daemon!.child.pid!;
       const count = async (): Promise<boolean> => (await now.nodeList()).length > nodes;
-      const resync = await timed(() => until('all is there', count, { timeout: 240_000 }));
+      const resync = await timed(() => until('all is there', count, { timeout: 900_000 }));
       const [asked, memory, busy] = [(await requests(etcd)) - before, memoryOf(pid), busyOf(pid)];
       const changes: number[] = [];
       for (let i = 0; i < CHANGES; i++)

@@ -14,7 +14,7 @@ export {
 } from './prefix.ts';
 export type { Prefix } from './prefix.ts';
 export { whyNoAsn } from './asn.ts';
-export { formatMac, macFor, parseMac } from './mac.ts';
+export { formatMac, macFor, parseMac, randomMac } from './mac.ts';
 export { IFNAME_MAX, ifName, isIfName } from './ifname.ts';
 export type { IfName } from './ifname.ts';
 export { parsePort, parsePortRange } from './port.ts';

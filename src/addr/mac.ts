@@ -40,6 +40,12 @@ export function macFor(ip: Ip): string {
   return formatMac(Uint8Array.of(0x02, 0x66, ...fold));
 }
 
+/** A locally administered MAC address by chance, as text. @param random as many bytes as it is asked for */
+export function randomMac(random: (bytes: number) => Uint8Array): string {
+  const [first = 0, ...rest] = random(6);
+  return formatMac(Uint8Array.of((first & 0xfc) | 2, ...rest));
+}
+
 function bad(text: string, cure: string): NetloomError {
   return new NetloomError('EBADMAC', `"${text}" is no usable MAC address: ${cure}`);
 }

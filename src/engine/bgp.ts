@@ -1,5 +1,4 @@
 import type { LearnedRoute, NeighbourStatus } from '../bgp/index.ts';
-import { NetloomError } from '../errors.ts';
 import type { Sample } from '../metrics/index.ts';
 import type { BgpStatus, LearnedWay, Peer } from '../model/index.ts';
 import type { Entry } from '../store/index.ts';
@@ -7,11 +6,11 @@ import { Hops } from './bgp-hops.ts';
 import { covering, type SpeakerPlan, speakerPlan, type Spoken } from './bgp-plan.ts';
 import { HostSpeaker, identityOf } from './bgp-speaker.ts';
 import type { Core } from './core.ts';
+import { Faults } from './faults.ts';
 import { Follower, type Reader } from './follow.ts';
 import { OverlayRecords } from './overlay-records.ts';
 import { waysOf } from './overlay.ts';
 import { changeOthers, type OtherChange } from './others.ts';
-import { textOf } from './put-right.ts';
 import type { Service } from './services.ts';
 
 /** There, while neighbours may keep what this host told them: it has not stopped speaking, whatever became of its daemon. */
@@ -33,12 +32,12 @@ export class Bgp implements Service, Reader {
   readonly #hops: Hops;
   readonly #stop = new AbortController();
   /** What does not work, by what it is about. */
-  readonly #faults = new Map<string, string>();
+  readonly #faults: Faults;
   /** Why what was learned of a node's prefixes is of no use, by network and node. */
   readonly #useless = new Map<string, string>();
   #speaker: HostSpeaker | undefined;
-  /** What was told of the last time, by what it is about. */
-  readonly #told = new Map<string, string>();
+  /** Neighbours without a session, which the speaker knows itself. */
+  readonly #told: Faults;
   #follower: Follower | undefined;
   #dirty = false;
   #work: Promise<void> | undefined;
@@ -47,6 +46,8 @@ export class Bgp implements Service, Reader {
   private constructor(core: Core) {
     this.#core = core;
     this.#hops = new Hops(core);
+    this.#faults = new Faults(core.events, () => 'bgp');
+    this.#told = new Faults(core.events, () => 'bgp');
   }
 
   static async begin(core: Core): Promise<Bgp> {
@@ -64,7 +65,7 @@ export class Bgp implements Service, Reader {
     this.#kick();
   }
   failed(error: unknown): void {
-    this.#fault('records', error);
+    this.#faults.note('records', error);
   }
 
   /** Sessions as they are; undefined where this host does not speak. */
@@ -73,7 +74,7 @@ export class Bgp implements Service, Reader {
   }
   /** A line each: what the host itself lacks, and neighbours without a session. */
   get faults(): readonly string[] {
-    return [...this.#faults.values(), ...(this.#speaker?.faults ?? [])];
+    return [...this.#faults.reasons, ...(this.#speaker?.faults ?? [])];
   }
   /** Why what was learned of a node is of no use; empty where nothing is wrong with it. */
   whyUseless(network: string, node: string): string {
@@ -121,10 +122,9 @@ export class Bgp implements Service, Reader {
   async #attempt(about: string, body: () => Promise<void>): Promise<void> {
     try {
       await body();
-      this.#faults.delete(about);
-      this.#told.delete(about);
+      this.#faults.clear(about);
     } catch (error) {
-      this.#fault(about, error);
+      this.#faults.note(about, error);
     }
   }
 
@@ -157,16 +157,16 @@ export class Bgp implements Service, Reader {
       if (!resumed) await store.transact((tx) => tx.put(SPEAKING, true));
     }
     const failed = this.#speaker.listen();
-    for (const about of this.#faults.keys())
-      if (about.startsWith(PORT) && !failed.has(about.slice(PORT.length))) this.#faults.delete(about);
-    for (const [address, error] of failed) this.#fault(PORT + address, error);
+    for (const about of this.#faults.whats)
+      if (about.startsWith(PORT) && !failed.has(about.slice(PORT.length))) this.#faults.clear(about);
+    for (const [address, error] of failed) this.#faults.note(PORT + address, error);
   }
 
   async #end(how: { readonly keep?: boolean; readonly words?: string }): Promise<void> {
     const speaker = this.#speaker;
     this.#speaker = undefined;
     await speaker?.close(how);
-    for (const about of this.#faults.keys()) if (about.startsWith(PORT)) this.#faults.delete(about);
+    for (const about of this.#faults.whats) if (about.startsWith(PORT)) this.#faults.clear(about);
   }
 
   /** Brings the peers' records up to what is known of the ways to them. */
@@ -211,19 +211,7 @@ export class Bgp implements Service, Reader {
     const { address, session, last } = status;
     const about = `neighbor ${address}`;
     // a daemon that is not there yet is no fault to tell of again and again; node status has it
-    if (session || last?.by === 'network') this.#told.delete(about);
-    else this.#tellOnce(about, this.#speaker?.lineOf(status) ?? '', '');
-  }
-
-  #fault(about: string, error: unknown): void {
-    const line = textOf(error);
-    this.#faults.set(about, line);
-    this.#tellOnce(about, line, error instanceof NetloomError ? error.hint : '');
-  }
-  #tellOnce(about: string, reason: string, cure: string): void {
-    if (this.#told.get(about) === reason) return;
-    this.#told.set(about, reason);
-    const attributes = { reason, ...(cure !== '' && { cure }) };
-    this.#core.events.publish({ type: 'cluster', action: 'fault', name: 'bgp', attributes });
+    if (session || last?.by === 'network') this.#told.clear(about);
+    else this.#told.note(about, this.#speaker?.lineOf(status) ?? '');
   }
 }

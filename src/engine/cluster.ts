@@ -36,15 +36,13 @@ import {
   parseOverlayOptions,
 } from '../model/index.ts';
 import type { Core } from './core.ts';
-import { isFlannel } from './flannel-place.ts';
 import { viewHost } from './host.ts';
-import { forgetNetworkKeys } from './host-keys.ts';
 import { PortUnclaimedError } from './ingress-ports.ts';
 import type { Membership, Stay } from './membership.ts';
 import * as updates from './network-update.ts';
 import * as networks from './networks.ts';
 import { backendOf } from '../overlay/index.ts';
-import { PartMissingError } from './overlay.ts';
+import { isFlannel, PartMissingError } from './overlay.ts';
 import { findNetwork, KEYS } from './records.ts';
 import { dropShared, TAKING, takeShared } from './shared-networks.ts';
 
@@ -74,11 +72,7 @@ export async function nodeCheck(core: Core, names: readonly string[] = []): Prom
     (other) => other.name !== node.name && (names.length > 0 || nodeOf(stay, other).state !== 'down'),
   );
   const networks = mirror.all<SharedNetwork>(SHARED.networks);
-  const faults = [...mirror.faults].map(([what, reason]): JoinFinding => ({
-    check: 'network',
-    severity: 'warn',
-    text: `${what}: ${reason}`,
-  }));
+  const faults = mirror.faults.lines.map((text): JoinFinding => ({ check: 'network', severity: 'warn', text }));
   const { checkNode } = await import('./node-check.ts');
   return [...(await checkNode(core, { name: node.name, underlay, others, networks })), ...faults];
 }
@@ -191,7 +185,7 @@ export async function networkCreate(core: Core, spec: NetworkSpec, options?: Cha
     } catch (error) {
       // what this host cannot have, it does not leave to the others
       await forgetShared(core, stay, shared);
-      forgetNetworkKeys(core, id);
+      (await import('./host-keys.ts')).forgetNetworkKeys(core, id);
       throw error;
     }
   });

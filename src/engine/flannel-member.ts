@@ -13,11 +13,12 @@ import {
 } from '../flannel/index.ts';
 import type { Network, Peer } from '../model/index.ts';
 import type { Core } from './core.ts';
+import { Faults } from './faults.ts';
 import { isOurs } from './flannel.ts';
-import { type FlannelNetwork, isFlannel, leaseTextOf, openRegistry, overlayIn } from './flannel-place.ts';
+import { leaseTextOf, openRegistry, overlayIn } from './flannel-place.ts';
 import { overlayUpdate } from './network-update.ts';
 import { changeOthers, type OtherChange } from './others.ts';
-import { peersOf } from './overlay.ts';
+import { isFlannel, type FlannelNetwork, peersOf } from './overlay.ts';
 import { textOf } from './put-right.ts';
 import { KEYS } from './records.ts';
 import { chooseUnderlay, isDirect, type Underlay } from './underlay.ts';
@@ -38,7 +39,7 @@ export class FlannelMember implements AsyncDisposable {
   readonly #id: string;
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
-  readonly #faults = new Map<string, string>();
+  readonly #faults: Faults;
   readonly #settled = Promise.withResolvers<void>();
   #leases = new Map<string, FlannelLease | string>();
   #underlay: Underlay | undefined;
@@ -46,16 +47,23 @@ export class FlannelMember implements AsyncDisposable {
   #away = '';
   #work: Promise<void> | undefined;
   #again = false;
+  #name = '';
 
   constructor(core: Core, id: string) {
     this.#core = core;
     this.#id = id;
+    this.#faults = new Faults(core.events, (what) => `${what} of flannel network ${this.#name}`);
     this.#loop = this.#keep();
   }
 
   /** Resolves once those that were there have become peers, or etcd is found to be away. */
   get settled(): Promise<void> {
     return this.#settled.promise;
+  }
+
+  /** What does not work, a line each. */
+  get faults(): readonly string[] {
+    return [...(this.#away === '' ? [] : [`flannel network ${this.#name}: ${this.#away}`]), ...this.#faults.lines];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,7 +97,9 @@ export class FlannelMember implements AsyncDisposable {
     const network = await this.#core.store
       .read((tx) => tx.get<Network>(KEYS.networks + this.#id))
       .catch(() => undefined);
-    return isFlannel(network) && network.phase === 'ready' ? network : undefined;
+    if (!isFlannel(network) || network.phase !== 'ready') return undefined;
+    this.#name = network.name;
+    return network;
   }
 
   /** From etcd's answer until it is away again. */
@@ -143,10 +153,10 @@ export class FlannelMember implements AsyncDisposable {
       if (JSON.stringify(overlay) !== JSON.stringify(before)) await overlayUpdate(this.#core, this.#id, overlay);
     }
     const held = await registry.hold(name, leaseTextOf(overlay), isOurs(before, overlay));
-    if (held) this.#clear(LEASE);
+    if (held) this.#faults.clear(LEASE);
     else {
       const reason = `the lease ${name} is another host's by now: two hosts have one prefix`;
-      this.#fault(LEASE, network, reason, 'remove the network here, and make it again for another prefix');
+      this.#faults.note(LEASE, reason, 'remove the network here, and make it again for another prefix');
     }
   }
 
@@ -177,11 +187,11 @@ export class FlannelMember implements AsyncDisposable {
         backend.directRouting === overlay.directRouting &&
         fits(config, parseLeaseKey(overlay.self.node)) &&
         overlay.ranges.every((range) => ranges.some(({ network: { text } }) => text === parsePrefix(range).text));
-      if (same) this.#clear(CONFIG);
-      else this.#fault(CONFIG, network, `flannel's configuration has changed: ${describeConfig(config)}`, cure);
+      if (same) this.#faults.clear(CONFIG);
+      else this.#faults.note(CONFIG, `flannel's configuration has changed: ${describeConfig(config)}`, cure);
     } catch (error) {
       if (!(error instanceof NetloomError)) throw error;
-      this.#fault(CONFIG, network, textOf(error), cure);
+      this.#faults.note(CONFIG, error, cure);
     }
   }
 
@@ -200,9 +210,9 @@ export class FlannelMember implements AsyncDisposable {
       if (!network) return;
       try {
         await this.#changePeers(network);
-        this.#clear(PEERS);
+        this.#faults.clear(PEERS);
       } catch (error) {
-        this.#fault(PEERS, network, textOf(error), error instanceof NetloomError ? error.hint : '');
+        this.#faults.note(PEERS, error);
         void sleep(RETRY.most, undefined, { signal: this.#stop.signal, ref: false }).then(
           () => this.#settle(),
           () => undefined,
@@ -232,27 +242,12 @@ export class FlannelMember implements AsyncDisposable {
       if (this.#stop.signal.aborted) return;
       await changeOthers(this.#core, this.#id, changes.slice(i, i + BATCH));
     }
-    for (const what of [...this.#faults.keys()]) {
-      if (what.startsWith('lease ') && !refused.has(what.slice('lease '.length))) this.#clear(what);
+    for (const what of this.#faults.whats) {
+      if (what.startsWith('lease ') && !refused.has(what.slice('lease '.length))) this.#faults.clear(what);
     }
-    for (const [name, why] of refused) this.#fault(`lease ${name}`, network, why, '');
+    for (const [name, why] of refused) this.#faults.note(`lease ${name}`, why);
   }
 
-  #clear(what: string): void {
-    this.#faults.delete(what);
-  }
-  /** Told once, as long as it stays the same. */
-  #fault(what: string, { name }: Network, reason: string, cure: string): void {
-    if (this.#faults.get(what) === reason) return;
-    this.#faults.set(what, reason);
-    const attributes = { reason, ...(cure && { cure }) };
-    this.#core.events.publish({
-      type: 'cluster',
-      action: 'fault',
-      name: `${what} of flannel network ${name}`,
-      attributes,
-    });
-  }
   #tell(action: string, { name, overlay }: FlannelNetwork, reason = '', error?: unknown): void {
     const cure = error instanceof NetloomError ? error.hint : '';
     const etcd = overlay.flannel.etcd.join(' ');

@@ -1,7 +1,7 @@
 import type { Network } from '../model/index.ts';
 import type { Core } from './core.ts';
 import { FlannelMember } from './flannel-member.ts';
-import { isFlannel } from './flannel-place.ts';
+import { isFlannel } from './overlay.ts';
 import { KEYS } from './records.ts';
 import type { Service } from './services.ts';
 
@@ -21,6 +21,11 @@ export class FlannelNetworks implements Service {
       if (isFlannel(value)) networks.#members.set(value.id, new FlannelMember(core, value.id));
     }
     return networks;
+  }
+
+  /** What does not work, a line each. */
+  get faults(): readonly string[] {
+    return [...this.#members.values()].flatMap((member) => member.faults);
   }
 
   /** Resolves once its other hosts are known here, as far as etcd answers. */

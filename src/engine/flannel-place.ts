@@ -1,19 +1,12 @@
 import { join } from 'node:path';
-import { formatMac, type Ip, parseIp, parsePrefix, type Prefix } from '../addr/index.ts';
+import { type Ip, parseIp, parsePrefix, type Prefix, randomMac } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
 import { type FlannelConfig, FlannelRegistry, type FlannelLease, formatLease, leaseKey } from '../flannel/index.ts';
 import { ensureKeyFile } from '../keys/index.ts';
-import type { FlannelPlace, Network, Overlay } from '../model/index.ts';
+import type { FlannelPlace, Overlay } from '../model/index.ts';
 import { storeOptionsOf } from './cluster-config.ts';
 import type { Core } from './core.ts';
 import type { Underlay } from './underlay.ts';
-
-/** A shared network whose other hosts flannel's keys tell of. */
-export type FlannelNetwork = Network & { readonly overlay: Overlay & { readonly flannel: FlannelPlace } };
-
-export function isFlannel(network: Network | undefined): network is FlannelNetwork {
-  return network?.overlay?.flannel !== undefined;
-}
 
 /** @throws NetloomError EBADETCD naming the file that cannot be read */
 export function openRegistry(place: FlannelPlace): FlannelRegistry {
@@ -52,7 +45,7 @@ export function overlayIn(
       addresses,
       prefixes: prefixes.filter(({ family }) => families.includes(family)).map(({ text }) => text),
       backend: backend.name,
-      mac: had?.mac ?? drawMac(core),
+      mac: had?.mac ?? randomMac(core.random),
       // a key of its own: flannel's hosts hear of another only when they are told, not from our cluster
       ...(backend.name === 'wireguard' && { publicKey: ensureKeyFile(keyFile), keyFile }),
       direct: true,
@@ -98,10 +91,4 @@ function addressesFor(families: readonly (4 | 6)[], { addresses, dev }: Underlay
       },
     );
   });
-}
-
-/** Locally administered, unicast. */
-function drawMac(core: Core): string {
-  const [first = 0, ...rest] = core.random(6);
-  return formatMac(Uint8Array.of((first & 0xfc) | 2, ...rest));
 }

@@ -14,10 +14,11 @@ import {
   overlapCheck,
 } from '../model/index.ts';
 import type { Core } from './core.ts';
-import { type FlannelNetwork, leaseTextOf, mtuLike, openRegistry, overlayIn } from './flannel-place.ts';
+import { leaseTextOf, mtuLike, openRegistry, overlayIn } from './flannel-place.ts';
 import { viewHost } from './host.ts';
 import * as networks from './networks.ts';
 import { occupiedBy } from './occupied.ts';
+import type { FlannelNetwork } from './overlay.ts';
 import { KEYS } from './records.ts';
 import { removeSubnetEnv, writeSubnetEnv } from './subnet-env.ts';
 import { chooseUnderlay } from './underlay.ts';

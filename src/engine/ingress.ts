@@ -4,10 +4,10 @@ import type { Endpoint, PublishedPort } from '../model/index.ts';
 import type { Entry, SharedStore } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { Follower, type Reader } from './follow.ts';
+import { InTurn } from './in-turn.ts';
 import { everywhere, HELD, keysOf } from './ingress-ports.ts';
 import type { Mirror } from './mirror.ts';
 import { hostClaimant } from './ports.ts';
-import { textOf } from './put-right.ts';
 import { KEYS } from './records.ts';
 
 /** How many are claimed at once: etcd takes 128 operations. */
@@ -32,7 +32,7 @@ export class Ingress implements Reader, AsyncDisposable {
   readonly #asked = new Map<string, number>();
   readonly #held = new Set<string>();
   #follower: Follower | undefined;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turn = new InTurn();
   #settling = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -88,7 +88,7 @@ export class Ingress implements Reader, AsyncDisposable {
       this.#kick();
     };
     try {
-      await this.#inTurn(() => this.#claim(keys));
+      await this.#turn.run(() => this.#claim(keys));
       return { [Symbol.dispose]: end };
     } catch (error) {
       end();
@@ -100,7 +100,7 @@ export class Ingress implements Reader, AsyncDisposable {
     this.#stop.abort();
     clearTimeout(this.#retry);
     await this.#follower?.[Symbol.asyncDispose]();
-    await this.#turn;
+    await this.#turn.idle();
   }
 
   #note({ id, network, ports }: Endpoint): void {
@@ -171,7 +171,7 @@ export class Ingress implements Reader, AsyncDisposable {
     if (this.#settling || this.#stop.signal.aborted) return;
     this.#settling = true;
     clearTimeout(this.#retry);
-    void this.#inTurn(() => this.#settle());
+    void this.#turn.run(() => this.#settle());
   }
 
   /** What is wanted is claimed, and what is not is given back. */
@@ -183,10 +183,10 @@ export class Ingress implements Reader, AsyncDisposable {
       const what = `port ${nameOf(key)} of every node`;
       try {
         await this.#claim([key]);
-        this.#mirror.note(what, undefined);
+        this.#mirror.faults.clear(what);
       } catch (error) {
         failed = true;
-        this.#mirror.note(what, textOf(error));
+        this.#mirror.faults.note(what, error);
       }
     }
     for (const key of [...this.#held].filter((each) => !wanted.has(each))) {
@@ -201,16 +201,6 @@ export class Ingress implements Reader, AsyncDisposable {
     }
     if (!failed || this.#stop.signal.aborted) return;
     this.#retry = setTimeout(() => this.#kick(), RETRY).unref();
-  }
-
-  /** One thing after another. */
-  #inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(body);
-    this.#turn = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    return done;
   }
 }
 

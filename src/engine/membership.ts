@@ -70,7 +70,7 @@ export class Membership implements Service {
 
   /** What could not be made here of what the cluster has, a line each. */
   get faults(): readonly string[] {
-    return [...(this.#stay?.mirror.faults ?? [])].map(([what, reason]) => `${what}: ${reason}`);
+    return this.#stay?.mirror.faults.lines ?? [];
   }
 
   /** This host's firewall says something else by now of ports that it serves for others. */

@@ -13,11 +13,11 @@ import {
 import {
   contains,
   type Family,
-  formatMac,
   type Ip,
   overlaps,
   parsePrefix,
   type Prefix,
+  randomMac,
   withoutLength,
 } from '../addr/index.ts';
 import { hasCode, NetloomError } from '../errors.ts';
@@ -25,6 +25,7 @@ import type { ChangeOptions, Network, NodeBgp, Outcome, Overlay, Peer } from '..
 import type { Entry, SharedStore } from '../store/index.ts';
 import { bgpHere, knowsAll, memberBgp } from './bgp-settings.ts';
 import type { Core } from './core.ts';
+import { Faults } from './faults.ts';
 import type { Reader } from './follow.ts';
 import { forgetOldKeys, type HostKeys, intervalOf, keysFor } from './host-keys.ts';
 import { changeOthers, type OtherChange } from './others.ts';
@@ -33,7 +34,6 @@ import { listLeases } from '../ipam/index.ts';
 import { keepShared, putBack } from './kept.ts';
 import { DRAINING, PEERS, type Remote, REMOTES } from './overlay.ts';
 import { ensureApplied } from './network-applied.ts';
-import { textOf } from './put-right.ts';
 import { isKeyUsed, noteKeyUsed } from './rekey.ts';
 import { endpointsOn, KEYS } from './records.ts';
 import { type HereOf, servedHere } from './served.ts';
@@ -79,7 +79,8 @@ export class Mirror implements Reader, AsyncDisposable {
   /** This host's own record has changed. */
   #own = false;
   #work: Promise<void> | undefined;
-  readonly #faults = new Map<string, string>();
+  /** What could not be made here. */
+  readonly faults: Faults;
   readonly #settling = new Map<string, NodeJS.Timeout>();
 
   constructor(core: Core, store: SharedStore, node: NodeRecord, underlay: Underlay, bgp?: NodeBgp) {
@@ -88,15 +89,12 @@ export class Mirror implements Reader, AsyncDisposable {
     this.#node = node;
     this.#underlay = underlay;
     this.#bgp = bgp;
+    this.faults = new Faults(core.events);
   }
 
   /** Aborted when the records cannot be followed any longer. */
   get broken(): AbortSignal {
     return this.#broken.signal;
-  }
-  /** What could not be made here, each with its reason. */
-  get faults(): ReadonlyMap<string, string> {
-    return this.#faults;
   }
 
   network(id: string): SharedNetwork | undefined {
@@ -204,7 +202,7 @@ export class Mirror implements Reader, AsyncDisposable {
       if (keys.size === 0) this.#others.delete(id);
       if (this.#stop.signal.aborted) return;
       // they are marked again once their network is as it should be
-      if (this.#faults.has(`network ${this.network(id)?.name ?? id}`)) continue;
+      if (this.faults.has(`network ${this.network(id)?.name ?? id}`)) continue;
       await this.#attempt(
         `other hosts of network ${this.network(id)?.name ?? id}`,
         () => {
@@ -219,19 +217,23 @@ export class Mirror implements Reader, AsyncDisposable {
   async #attempt(what: string, again: () => void, body: () => Promise<void>): Promise<void> {
     try {
       await body();
-      this.#faults.delete(what);
+      this.faults.clear(what);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      this.note(what, textOf(error));
-      const { signal } = this.#stop;
-      void sleep(RETRY, undefined, { signal, ref: false }).then(
-        () => {
-          again();
-          this.#kick();
-        },
-        () => undefined,
-      );
+      this.faults.note(what, error);
+      this.#later(again);
     }
+  }
+
+  /** Marks something in a while, and does it. */
+  #later(mark: () => void, wait = RETRY): void {
+    void sleep(wait, undefined, { signal: this.#stop.signal, ref: false }).then(
+      () => {
+        mark();
+        this.#kick();
+      },
+      () => undefined,
+    );
   }
 
   async #noteOwn(): Promise<void> {
@@ -262,13 +264,9 @@ export class Mirror implements Reader, AsyncDisposable {
       else later.push({ network, key: shared });
     }
     if (later.length === 0) return;
-    void sleep(GRACE, undefined, { signal: this.#stop.signal, ref: false }).then(
-      () => {
-        for (const { network, key } of later) if (!this.records.has(key)) this.#markOther(network, key);
-        this.#kick();
-      },
-      () => undefined,
-    );
+    this.#later(() => {
+      for (const { network, key } of later) if (!this.records.has(key)) this.#markOther(network, key);
+    }, GRACE);
   }
 
   /** Whether what was a peer's or an endpoint's is another's by now. */
@@ -343,24 +341,23 @@ export class Mirror implements Reader, AsyncDisposable {
     // one that is there is changed once all of the new is
     const known = member?.backend ?? had?.backend;
     const backend = known === network.former?.backend ? (known ?? network.backend) : network.backend;
-    const mac = member?.mac ?? had?.mac ?? this.#drawMac();
+    const mac = member?.mac ?? had?.mac ?? randomMac(this.#core.random);
     const keys = keysFor(this.#core, network, had, rehearsal !== undefined);
-    const hostAddresses = network.plan === 'flat' && (await this.#hostAddresses(network, prefixes, member));
+    const hostAddresses =
+      network.plan === 'flat' &&
+      chooseHostAddresses(
+        network,
+        prefixes,
+        had?.hostAddresses ?? member?.hostAddresses ?? [],
+        rehearsal ? new Set() : await this.#leased(network.id),
+      );
     const own = { ...(hostAddresses && { hostAddresses }), ...memberBgp(network, this.#bgp) };
     return { member: { node, addresses, prefixes, ...own, backend, mac, ...keys.told }, keys };
   }
 
-  /** What the host itself has of the segment: what it had, as far as that is its own. */
-  async #hostAddresses(
-    network: SharedNetwork,
-    prefixes: readonly string[],
-    member: Member | undefined,
-  ): Promise<readonly string[]> {
-    const here = await this.#core.store.read((tx) => tx.get<Network>(KEYS.networks + network.id));
-    const had = here?.overlay?.self.hostAddresses ?? member?.hostAddresses ?? [];
-    const whole = had.length === network.ranges.length;
-    const leases = whole ? [] : await this.#core.store.read((tx) => listLeases(tx, network.id));
-    return chooseHostAddresses(network, prefixes, had, new Set(leases.map(({ address }) => address.text)));
+  async #leased(network: string): Promise<ReadonlySet<string>> {
+    const leases = await this.#core.store.read((tx) => listLeases(tx, network));
+    return new Set(leases.map(({ address }) => address.text));
   }
 
   /**
@@ -468,15 +465,9 @@ export class Mirror implements Reader, AsyncDisposable {
   /** Ports of every node that this one leaves to the others, as long as somebody here has them. */
   #left(network: string, key: string, here: HereOf | undefined): void {
     const what = `ports of every node, of endpoint ${key.slice(key.lastIndexOf('/') + 1).slice(0, 12)}`;
-    this.note(what, here && here.left.length > 0 ? `${workloadOf(here.remote)}: ${here.left.join(', ')}` : undefined);
-    if (!here || here.left.length === 0) return;
-    void sleep(RETRY, undefined, { signal: this.#stop.signal, ref: false }).then(
-      () => {
-        this.#markOther(network, key);
-        this.#kick();
-      },
-      () => undefined,
-    );
+    if (!here || here.left.length === 0) return this.faults.clear(what);
+    this.faults.note(what, `${workloadOf(here.remote)}: ${here.left.join(', ')}`);
+    this.#later(() => this.#markOther(network, key));
   }
 
   /** Judges anew what this host serves for others: its firewall says something else by now. */
@@ -486,23 +477,6 @@ export class Mirror implements Reader, AsyncDisposable {
       this.#markOther(partsOf(key, SHARED.endpoints).network, key);
     }
     this.#kick();
-  }
-
-  /** What could not be made here, told once for each reason; undefined: it can. */
-  note(what: string, reason: string | undefined): void {
-    if (reason === undefined) {
-      this.#faults.delete(what);
-      return;
-    }
-    if (this.#faults.get(what) !== reason)
-      this.#core.events.publish({ type: 'cluster', action: 'fault', name: what, attributes: { reason } });
-    this.#faults.set(what, reason);
-  }
-
-  /** Locally administered, unicast. */
-  #drawMac(): string {
-    const [first = 0, ...rest] = this.#core.random(6);
-    return formatMac(Uint8Array.of((first & 0xfc) | 2, ...rest));
   }
 }
 

@@ -2,7 +2,7 @@ import { contains, type Ip, parseIp, parsePrefix, withoutLength } from '../addr/
 import { NetloomError } from '../errors.ts';
 import { type Fact, factKey } from '../facts/index.ts';
 import type { LeasingNetwork } from '../ipam/index.ts';
-import type { BackendName, Network, Overlay, Peer, RemoteEndpoint, Subnet } from '../model/index.ts';
+import type { BackendName, FlannelPlace, Network, Overlay, Peer, RemoteEndpoint, Subnet } from '../model/index.ts';
 import { ingressElements, overlayElements, peerElements } from '../nat/index.ts';
 import { backendOf } from '../overlay/index.ts';
 import type { ReadTx } from '../store/index.ts';
@@ -16,6 +16,13 @@ export const DRAINING = 'draining';
 /** An endpoint of another host, and what it is called. */
 export interface Remote extends RemoteEndpoint {
   readonly names: readonly string[];
+}
+
+/** A shared network whose other hosts flannel's keys tell of. */
+export type FlannelNetwork = Network & { readonly overlay: Overlay & { readonly flannel: FlannelPlace } };
+
+export function isFlannel(network: Network | undefined): network is FlannelNetwork {
+  return network?.overlay?.flannel !== undefined;
 }
 
 export function peerKey(network: string, node: string): string {

@@ -5,8 +5,8 @@ import { backendOf } from '../overlay/index.ts';
 import type { Entry, SharedStore } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { Follower, type Reader } from './follow.ts';
+import { InTurn } from './in-turn.ts';
 import type { Mirror } from './mirror.ts';
-import { textOf } from './put-right.ts';
 import { findNetwork, KEYS } from './records.ts';
 import { changeSelf, nextSelf } from './rekey.ts';
 import { TAKING } from './shared-networks.ts';
@@ -36,12 +36,11 @@ export class Rekeying implements Reader, AsyncDisposable {
   readonly #told = new Map<string, number>();
   /** Networks where a key may not serve again. */
   readonly #urgent = new Set<string>();
-  readonly #faults = new Map<string, string>();
   readonly #stop = new AbortController();
   readonly #begun = performance.now();
   #follower: Follower | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #work: Promise<void> = Promise.resolve();
+  readonly #work = new InTurn();
 
   private constructor(core: Core, store: SharedStore, node: string, mirror: Mirror) {
     this.#core = core;
@@ -63,8 +62,12 @@ export class Rekeying implements Reader, AsyncDisposable {
   }
   change(key: string, value: unknown): void {
     const id = key.slice(KEYS.networks.length);
+    const known = this.#networks.get(id);
     if (value !== undefined) this.#note(value as Network);
-    else for (const known of [this.#networks, this.#told, this.#urgent, this.#faults]) known.delete(id);
+    else {
+      if (known) this.#mirror.faults.clear(keysOf(known));
+      for (const about of [this.#networks, this.#told, this.#urgent]) about.delete(id);
+    }
     this.#plan();
   }
   failed(error: unknown): void {
@@ -75,7 +78,7 @@ export class Rekeying implements Reader, AsyncDisposable {
     this.#stop.abort();
     clearTimeout(this.#timer);
     await this.#follower?.[Symbol.asyncDispose]();
-    await this.#work;
+    await this.#work.idle();
   }
 
   /** A key of a network may not serve again: a change begins, or what is under way goes faster. */
@@ -101,7 +104,7 @@ export class Rekeying implements Reader, AsyncDisposable {
     }
     const networks =
       asked.length > 0 ? asked : [...this.#networks.values()].filter(({ overlay }) => overlay && !overlay.former);
-    for (const { id, overlay } of networks) if (!overlay?.self.coming) await this.#inTurn(() => this.#step(id));
+    for (const { id, overlay } of networks) if (!overlay?.self.coming) await this.#work.run(() => this.#step(id));
     return networks.map((network) => this.#networks.get(network.id) ?? network);
   }
 
@@ -115,15 +118,16 @@ export class Rekeying implements Reader, AsyncDisposable {
     clearTimeout(this.#timer);
     if (this.#stop.signal.aborted || this.#networks.size === 0) return;
     const wait = Math.min(...[...this.#networks.values()].map((network) => this.#waitOf(network)), LONG);
-    this.#timer = setTimeout(() => void this.#inTurn(() => this.#run()), Math.max(0, wait)).unref();
+    this.#timer = setTimeout(() => void this.#work.run(() => this.#run()), Math.max(0, wait)).unref();
   }
 
   /** Milliseconds until a network's keys go one step further. */
-  #waitOf({ id, overlay }: Network): number {
+  #waitOf(network: Network): number {
+    const { id, overlay } = network;
     if (!overlay) return Infinity;
     const { self, former, rekey = 0 } = overlay;
     const urgent = this.#urgent.has(id);
-    const failed = this.#faults.has(id) ? RETRY : 0;
+    const failed = this.#failed(network);
     if (self.coming !== undefined) {
       const told = this.#told.get(id) ?? this.#begun;
       return Math.max(told + FOLLOW[urgent ? 'urgent' : 'usual'] - performance.now(), failed);
@@ -137,23 +141,22 @@ export class Rekeying implements Reader, AsyncDisposable {
 
   async #run(): Promise<void> {
     for (const network of [...this.#networks.values()]) {
-      const { id, name } = network;
       if (this.#stop.signal.aborted) return;
-      if (this.#waitOf(network) > (this.#faults.has(id) ? RETRY : 0)) continue;
+      if (this.#waitOf(network) > this.#failed(network)) continue;
       try {
-        await this.#step(id);
-        this.#faults.delete(id);
+        await this.#step(network.id);
+        this.#mirror.faults.clear(keysOf(network));
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        const reason = textOf(error);
-        if (this.#faults.get(id) !== reason) {
-          const what = `keys of network ${name}`;
-          this.#core.events.publish({ type: 'cluster', action: 'fault', name: what, attributes: { reason } });
-        }
-        this.#faults.set(id, reason);
+        this.#mirror.faults.note(keysOf(network), error);
       }
     }
     this.#plan();
+  }
+
+  /** Milliseconds for which what failed is left alone. */
+  #failed(network: Network): number {
+    return this.#mirror.faults.has(keysOf(network)) ? RETRY : 0;
   }
 
   /** One step of one network: what others were not told yet is told; else the host goes one step further, and tells. */
@@ -180,12 +183,10 @@ export class Rekeying implements Reader, AsyncDisposable {
       this.#told.set(id, performance.now());
     });
   }
+}
 
-  #inTurn(body: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(body);
-    this.#work = done.catch(() => undefined);
-    return done;
-  }
+function keysOf({ name }: Network): string {
+  return `keys of network ${name}`;
 }
 
 function isBeingChanged(name: string): NetloomError {

@@ -6,10 +6,10 @@ import { type RelayPlan, relayOf } from '../overlay/index.ts';
 import { Relay } from '../relay/index.ts';
 import type { Entry } from '../store/index.ts';
 import type { Core } from './core.ts';
+import { Faults } from './faults.ts';
 import { Follower, type Reader } from './follow.ts';
 import { OverlayRecords } from './overlay-records.ts';
 import { waysOf } from './overlay.ts';
-import { textOf } from './put-right.ts';
 import type { Service } from './services.ts';
 
 /** After which it is looked again for a device that is to come, or tried again to start, milliseconds. */
@@ -29,13 +29,17 @@ export class Relays implements Service, Reader {
   readonly #core: Core;
   readonly #records = new OverlayRecords();
   readonly #running = new Map<string, Running>();
-  readonly #faults = new Map<string, string>();
+  readonly #faults: Faults;
   readonly #beginning = new Set<string>();
   readonly #stop = new AbortController();
   #follower: Follower | undefined;
 
   private constructor(core: Core) {
     this.#core = core;
+    this.#faults = new Faults(core.events, (id) => {
+      const network = this.#records.networks.get(id);
+      return network ? `network ${network.name}` : id;
+    });
   }
 
   static async begin(core: Core): Promise<Relays> {
@@ -54,7 +58,7 @@ export class Relays implements Service, Reader {
   }
 
   failed(error: unknown): void {
-    this.#tell('relays', error);
+    this.#faults.note('relays', error);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,7 +96,7 @@ export class Relays implements Service, Reader {
       if (JSON.stringify(start) !== as) return this.#later(id);
       try {
         this.#start(id, start, as).replace(entries);
-        this.#faults.delete(id);
+        this.#faults.clear(id);
       } catch (error) {
         this.#fault(id, start, error);
       }
@@ -144,15 +148,7 @@ export class Relays implements Service, Reader {
           hint: 'end it, or make the network anew with -o port=…',
         })
       : error;
-    const text = textOf(taken);
-    if (this.#faults.get(id) !== text) this.#tell(`network ${this.#records.networks.get(id)?.name ?? id}`, taken);
-    this.#faults.set(id, text);
+    this.#faults.note(id, taken);
     this.#later(id);
-  }
-
-  #tell(name: string, error: unknown): void {
-    const cure = error instanceof NetloomError ? error.hint : '';
-    const attributes = { reason: textOf(error), ...(cure && { cure }) };
-    this.#core.events.publish({ type: 'cluster', action: 'fault', name, attributes });
   }
 }

@@ -23,7 +23,7 @@ import {
 import { reclaim } from './reclaim.ts';
 import { isKeyUsed, noteKeyUsed } from './rekey.ts';
 import type { Service } from './services.ts';
-import { affected, deathOf, isRuleset, knownKeys, loadAll, loadSome, type WantedObject } from './wanted.ts';
+import { affected, deathOf, isRemote, isRuleset, knownKeys, loadAll, loadSome, type WantedObject } from './wanted.ts';
 import { type Cause, KernelWatch, type WatchSink } from './watch.ts';
 
 /** How long dirt is collected before it is looked at, milliseconds: a flush is many messages. */
@@ -246,7 +246,7 @@ export class Repair implements Service, WatchSink {
   async #look(dirt: Dirt): Promise<void> {
     this.stats.looks++;
     const { store } = this.#core;
-    const remotes = dirt.ruleset || dirt.heard || [...dirt.objects.keys()].some((key) => key.startsWith('remote/'));
+    const remotes = dirt.ruleset || dirt.heard || [...dirt.objects.keys()].some(isRemote);
     const load = (): Promise<WantedObject[]> =>
       store.read((tx) => (dirt.ruleset || dirt.links ? loadAll(tx, { remotes }) : loadSome(tx, dirt.objects.keys())));
     const revision = await store.revision();

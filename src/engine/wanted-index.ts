@@ -7,6 +7,7 @@ import { factsOfNetwork } from './networks.ts';
 import { factsOfPeer, factsOfRemote, PEERS, type Remote, REMOTES } from './overlay.ts';
 import { KEYS } from './records.ts';
 import { factsOfContainer } from './sandbox.ts';
+import { isRemote } from './wanted.ts';
 
 /** What is kept of one object, so that it can be taken out of the index again. */
 interface Entry {
@@ -211,10 +212,6 @@ export class WantedIndex {
       return !container || !this.#busy.has(container);
     });
   }
-}
-
-function isRemote(object: string): boolean {
-  return object.startsWith('remote/');
 }
 
 /** Several objects a key; nearly always one, which then costs no set of its own. */

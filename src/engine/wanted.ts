@@ -43,6 +43,11 @@ export interface WantedObject {
 /** What `peer` and `remote` objects are called in a key: `peer/<network>/<node>`, `remote/<network>/<node>/<id>`. */
 export const OTHERS: Readonly<Record<string, string>> = { peer: PEERS, remote: REMOTES };
 
+/** Of which there may be a hundred thousand. */
+export function isRemote(object: string): boolean {
+  return object.startsWith('remote/');
+}
+
 export const RULESET = 'ruleset';
 
 /**
@@ -135,8 +140,7 @@ export async function loadSome(tx: ReadTx, keys: Iterable<string>): Promise<Want
   return [RULESET, 'network', 'peer', 'remote', 'container', 'endpoint'].flatMap((rank) => made.get(rank) ?? []);
 }
 
-/** Keys of everything that anybody in the store has to do with, whatever state it is in; of the rule set's alone. */
-/** @param kinds  all by default */
+/** Keys of everything that anybody in the store has to do with, whatever state it is in. @param kinds  all by default */
 export function knownKeys(
   objects: readonly WantedObject[],
   kinds: (kind: Fact['kind']) => boolean = () => true,

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Netns } from '../../src/kernel/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { type LabHost, makeLab, type TestLab } from '../lib/lab.ts';
-import { type Background, runIn, startIn } from '../lib/run.ts';
+import { type PingedWay, Pinging } from '../lib/pinging.ts';
+import { runIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 
 /** Milliseconds without a majority: longer than a host's name is kept. `FAULT_AWAY=60000` for a long one. */
@@ -111,45 +112,18 @@ async function claimed(): Promise<ReadonlyMap<string, string>> {
 }
 
 /** Pings that go on, twenty a second each; what came of them. */
-class Pings implements AsyncDisposable {
-  readonly #running: readonly { readonly way: string; readonly ping: Background }[];
-
-  constructor(hosts: readonly string[] = HOSTS) {
-    const froms = workloads.filter(({ host }) => hosts.includes(host));
-    this.#running = froms.flatMap((from) =>
-      froms
-        .filter((to) => to.network === from.network && to.host !== from.host)
-        .map((to) => ({
-          way: `${from.name} to ${to.name}`,
-          ping: startIn(from.netns, ['ping', '-q', '-i', '0.05', to.addresses[0]!]),
-        })),
-    );
-  }
-
-  /** Packets that were lost, of how many. */
-  async stop(): Promise<{ readonly sent: number; readonly lost: number; readonly ways: readonly string[] }> {
-    let sent = 0;
-    let lost = 0;
-    const ways: string[] = [];
-    for (const { way, ping } of this.#running) {
-      ping.child.kill('SIGINT');
-      await until(`what ${way} came to`, () => /transmitted/.test(ping.output()));
-      const [, out = 0, back = 0] = /(\d+) packets transmitted, (\d+) received/.exec(ping.output())!.map(Number);
-      sent += out;
-      // the last one may be on its way
-      const missing = Math.max(0, out - back - 1);
-      lost += missing;
-      if (missing > 0) ways.push(`${way}: ${missing}`);
-    }
-    return { sent, lost, ways };
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { ping } of this.#running) await ping[Symbol.asyncDispose]();
-  }
+/** From every workload to those of its network on other hosts. */
+function everyWay(hosts: readonly string[] = HOSTS): PingedWay[] {
+  const froms = workloads.filter(({ host }) => hosts.includes(host));
+  return froms.flatMap((from) =>
+    froms
+      .filter((to) => to.network === from.network && to.host !== from.host)
+      .map((to) => ({ from: from.netns, to: to.addresses[0]!, name: `${from.name} to ${to.name}` })),
+  );
 }
 
 /** What a fault of etcd's, or of a daemon's, does to packets: nothing. */
-async function nothingLost(t: TestContext, pings: Pings): Promise<void> {
+async function nothingLost(t: TestContext, pings: Pinging): Promise<void> {
   const { sent, lost, ways } = await pings.stop();
   t.diagnostic(`${lost} of ${sent} packets lost`);
   assert.ok(sent > 0);
@@ -182,7 +156,7 @@ async function refused(host: LabHost, what: () => Promise<unknown>): Promise<voi
 }
 
 test('a member of etcd is killed, frozen, cut off from the others: nothing is lost, changes go on', async (t) => {
-  await using pings = new Pings();
+  await using pings = new Pinging(everyWay());
   for (const [i, fault] of (['killed', 'frozen', 'cut off'] as const).entries()) {
     const member = `etcd${i + 1}`;
     const others = ['etcd1', 'etcd2', 'etcd3'].filter((name) => name !== member);
@@ -206,7 +180,7 @@ test('a member of etcd is killed, frozen, cut off from the others: nothing is lo
 test('without a majority: what needs no other host is done, the rest refused in one line; it catches up', async (t) => {
   const host = lab.host('host2');
   await connected(...HOSTS);
-  await using pings = new Pings();
+  await using pings = new Pinging(everyWay());
   await Promise.all(['etcd2', 'etcd3'].map((member) => lab.host(member).signal('SIGKILL')));
   const began = performance.now();
   const made = [await attach('host2', 'pods', 'away-pods'), await attach('host2', 'flat', 'away-flat')];
@@ -232,7 +206,7 @@ test('without a majority: what needs no other host is done, the rest refused in 
 });
 
 test('a daemon is frozen past its time and thawed; killed and started again: packets go on, nothing is leased twice', async (t) => {
-  await using pings = new Pings();
+  await using pings = new Pinging(everyWay());
   await lab.host('host3').signal('SIGSTOP');
   await until(
     'it is not heard of',
@@ -259,7 +233,7 @@ test('a link cut one way, a partition: whoever is cut off loses packets, the oth
   const relayed: Workload[] = [];
   for (const host of HOSTS) relayed.push(await attach(host, 'datagrams', `datagrams-${host}`));
   await allReachAll();
-  await using others = new Pings(['host1', 'host2']);
+  await using others = new Pinging(everyWay(['host1', 'host2']));
   for (const oneWay of [true, false]) {
     const made: Workload[] = [];
     if (oneWay) await lab.cut('host3', undefined, { oneWay });
@@ -294,7 +268,7 @@ test('etcd is put back to an old snapshot: hosts write down again what is their 
   for (const host of HOSTS) await attach(host, 'late', `late-${host}`);
   const removed = await attach('host1', 'pods', 'late-pods');
   await allReachAll();
-  await using pings = new Pings();
+  await using pings = new Pinging(everyWay());
   const members = ['etcd1', 'etcd2', 'etcd3'];
   const cluster = members.map((name) => `${name}=http://${lab.host(name).address4}:2380`).join();
   const snapshot = await first.ok(['base64', '-w0', '/run/kept.db'], { timeout: 20_000 });

@@ -10,7 +10,8 @@ import { Netns } from '../../src/kernel/index.ts';
 import type { BackendName, Network, Overlay, Peer } from '../../src/model/index.ts';
 import { backendOf } from '../../src/overlay/index.ts';
 import { makeDirs } from './dirs.ts';
-import { type Background, ipBatch, okIn, startIn } from './run.ts';
+import { Pinging } from './pinging.ts';
+import { ipBatch, okIn, startIn } from './run.ts';
 import { until } from './wait.ts';
 
 /** What a host has told others, and keeps for itself. */
@@ -150,35 +151,13 @@ export async function bothReach({ hosts: [a, b] }: CryptBed): Promise<boolean> {
   return true;
 }
 
-/** Pings both ways until it is ended; then the numbers of those that nobody answered. */
-export function startTraffic({ hosts: [a, b] }: CryptBed): {
-  running: () => Promise<unknown>;
-  lost: () => Promise<number[][]>;
-} {
-  const pings: Background[] = [
-    startIn(a.workload, ['ping', '-n', '-i', '0.1', b.addresses[0] ?? '']),
-    startIn(b.workload, ['ping', '-n', '-i', '0.1', a.addresses[1] ?? '']),
+/** Pings both ways, by either family. */
+export function startTraffic({ hosts: [a, b] }: CryptBed): Pinging {
+  const ways = [
+    { from: a.workload, to: b.addresses[0] ?? '' },
+    { from: b.workload, to: a.addresses[1] ?? '' },
   ];
-  const answered = (ping: Background): number => ping.output().split('bytes from').length - 1;
-  return {
-    // some more answers than there were
-    async running() {
-      const before = pings.map(answered);
-      for (const [i, ping] of pings.entries()) {
-        await until('pings are answered', () => answered(ping) > (before[i] ?? 0) + 4, { timeout: 10_000 });
-      }
-    },
-    async lost() {
-      const missing: number[][] = [];
-      for (const ping of pings) {
-        await ping[Symbol.asyncDispose]();
-        const seen = new Set([...ping.output().matchAll(/bytes from .*icmp_seq=(\d+)/g)].map(([, seq]) => Number(seq)));
-        const last = Math.max(...seen); // what is under way at the end is not lost
-        missing.push(Array.from({ length: last }, (_, k) => k + 1).filter((seq) => !seen.has(seq)));
-      }
-      return missing;
-    },
-  };
+  return new Pinging(ways, 0.1);
 }
 
 /** Listens on the underlay. @returns lines as tcpdump(8) prints them, once it has heard `enough` */

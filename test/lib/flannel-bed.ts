@@ -4,6 +4,7 @@ import type { EngineEvent, Network } from '../../src/model/index.ts';
 import { makeDirs } from './dirs.ts';
 import { type Etcd, startEtcd } from './etcd.ts';
 import { type FlannelHost, type FlannelHostOptions, KEYS, makeFlannelHost } from './flannel.ts';
+import { plugIn } from './machine.ts';
 import { ipBatch } from './run.ts';
 
 type Backend = FlannelHostOptions['backend'];
@@ -42,15 +43,7 @@ export async function makeFlannelBed(
   await ipBatch(wire, ['link add wire up type bridge mcast_snooping 0']);
   const netns = undo.use(Netns.create());
   const dirs = undo.use(makeDirs());
-  await ipBatch(wire, [
-    `link add port1 master wire up type veth peer name eth0 netns /proc/${process.pid}/fd/${netns.fd}`,
-  ]);
-  await ipBatch(netns, [
-    'link set lo up',
-    'link set eth0 up',
-    'addr add 192.0.2.1/24 dev eth0',
-    'addr add 2001:db8::1/64 dev eth0 nodad',
-  ]);
+  await plugIn(wire, netns, 'eth0', 'port1', ['192.0.2.1/24', '2001:db8::1/64']);
   const netnsDir = `${dirs.root}/netns`;
   const pinned: string[] = [];
   undo.defer(() => {

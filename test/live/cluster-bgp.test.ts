@@ -1,6 +1,5 @@
 // runs: here in one mode (hosts side by side, which take their time)
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import type { BgpSession, ClusterStatus } from '../../src/model/index.ts';
 import { makeDirs } from '../lib/dirs.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { allReach, type Host, makeMachines, makeNetwork, plugIn, type Workload } from '../lib/machines.ts';
+import { Pinging } from '../lib/pinging.ts';
 import { frr, type Router, wayIn } from '../lib/routers.ts';
 import { okIn, runIn, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
@@ -34,21 +34,6 @@ const sessionWith = ({ bgp }: ClusterStatus, address: string): BgpSession | unde
 
 async function prefixOf({ engine }: Host): Promise<string> {
   return (await engine.networkInspect('pods')).overlay!.self.prefixes[0]!;
-}
-
-/** A packet every few milliseconds, until it is asked how many were not answered. */
-function traffic(from: Space, to: string): AsyncDisposable & { lost(): Promise<number> } {
-  const running = startIn(from, ['ping', '-i', '0.02', '-W', '2', to]);
-  return {
-    async lost() {
-      const end = once(running.child, 'close');
-      running.child.kill('SIGINT');
-      await end;
-      const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(running.output()) ?? [];
-      return Number(sent) - Number(received);
-    },
-    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
-  };
 }
 
 test('nodes of one segment speak with each other, as many as there are; one restarts, one stays away', async (t) => {
@@ -110,7 +95,7 @@ test('nodes of one segment speak with each other, as many as there are; one rest
   const prefix = await prefixOf(two);
   await t.test('a daemon restarts: no packet is lost, no route is taken away', async () => {
     await using monitor = startIn(one.netns, ['ip', 'monitor', 'route']);
-    await using pings = traffic(workloads[0]!.netns, workloads[1]!.addresses[0]!);
+    await using pings = new Pinging([{ from: workloads[0]!.netns, to: workloads[1]!.addresses[0]! }], 0.02);
     await two.stop();
     const { bgp } = await statusOf(one, 'routes are kept', (status) => sessionWith(status, '192.0.2.2')?.stale === 2);
     assert.equal(bgp?.neighbors.length, 2);
@@ -118,7 +103,7 @@ test('nodes of one segment speak with each other, as many as there are; one rest
     assert.equal(await wayIn(two.netns, await prefixOf(one)), '192.0.2.1');
     await two.start();
     for (const host of machines.hosts) await wellOn(host);
-    assert.equal(await pings.lost(), 0);
+    assert.deepEqual((await pings.stop()).ways, []);
     assert.doesNotMatch(monitor.output(), /Deleted 10\.244/);
   });
 
@@ -223,7 +208,7 @@ test('hosts of two segments and of two AS, and a router between them', async (t)
   });
 
   await t.test('a daemon restarts: no packet is lost', async () => {
-    await using pings = traffic(workloads[0]!.netns, workloads[1]!.addresses[0]!);
+    await using pings = new Pinging([{ from: workloads[0]!.netns, to: workloads[1]!.addresses[0]! }], 0.02);
     await two.stop();
     await until(
       'it is seen',
@@ -232,7 +217,7 @@ test('hosts of two segments and of two AS, and a router between them', async (t)
     assert.equal(await wayIn(between, far), '198.51.100.2');
     await two.start();
     await wellOn(two);
-    assert.equal(await pings.lost(), 0);
+    assert.deepEqual((await pings.stop()).ways, []);
   });
 
   await t.test('the router dies: what it told stays for its restart time, and then goes', async () => {

@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import type { Overlay } from '../../src/model/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { allReach, type Host, makeMachines, makeNetwork, type Workload } from '../lib/machines.ts';
-import { type Background, okIn, runIn, startIn } from '../lib/run.ts';
+import { Pinging } from '../lib/pinging.ts';
+import { okIn, runIn, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
@@ -62,11 +63,12 @@ test('ipsec and wireguard: nothing in the clear, keys change without loss, a los
 
   const [a, b] = workloads;
   assert.ok(a && b);
-  const traffic = startPings([
-    [a, b.addresses[0] ?? ''],
-    [b, a.addresses[1] ?? ''],
-  ]);
-  await traffic.running();
+  const bothWays = [
+    { from: a.netns, to: b.addresses[0] ?? '' },
+    { from: b.netns, to: a.addresses[1] ?? '' },
+  ];
+  await using traffic = new Pinging(bothWays, 0.2);
+  await traffic.goesOn(PATIENT);
 
   await t.test('epochs change under way, over a restart', async () => {
     await connected();
@@ -81,10 +83,10 @@ test('ipsec and wireguard: nothing in the clear, keys change without loss, a los
     await one.restart();
     await until('all is new', async () => (await selfOf(one, 'ipsec')).coming === undefined, PATIENT);
     assert.deepEqual((await selfOf(one, 'ipsec')).epochs, [begun.epochs[1]]);
-    await traffic.running();
+    await traffic.goesOn(PATIENT);
     for (const { netns } of machines.hosts)
       await until('one state each way', async () => (await statesIn(netns)).length === 2, PATIENT);
-    assert.deepEqual(await traffic.lost(), [[], []]);
+    assert.deepEqual((await traffic.stop()).ways, []);
   });
 
   await t.test('a state that somebody deletes is made up for by a new epoch', async () => {
@@ -115,18 +117,15 @@ test('ipsec and wireguard: nothing in the clear, keys change without loss, a los
       await until('no state is left', async () => (await statesIn(netns)).length === 0, PATIENT);
     const before = await selfOf(one, 'ipsec');
     assert.equal(before.epochs, undefined);
-    const pings = startPings([
-      [a, b.addresses[0] ?? ''],
-      [b, a.addresses[1] ?? ''],
-    ]);
-    await pings.running();
+    await using pings = new Pinging(bothWays, 0.2);
+    await pings.goesOn(PATIENT);
     await connected();
     const [told] = await one.engine.nodeRotateKeys(['ipsec']);
     assert.notEqual(told?.publicKey, before.publicKey);
     const known = async (): Promise<string> => await okIn(two.netns, ['wg', 'show', 'all', 'peers']);
     await until('the other has heard', async () => (await known()).includes(told?.publicKey ?? '-'), PATIENT);
-    await pings.running();
-    assert.deepEqual(await pings.lost(), [[], []]);
+    await pings.goesOn(PATIENT);
+    assert.deepEqual((await pings.stop()).ways, []);
     const { keyFile = '' } = await selfOf(one, 'ipsec');
     assert.deepEqual(
       readdirSync(join(keyFile, '..')).filter((name) => name.endsWith('.key')),
@@ -169,29 +168,4 @@ async function statesIn(netns: Host['netns']): Promise<string[]> {
   return [...text.matchAll(/^src (\S+) dst (\S+)\n\s+proto esp spi (\S+)/gm)].map(
     ([, src, dst, spi]) => `src ${src} dst ${dst} proto esp spi ${spi}`,
   );
-}
-
-function startPings(ways: readonly (readonly [Workload, string])[]): {
-  running: () => Promise<void>;
-  lost: () => Promise<number[][]>;
-} {
-  const pings: Background[] = ways.map(([from, to]) => startIn(from.netns, ['ping', '-n', '-i', '0.2', to]));
-  const answered = (ping: Background): number => ping.output().split('bytes from').length - 1;
-  return {
-    async running() {
-      const before = pings.map(answered);
-      for (const [i, ping] of pings.entries())
-        await until('pings are answered', () => answered(ping) > (before[i] ?? 0) + 4, PATIENT);
-    },
-    async lost() {
-      const missing: number[][] = [];
-      for (const ping of pings) {
-        await ping[Symbol.asyncDispose]();
-        const seen = new Set([...ping.output().matchAll(/bytes from .*icmp_seq=(\d+)/g)].map(([, seq]) => Number(seq)));
-        const last = Math.max(...seen); // what is under way at the end is not lost
-        missing.push(Array.from({ length: last }, (_, k) => k + 1).filter((seq) => !seen.has(seq)));
-      }
-      return missing;
-    },
-  };
 }

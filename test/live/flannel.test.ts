@@ -96,6 +96,12 @@ test('vxlan: flannel and we reach each other by both families; leases come, go, 
   await until('each is told', () =>
     faults.every((lease) => bed.told.some((text) => text.startsWith(`fault lease ${lease} of`))),
   );
+  const status = await bed.engine().clusterStatus();
+  for (const lease of faults)
+    assert.ok(
+      status.faults.some((line) => line.startsWith(`lease ${lease} of flannel network pods: `)),
+      lease,
+    );
   const there = await routes(bed);
   assert.match(there, /10\.244\.77\.0\/24 via 10\.244\.77\.0 dev vx4-\S+ .*onlink/);
   assert.doesNotMatch(there, /10\.244\.(78|79|80|83)\.|10\.99\.|\/17/);

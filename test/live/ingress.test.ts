@@ -5,9 +5,8 @@ import type { NetloomError } from '../../src/errors.ts';
 import { type Endpoint, parsePublish, type PortSpec } from '../../src/model/index.ts';
 import { Netns } from '../../src/kernel/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
-import { type Host, type Machines, makeMachines, makeNetwork, pings, type Workload } from '../lib/machines.ts';
+import { type Host, type Machines, makeMachines, makeNetwork, pings, plugIn, type Workload } from '../lib/machines.ts';
 import { type Answer, tcpConnect, tcpServer, udpConnect, udpEcho } from '../lib/peer.ts';
-import { ipBatch } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
@@ -15,15 +14,7 @@ checkDescriptors();
 /** Somebody on the hosts' segment who knows nothing of them. */
 async function makeClient({ wire }: Machines): Promise<Netns> {
   const client = Netns.create();
-  await ipBatch(wire, [
-    `link add portc master wire up type veth peer name eth0 netns /proc/${process.pid}/fd/${client.fd}`,
-  ]);
-  await ipBatch(client, [
-    'link set lo up',
-    'link set eth0 up',
-    'addr add 192.0.2.99/24 dev eth0',
-    'addr add 2001:db8::99/64 dev eth0 nodad',
-  ]);
+  await plugIn(wire, client, 'eth0', 'portc', ['192.0.2.99/24', '2001:db8::99/64']);
   return client;
 }
 

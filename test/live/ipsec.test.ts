@@ -24,8 +24,8 @@ for (const family of [4, 6] as const) {
     for (const line of lines) assert.match(line, /ESP\(spi=0x|ICMP6, (neighbor|router)|igmp|HBH/, 'in the clear');
     assert.match(await okIn(a.netns, ['ip', 'route', 'get', '10.244.9.9']), /dev xf-0123456789ab /);
 
-    const traffic = startTraffic(bed);
-    await traffic.running();
+    await using traffic = startTraffic(bed);
+    await traffic.goesOn();
     const [old = ''] = a.words.epochs;
     const next = drawEpoch();
     // the one that changes hears by the new one before anybody is told; each step is told once it is done
@@ -33,9 +33,9 @@ for (const family of [4, 6] as const) {
       a.words = { ...a.words, epochs };
       await a.settle();
       await b.settle();
-      await traffic.running();
+      await traffic.goesOn();
     }
-    assert.deepEqual(await traffic.lost(), [[], []]);
+    assert.deepEqual((await traffic.stop()).ways, []);
     for (const host of hosts) assert.deepEqual(await host.differences(), [], 'after the change');
     assert.equal((await okIn(a.netns, ['ip', 'xfrm', 'state'])).match(/^src/gm)?.length, 2, 'one each way');
 

@@ -100,14 +100,14 @@ for (const family of [4, 6] as const) {
     // what nobody holds goes nowhere, and not out in the clear
     assert.match(await okIn(hosts[0].netns, ['ip', 'route', 'get', '10.244.9.9']), /dev wg-0123456789ab /);
 
-    const traffic = startTraffic(bed);
-    await traffic.running();
+    await using traffic = startTraffic(bed);
+    await traffic.goesOn();
     // the host first, then those that it tells
     hosts[0].words = { ...hosts[0].words, ...bed.newKey() };
     await hosts[0].settle();
     await hosts[1].settle();
-    await traffic.running();
-    assert.deepEqual(await traffic.lost(), [[], []]);
+    await traffic.goesOn();
+    assert.deepEqual((await traffic.stop()).ways, []);
     for (const host of hosts) assert.deepEqual(await host.differences(), [], 'after the change');
     const shown = await okIn(hosts[1].netns, ['wg', 'show', 'all', 'peers']);
     assert.equal(shown.trim().split(/\s+/)[1], hosts[0].words.publicKey);

@@ -180,10 +180,13 @@ export async function status(this: CliContext, flags: StatusFlags): Promise<void
   if (flags.json === true) printJson(this, found);
   else if (flags.format === 'json') printLine(this, JSON.stringify(view));
   else if (flags.format !== undefined) printLine(this, compileTemplate(flags.format)(view));
-  else if (found.state === 'none') printLine(this, 'in no cluster');
   else {
-    printLine(this, `${found.node}: ${found.state}${found.reason === '' ? '' : `: ${found.reason}`}`);
-    printLine(this, `etcd: ${found.etcd.join(', ')}`);
+    if (found.state === 'none') printLine(this, 'in no cluster');
+    else {
+      printLine(this, `${found.node}: ${found.state}${found.reason === '' ? '' : `: ${found.reason}`}`);
+      printLine(this, `etcd: ${found.etcd.join(', ')}`);
+    }
+    // also of networks of flannel's, which need no cluster
     for (const line of statusLines(found, this.io.now())) printLine(this, line);
   }
 }
