@@ -9,12 +9,16 @@ const PORT = 5000;
 const TURN_MS = 60;
 const ROUNDS = 101;
 
+/** By environment, some of them: `OVERLAY_WAYS=ipip,gre`. */
+const ASKED = process.env['OVERLAY_WAYS']?.split(',');
 const WAYS: Readonly<Record<Way, Readonly<Record<string, string>>>> = {
   vxlan: { backend: 'vxlan', plan: 'node' },
   'vxlan-flat': { backend: 'vxlan', plan: 'flat' },
   'host-gw': { backend: 'host-gw', plan: 'node' },
   ipip: { backend: 'ipip', plan: 'node' },
   gre: { backend: 'gre', plan: 'node' },
+  wireguard: { backend: 'wireguard', plan: 'node' },
+  ipsec: { backend: 'ipsec', plan: 'node' },
 };
 
 /**
@@ -24,6 +28,7 @@ const WAYS: Readonly<Record<Way, Readonly<Record<string, string>>>> = {
 export async function overlay(): Promise<Result[]> {
   const results: Result[] = [];
   for (const [way, options] of Object.entries(WAYS) as [Way, Readonly<Record<string, string>>][]) {
+    if (ASKED && !ASKED.includes(way)) continue;
     if (!(await isHere(way))) {
       console.error(`overlay/${way}: not here: this kernel lacks ${way}`);
       continue;
@@ -66,8 +71,14 @@ async function ask(
 
 /** Whether the kernel makes such devices, tried in a namespace that goes at once. */
 async function isHere(way: Way): Promise<boolean> {
-  if (way !== 'ipip' && way !== 'gre') return true;
+  const device = DEVICES[way];
+  if (device === undefined) return true;
   using netns = Netns.create();
-  const argv = ['ip', 'link', 'add', 't0', 'type', way, 'local', '192.0.2.1', 'remote', '192.0.2.2'];
-  return (await runIn(netns, argv)).status === 0;
+  return (await runIn(netns, ['ip', 'link', 'add', 't0', 'type', ...device.split(' ')])).status === 0;
 }
+const DEVICES: Readonly<Partial<Record<Way, string>>> = {
+  ipip: 'ipip local 192.0.2.1 remote 192.0.2.2',
+  gre: 'gre local 192.0.2.1 remote 192.0.2.2',
+  wireguard: 'wireguard',
+  ipsec: 'xfrm dev lo if_id 1',
+};

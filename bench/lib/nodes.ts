@@ -3,6 +3,7 @@ import { Netns } from '../../src/kernel/index.ts';
 import type { Endpoint, NetworkSpec } from '../../src/model/index.ts';
 import { makeDirs } from '../../test/lib/dirs.ts';
 import { startEtcd } from '../../test/lib/etcd.ts';
+import { PACE } from '../../test/lib/pace.ts';
 import { ipBatch } from '../../test/lib/run.ts';
 import { until } from '../../test/lib/wait.ts';
 
@@ -37,7 +38,9 @@ export async function makeNodes(): Promise<Nodes> {
     const { stateDir, runDir } = undo.use(makeDirs());
     const held = Netns.open(`/proc/self/fd/${netns.fd}`);
     const engine = undo.use(await openEngine({ stateDir, runDir, netns: held, resident: true }));
-    await engine.nodeJoin({ etcd: etcd.endpoints, name: `host${i + 1}`, addresses: [OUTER[i]!] });
+    // on emulated processors names are lost that are kept for seconds
+    const ttl = PACE > 1 ? 120 : 10;
+    await engine.nodeJoin({ etcd: etcd.endpoints, name: `host${i + 1}`, addresses: [OUTER[i]!], ttl });
     engines.push(engine);
   }
   const kept = undo.move();

@@ -1,8 +1,9 @@
+import { generatePrivateKey, publicKeyOf } from '../../src/keys/index.ts';
 import { Netns, writeSysctl } from '../../src/kernel/index.ts';
 import { ipBatch, okIn } from '../../test/lib/run.ts';
 import { makePair, OUTER } from './nodes.ts';
 
-export type Way = 'vxlan' | 'vxlan-flat' | 'host-gw' | 'ipip' | 'gre';
+export type Way = 'vxlan' | 'vxlan-flat' | 'host-gw' | 'ipip' | 'gre' | 'wireguard' | 'ipsec';
 
 /** A workload on each of two hosts, and the second's address. */
 export interface Ends {
@@ -16,6 +17,8 @@ const MTU: Readonly<Record<Way, number>> = {
   'host-gw': 1500,
   ipip: 1480,
   gre: 1472,
+  wireguard: 1440,
+  ipsec: 1443,
 };
 
 /**
@@ -26,6 +29,7 @@ export async function byHand(way: Way, rules: 'none' | 'masquerade', undo: Async
   const hosts = await makePair(undo);
   const workloads = [undo.use(Netns.create()), undo.use(Netns.create())] as const;
   const flat = way === 'vxlan-flat';
+  const keys = [generatePrivateKey(), generatePrivateKey()] as const;
   const inner = (host: number): string => (flat ? `10.244.0.${host + 2}` : `10.244.${host + 1}.2`);
   for (const [i, netns] of hosts.entries()) {
     const other = 1 - i;
@@ -49,6 +53,7 @@ export async function byHand(way: Way, rules: 'none' | 'masquerade', undo: Async
       ])
         await okIn(netns, ['iptables', ...rule.split(' ')]);
     }
+    if (way === 'wireguard') await setPeer(netns, i, keys);
     if (way.startsWith('vxlan')) await okIn(netns, ['bridge', ...entryOf(way, other).split(' ')]);
     await ipBatch(workloads[i]!, [
       'link set lo up',
@@ -61,6 +66,13 @@ export async function byHand(way: Way, rules: 'none' | 'masquerade', undo: Async
     ]);
   }
   return { workloads, target: inner(1) };
+}
+
+async function setPeer(netns: Netns, host: number, keys: readonly [string, string]): Promise<void> {
+  const other = 1 - host;
+  const peer = `peer ${publicKeyOf(keys[other]!)} allowed-ips 10.244.${other + 1}.0/24 endpoint ${OUTER[other]!}:51820`;
+  const words = `wg set wg0 listen-port 51820 private-key /dev/stdin ${peer}`;
+  await okIn(netns, ['sh', '-c', `echo ${keys[host]!} | ${words}`]);
 }
 
 function macOf(host: number): string {
@@ -102,6 +114,32 @@ function between(way: Way, host: number, other: number): readonly string[] {
         `neigh add ${prefix} lladdr ${remote} dev t0`,
         `route add ${prefix}/24 via ${prefix} dev t0 onlink`,
       ];
+    case 'wireguard':
+      return [
+        'link add wg0 mtu 1440 type wireguard',
+        'link set wg0 up',
+        `addr add 10.244.${host + 1}.0/32 dev wg0`,
+        `route add ${prefix}/24 dev wg0`,
+      ];
+    case 'ipsec': {
+      const state = (from: number): string =>
+        `xfrm state add src ${OUTER[from]!} dst ${OUTER[1 - from]!} proto esp spi ${256 + from} reqid 1 mode tunnel ` +
+        `if_id 1 aead rfc4106(gcm(aes)) 0x${String(from + 1).repeat(72)} 128`;
+      const policy = (dir: string, words: string, from: number): string =>
+        `xfrm policy add ${words} dir ${dir} if_id 1 tmpl src ${OUTER[from]!} dst ${OUTER[1 - from]!} proto esp reqid 1 mode tunnel`;
+      const back = `src ${prefix}/24 dst 0.0.0.0/0`;
+      return [
+        'link add xf0 mtu 1443 type xfrm dev eth0 if_id 1',
+        'link set xf0 up',
+        `addr add 10.244.${host + 1}.0/32 dev xf0`,
+        policy('out', `src 0.0.0.0/0 dst ${prefix}/24`, host),
+        policy('in', back, other),
+        policy('fwd', back, other),
+        `route add ${prefix}/24 dev xf0`,
+        state(other),
+        state(host),
+      ];
+    }
   }
 }
 
