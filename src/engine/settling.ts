@@ -15,10 +15,6 @@ export class Settling implements AsyncDisposable {
     this.#pause = pause;
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** There may be something to do. */
   kick(): void {
     if (this.#waiting || this.#ended) return;
@@ -29,6 +25,11 @@ export class Settling implements AsyncDisposable {
       if (this.#ended || (await this.#body().catch(() => false)) || this.#ended) return;
       this.#retry = setTimeout(() => this.kick(), this.#pause).unref();
     });
+  }
+
+  /** Something else that must not be done at the same time. */
+  run<T>(body: () => Promise<T>): Promise<T> {
+    return this.#turn.run(body);
   }
 
   /** Resolves when what has begun by now is over. */
