@@ -19,7 +19,7 @@ import type { Entry, SharedStore } from '../store/index.ts';
 import type { Core } from './core.ts';
 import type { Reader } from './follow.ts';
 import { isWithin, LENT, type Lent } from './lent.ts';
-import type { Mirror } from './mirror.ts';
+import { GRACE, type Mirror } from './mirror.ts';
 import { KEYS } from './records.ts';
 import { setAside, takeBack } from './set-aside.ts';
 import { Settling } from './settling.ts';
@@ -29,11 +29,6 @@ import { TAKING } from './shared-networks.ts';
 const RETRY = 250;
 /** So long a wish is kept that this host is not ready to answer, milliseconds. */
 const PATIENCE = 4000;
-/**
- * So long an address is kept for a node that etcd does not know, nor its loan, when this host comes back, milliseconds: where
- * etcd's data was put back to an earlier state, each host writes down again what is its own.
- */
-const GRACE = 15_000;
 
 /**
  * Addresses of this host's parts that others ask for: lent where nobody has them here, and kept for the borrower until it
@@ -134,6 +129,7 @@ export class Lending implements Reader, AsyncDisposable {
         await this.#store.transact((tx) => putBackLoan(tx, network, address, loan, this.#who));
         return true;
       }
+      // it may be about to write itself down again
       if (performance.now() - this.#loaded < GRACE) return false;
       await this.#store.transact((tx) => endLoan(tx, network.id, address, loan.nodeId));
     }

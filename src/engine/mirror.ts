@@ -55,7 +55,7 @@ const LOOK = 250;
  * So long the kernel keeps what leads to hosts and endpoints that etcd does not know any more when this host comes back,
  * milliseconds: where its data was put back to an earlier state, each host writes down again what is its own.
  */
-const GRACE = 15_000;
+export const GRACE = 15_000;
 /** How many peers and endpoints are made part of the kernel at once. */
 const BATCH = 500;
 

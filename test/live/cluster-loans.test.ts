@@ -5,7 +5,15 @@ import { test } from 'node:test';
 import { contains, ipFromValue, parseIp, parsePrefix } from '../../src/addr/index.ts';
 import { hasCode, type NetloomError } from '../../src/errors.ts';
 import { checkDescriptors } from '../lib/fds.ts';
-import { allHolds, type Host, type Machines, makeMachines, makeNetwork, type Workload } from '../lib/machines.ts';
+import {
+  allHolds,
+  type Host,
+  loansIn,
+  type Machines,
+  makeMachines,
+  makeNetwork,
+  type Workload,
+} from '../lib/machines.ts';
 import { until } from '../lib/wait.ts';
 
 checkDescriptors();
@@ -21,17 +29,6 @@ function nth(prefix: string, n: number): string {
   const { family, first } = parsePrefix(prefix);
   return ipFromValue(family, first + BigInt(n)).text;
 }
-/** Which addresses are lent, and what is asked for, as etcd has them. */
-async function loansIn({ etcd }: Machines): Promise<string> {
-  const keys = await etcd.ctl('get', '--prefix', '--keys-only', '/netloom/keys/cluster/');
-  return keys
-    .split('\n')
-    .filter((key) => /\/(loans|wishes)\//.test(key))
-    .map((key) => key.slice(key.lastIndexOf('/') + 1))
-    .toSorted()
-    .join(' ');
-}
-
 /** An endpoint with that address, and no namespace. */
 async function attach({ engine }: Host, network: string, ...addresses: string[]): Promise<string> {
   const { value } = await engine.endpointAttach({ tap: true, netns: '', network, addresses });
