@@ -166,6 +166,7 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ESTORECLOSED: 'The store was closed while it was asked.',
     ESTOREBEHIND: 'Changes of the store went by faster than they were read.',
     EABORTED: 'Interrupted by the user.',
+    ENODESILENT: 'The node that gives the address out is down, or does not answer; nothing was changed.',
     ENODAEMON: 'No daemon listens on the socket.',
     EDAEMONLOST: 'The daemon went away before it answered; a change may have been made or not.',
     ESTOPPING: 'The daemon is stopping.',

@@ -42,8 +42,9 @@ export function partLength({ family, length }: Prefix): number {
 
 /**
  * Which prefixes a node would have of a network: those that are its own already, and of those that it has (`have`, though
- * etcd may have forgotten) what is nobody else's; a free one of each family that it has none of, and one more: of a family, or the one that an address is in. In the plan `node` the first of a range is left alone, as flannel does, since its
- * addresses look like the network's own.
+ * etcd may have forgotten) what is nobody else's; a free one of each family that it has none of, and one more: of a family, or
+ * the one that an address is in, where that is nobody's. In the plan `node` the first of a range is left alone, as flannel does,
+ * since its addresses look like the network's own.
  * @throws NetloomError ERANGEEXHAUSTED
  */
 export async function choosePrefixes(
@@ -72,15 +73,8 @@ export async function choosePrefixes(
       if (index === 0 && count > 1 && network.plan === 'node') continue;
       const { text } = nthPrefix(range, length, index);
       if (!taken.has(text)) return [...texts, text];
-      if (wanted) {
-        throw new NetloomError(
-          'EADDRTAKEN',
-          `address ${wanted.text} is in ${text}, which ${taken.get(text)!.node} gives out`,
-          {
-            hint: 'leave it out to have a free one chosen, or choose one of another part',
-          },
-        );
-      }
+      // of whoever has it the address can be had, without the part
+      if (wanted && texts.length > 0) return texts;
     }
     throw new NetloomError(
       'ERANGEEXHAUSTED',
@@ -106,6 +100,16 @@ export async function claimPrefixes(
     if (claim?.nodeId === who.nodeId) continue;
     await tx.create(key, who);
   }
+}
+
+/** Whose the part of a range is that an address is in: undefined where it is nobody's. */
+export async function ownerOf(tx: ReadTx, network: SharedNetwork, ip: Ip): Promise<PrefixClaim | undefined> {
+  const i = network.ranges.findIndex(({ subnet }) => contains(parsePrefix(subnet), ip));
+  const range = network.ranges[i];
+  if (!range) return undefined;
+  const [subnet, length] = [parsePrefix(range.subnet), network.nodeLengths[i]!];
+  const part = nthPrefix(subnet, length, indexOf(subnet, length, ip));
+  return await tx.get<PrefixClaim>(claimKey(network, part.text));
 }
 
 /** Gives back what is still a node's own. */

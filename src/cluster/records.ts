@@ -25,6 +25,10 @@ export const SHARED = {
   members: 'cluster/members/',
   /** `endpoints/<network>/<node>/<id>` */
   endpoints: 'cluster/endpoints/',
+  /** `wishes/<network>/<request>`: an address that a host asks another for. */
+  wishes: 'cluster/wishes/',
+  /** `loans/<network>/<address>`: whose an address is that another host gives out. */
+  loans: 'cluster/loans/',
   /** What is only asked for by its key: names, and prefixes `<network>/<prefix>`, that are somebody's. */
   networkNames: 'claims/network-names/',
   prefixes: 'claims/prefixes/',

@@ -4,6 +4,8 @@ import {
   changedBackend,
   createShared,
   defineShared,
+  endLoan,
+  type Loan,
   type Member,
   type NodeRecord,
   partsOf,
@@ -16,6 +18,7 @@ import {
   type SharedEndpoint,
   type SharedNetwork,
   sharedNetworks,
+  type Wish,
 } from '../cluster/index.ts';
 import { parsePrefix } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
@@ -42,7 +45,7 @@ import type { Membership, Stay } from './membership.ts';
 import * as updates from './network-update.ts';
 import * as networks from './networks.ts';
 import { backendOf } from '../overlay/index.ts';
-import { isFlannel, PartMissingError } from './overlay.ts';
+import { AddressElsewhereError, isFlannel } from './overlay.ts';
 import { findNetwork, KEYS } from './records.ts';
 import { dropShared, TAKING, takeShared } from './shared-networks.ts';
 
@@ -251,7 +254,7 @@ export async function networkUpdate(
 
 /**
  * Does something that takes addresses; where a network that hosts share has none left in the parts that are this host's,
- * one more is taken, and it is done again.
+ * one more is taken, or an address of another host's borrowed, and it is done again.
  */
 export async function withParts<T>(core: Core, body: () => Promise<T>): Promise<T> {
   using claims = new DisposableStack();
@@ -263,20 +266,16 @@ export async function withParts<T>(core: Core, body: () => Promise<T>): Promise<
         claims.use(await membership(core).stay().ingress.claim(error.ports));
         continue;
       }
-      const more =
-        error instanceof PoolExhaustedError
-          ? error.family
-          : error instanceof PartMissingError
-            ? error.address
-            : undefined;
-      if (more === undefined || parts === PARTS_AT_ONCE || core.stage) throw error;
-      const { network: id } = error as PoolExhaustedError | PartMissingError;
-      const network = await core.store.read((tx) => tx.get<Network>(KEYS.networks + id));
+      const elsewhere = error instanceof AddressElsewhereError;
+      if (!(elsewhere || error instanceof PoolExhaustedError) || parts === PARTS_AT_ONCE || core.stage) throw error;
+      const network = await core.store.read((tx) => tx.get<Network>(KEYS.networks + error.network));
       if (network?.overlay?.plan !== 'flat') throw error;
-      const { mirror } = membership(core).stay();
-      const shared = mirror.network(id);
+      const { mirror, borrowing } = membership(core).stay();
+      const shared = mirror.network(network.id);
       if (!shared) throw error;
-      await core.turns.run(TAKING, () => mirror.take(shared, undefined, more));
+      const loan = elsewhere && (await borrowing.borrow(shared, error.address));
+      if (loan) claims.use(loan);
+      else await core.turns.run(TAKING, () => mirror.take(shared, undefined, elsewhere ? error.address : error.family));
     }
   }
 }
@@ -370,7 +369,12 @@ function describe({ mirror, config }: Stay, record: NodeRecord, holdings: readon
 async function forgetShared(core: Core, stay: Stay, network: Pick<Network, 'id' | 'name'>): Promise<void> {
   const { id } = network;
   await stay.store.transact((tx) => removeShared(tx, network, core.now()));
-  await deleteAll(stay, [`${SHARED.members}${id}/`, `${SHARED.prefixes}${id}/`]);
+  // without its prefixes nobody lends or asks any more
+  const roots = [SHARED.members, SHARED.prefixes, SHARED.loans, SHARED.wishes];
+  await deleteAll(
+    stay,
+    roots.map((root) => `${root}${id}/`),
+  );
 }
 
 /** All that a node wrote, in steps that etcd takes; its name last, so that what is left can be taken away again. */
@@ -380,8 +384,10 @@ async function forgetNode(stay: Stay, { name, id }: NodeRecord): Promise<void> {
     members: (await tx.list<Member>(SHARED.members)).filter(({ value }) => value.node === name),
     prefixes: (await tx.list<PrefixClaim>(SHARED.prefixes)).filter(({ value }) => value.nodeId === id),
     ports: (await tx.list<PortClaim>(SHARED.ports)).filter(({ value }) => value.nodeId === id),
+    wishes: (await tx.list<Wish>(SHARED.wishes)).filter(({ value }) => value.nodeId === id),
+    loans: (await tx.list<Loan>(SHARED.loans)).filter(({ value }) => value.nodeId === id),
   }));
-  for (const { key } of left.ports) await store.transact((tx) => tx.delete(key));
+  for (const { key } of [...left.ports, ...left.wishes]) await store.transact((tx) => tx.delete(key));
   const networkIds = new Set([
     ...left.members.map(({ key }) => partsOf(key, SHARED.members).network),
     ...left.prefixes.map(({ key }) => partsOf(key, SHARED.prefixes).network),
@@ -390,6 +396,10 @@ async function forgetNode(stay: Stay, { name, id }: NodeRecord): Promise<void> {
     stay,
     [...networkIds].map((network) => `${SHARED.endpoints}${network}/${name}/`),
   );
+  for (const { key } of left.loans) {
+    const { network, id: address } = partsOf(key, SHARED.loans);
+    await store.transact((tx) => endLoan(tx, network, address, id));
+  }
   for (const network of networkIds) {
     const prefixes = left.prefixes
       .filter(({ key }) => partsOf(key, SHARED.prefixes).network === network)

@@ -43,7 +43,8 @@ import {
   withPlan,
 } from './networks.ts';
 import { requireHeld, requireIngress } from './ingress-ports.ts';
-import { leasingOf, peersOf, requireNotDraining, requireOwn } from './overlay.ts';
+import { lentOf } from './lent.ts';
+import { leasingOf, requireNotDraining, requireOwn } from './overlay.ts';
 import { claimPorts, releasePorts } from './ports.ts';
 import {
   claimEndpointName,
@@ -234,8 +235,9 @@ export async function planAttach(
   }
   if (asks) requireKeeper(core, network);
   const berth = await chooseBerth(tx, network);
-  if (network.overlay && spec.addresses) requireOwn(network, await peersOf(tx, network.id), spec.addresses);
-  const leases = await leaseAddresses(tx, leasingOf(network), {
+  // a rehearsal asks nobody
+  if (spec.addresses && !core.stage) await requireOwn(tx, network, spec.addresses);
+  const leases = await leaseAddresses(tx, leasingOf(network, await lentOf(tx, network)), {
     endpoint: id,
     owner: workload.container === '' ? `the endpoint in ${workload.name}` : `container ${workload.name}`,
     // one that a server gives is asked for there

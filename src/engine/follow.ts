@@ -11,6 +11,21 @@ export interface Reader {
   failed(error: unknown): void;
 }
 
+/** Several that are told the same, in this order. */
+export function together(readers: readonly Reader[]): Reader {
+  return {
+    load(entries) {
+      for (const reader of readers) reader.load(entries);
+    },
+    change(key, value) {
+      for (const reader of readers) reader.change(key, value);
+    },
+    failed(error) {
+      for (const reader of readers) reader.failed(error);
+    },
+  };
+}
+
 /** Tells a reader of every record below some prefixes, for as long as it is not disposed of. */
 export class Follower implements AsyncDisposable {
   readonly #stop = new AbortController();

@@ -4,11 +4,11 @@ import type { Endpoint, PublishedPort } from '../model/index.ts';
 import type { Entry, SharedStore } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { Follower, type Reader } from './follow.ts';
-import { InTurn } from './in-turn.ts';
 import { everywhere, HELD, keysOf } from './ingress-ports.ts';
 import type { Mirror } from './mirror.ts';
 import { hostClaimant } from './ports.ts';
 import { KEYS } from './records.ts';
+import { Settling } from './settling.ts';
 
 /** How many are claimed at once: etcd takes 128 operations. */
 const BATCH = 40;
@@ -23,7 +23,7 @@ export class Ingress implements Reader, AsyncDisposable {
   readonly #store: SharedStore;
   readonly #who: PortClaim;
   readonly #mirror: Mirror;
-  readonly #stop = new AbortController();
+  readonly #settling: Settling;
   /** By endpoint. */
   readonly #wanted = new Map<string, readonly string[]>();
   /** By port: the endpoint that had it last, as others may know it yet. */
@@ -32,15 +32,13 @@ export class Ingress implements Reader, AsyncDisposable {
   readonly #asked = new Map<string, number>();
   readonly #held = new Set<string>();
   #follower: Follower | undefined;
-  readonly #turn = new InTurn();
-  #settling = false;
-  #retry: NodeJS.Timeout | undefined;
 
   private constructor(core: Core, store: SharedStore, who: PortClaim, mirror: Mirror) {
     this.#core = core;
     this.#store = store;
     this.#who = who;
     this.#mirror = mirror;
+    this.#settling = new Settling(() => this.#settle(), RETRY);
   }
 
   static async start(core: Core, store: SharedStore, { node, nodeId }: PortClaim, mirror: Mirror): Promise<Ingress> {
@@ -59,14 +57,14 @@ export class Ingress implements Reader, AsyncDisposable {
   load(entries: readonly Entry<unknown>[]): void {
     this.#wanted.clear();
     for (const { value } of entries) this.#note(value as Endpoint);
-    this.#kick();
+    this.#settling.kick();
   }
   change(key: string, value: unknown): void {
     const id = key.slice(KEYS.endpoints.length);
     const had = this.#wanted.get(id);
     if (value === undefined) this.#wanted.delete(id);
     else this.#note(value as Endpoint);
-    if (had?.join() !== this.#wanted.get(id)?.join()) this.#kick();
+    if (had?.join() !== this.#wanted.get(id)?.join()) this.#settling.kick();
   }
   failed(error: unknown): void {
     this.#mirror.failed(error);
@@ -85,10 +83,10 @@ export class Ingress implements Reader, AsyncDisposable {
         if (left > 0) this.#asked.set(key, left);
         else this.#asked.delete(key);
       }
-      this.#kick();
+      this.#settling.kick();
     };
     try {
-      await this.#turn.run(() => this.#claim(keys));
+      await this.#settling.run(() => this.#claim(keys));
       return { [Symbol.dispose]: end };
     } catch (error) {
       end();
@@ -97,10 +95,8 @@ export class Ingress implements Reader, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    clearTimeout(this.#retry);
     await this.#follower?.[Symbol.asyncDispose]();
-    await this.#turn.idle();
+    await this.#settling[Symbol.asyncDispose]();
   }
 
   #note({ id, network, ports }: Endpoint): void {
@@ -167,25 +163,17 @@ export class Ingress implements Reader, AsyncDisposable {
     return this.#asked.has(key) || [...this.#wanted.values()].some((keys) => keys.includes(key));
   }
 
-  #kick(): void {
-    if (this.#settling || this.#stop.signal.aborted) return;
-    this.#settling = true;
-    clearTimeout(this.#retry);
-    void this.#turn.run(() => this.#settle());
-  }
-
   /** What is wanted is claimed, and what is not is given back. */
-  async #settle(): Promise<void> {
-    this.#settling = false;
+  async #settle(): Promise<boolean> {
     const wanted = new Set([...[...this.#wanted.values()].flat(), ...this.#asked.keys()]);
-    let failed = false;
+    let done = true;
     for (const key of [...wanted].filter((each) => !this.#held.has(each))) {
       const what = `port ${nameOf(key)} of every node`;
       try {
         await this.#claim([key]);
         this.#mirror.faults.clear(what);
       } catch (error) {
-        failed = true;
+        done = false;
         this.#mirror.faults.note(what, error);
       }
     }
@@ -196,11 +184,10 @@ export class Ingress implements Reader, AsyncDisposable {
       } catch {
         // etcd is away, or the others are not told yet
         this.#held.add(key);
-        failed = true;
+        done = false;
       }
     }
-    if (!failed || this.#stop.signal.aborted) return;
-    this.#retry = setTimeout(() => this.#kick(), RETRY).unref();
+    return done;
   }
 }
 

@@ -7,10 +7,12 @@ import type { ClusterStatus, JoinFinding, JoinSpec } from '../model/index.ts';
 import { openEtcdStore, type SharedStore } from '../store/index.ts';
 import { VERSION } from '../version.ts';
 import { checkNodeBgp } from './bgp-settings.ts';
+import { Borrowing } from './borrowing.ts';
 import { type ClusterConfig, readClusterConfig, storeOptionsOf, writeClusterConfig } from './cluster-config.ts';
 import type { Core } from './core.ts';
-import { Follower } from './follow.ts';
+import { Follower, together } from './follow.ts';
 import { Ingress } from './ingress.ts';
+import { Lending } from './lending.ts';
 import { Mirror } from './mirror.ts';
 import { answerProbes, checkNode, refuseUnfit, surroundingsOf } from './node-check.ts';
 import { Publisher } from './publisher.ts';
@@ -32,6 +34,7 @@ interface Stay {
   readonly node: NodeRecord;
   readonly mirror: Mirror;
   readonly ingress: Ingress;
+  readonly borrowing: Borrowing;
   readonly rekeying: Rekeying;
   readonly lost: AbortSignal;
 }
@@ -224,10 +227,15 @@ export class Membership implements Service {
     stack.use(answerProbes(core, node));
     if (JSON.stringify(found) !== JSON.stringify(node)) await store.transact((tx) => tx.put(SHARED.nodes + name, node));
     const mirror = stack.use(new Mirror(core, store, node, underlay, config.bgp));
-    stack.use(await Follower.start(store, [SHARED.root], mirror, SHARED.root));
+    const who = { node: name, nodeId: id };
+    const lending = stack.use(new Lending(core, store, who, mirror));
+    const borrowing = stack.use(new Borrowing(core, store, who, mirror));
+    stack.use(await Follower.start(store, [SHARED.root], together([lending, borrowing, mirror]), SHARED.root));
     await mirror.settled();
+    lending.begin();
+    await borrowing.begin();
     stack.use(await Publisher.start(core, store, node, mirror));
-    const ingress = stack.use(await Ingress.start(core, store, { node: name, nodeId: id }, mirror));
+    const ingress = stack.use(await Ingress.start(core, store, who, mirror));
     const rekeying = stack.use(await Rekeying.start(core, store, name, mirror));
     const stay: Stay = {
       config,
@@ -236,6 +244,7 @@ export class Membership implements Service {
       node,
       mirror,
       ingress,
+      borrowing,
       rekeying,
       lost: AbortSignal.any([tenure.lost, mirror.broken]),
     };

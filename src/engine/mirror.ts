@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   claimPrefixes,
   choosePrefixes,
+  type Loan,
+  loansOf,
   type Member,
   type NodeRecord,
   partsOf,
@@ -32,10 +34,12 @@ import { changeOthers, type OtherChange } from './others.ts';
 import { chooseHostAddresses } from './host-addresses.ts';
 import { listLeases } from '../ipam/index.ts';
 import { keepShared, putBack } from './kept.ts';
+import { LENT, type Lent } from './lent.ts';
 import { DRAINING, PEERS, type Remote, REMOTES } from './overlay.ts';
 import { ensureApplied } from './network-applied.ts';
 import { isKeyUsed, noteKeyUsed } from './rekey.ts';
 import { endpointsOn, KEYS } from './records.ts';
+import { adoptLoans } from './set-aside.ts';
 import { type HereOf, servedHere } from './served.ts';
 import { workloadOf } from './served-ports.ts';
 import { dropShared, TAKING, takeShared } from './shared-networks.ts';
@@ -51,7 +55,7 @@ const LOOK = 250;
  * So long the kernel keeps what leads to hosts and endpoints that etcd does not know any more when this host comes back,
  * milliseconds: where its data was put back to an earlier state, each host writes down again what is its own.
  */
-const GRACE = 15_000;
+export const GRACE = 15_000;
 /** How many peers and endpoints are made part of the kernel at once. */
 const BATCH = 500;
 
@@ -297,7 +301,8 @@ export class Mirror implements Reader, AsyncDisposable {
    */
   async take(network: SharedNetwork, options?: ChangeOptions, more?: Family | Ip): Promise<Outcome<Network>> {
     const member = this.records.get(`${SHARED.members}${network.id}/${this.#node.name}`) as Member | undefined;
-    const overlay = await this.#join(network, member, more);
+    const { overlay, loans } = await this.#join(network, member, more);
+    await adoptLoans(this.#core, network.id, this.#node.name, overlay.self.prefixes, loans);
     const outcome = await takeShared(this.#core, network, overlay, options);
     const late = overlay.self.backend !== network.backend;
     const changes = late && (await knowsAll(this.#core, network, this.records));
@@ -307,7 +312,7 @@ export class Mirror implements Reader, AsyncDisposable {
       ? await takeShared(
           this.#core,
           network,
-          await this.#join(network, { ...overlay.self, backend: network.backend }),
+          (await this.#join(network, { ...overlay.self, backend: network.backend })).overlay,
           options,
         )
       : outcome;
@@ -335,7 +340,10 @@ export class Mirror implements Reader, AsyncDisposable {
       here: await this.#core.store.read((tx) => tx.get<Network>(KEYS.networks + network.id)),
     };
     const had = here?.overlay?.self;
-    const prefixes = await this.#store.read((tx) => choosePrefixes(tx, network, { node, nodeId }, more, had?.prefixes));
+    const { prefixes, lent } = await this.#store.read(async (tx) => ({
+      prefixes: await choosePrefixes(tx, network, { node, nodeId }, more, had?.prefixes),
+      lent: await loansOf(tx, network.id),
+    }));
     const lost = had?.prefixes.filter((prefix) => !prefixes.includes(prefix)) ?? [];
     if (lost.length > 0 && !rehearsal) await this.#letGo(network, lost);
     // one that is there is changed once all of the new is
@@ -349,15 +357,18 @@ export class Mirror implements Reader, AsyncDisposable {
         network,
         prefixes,
         had?.hostAddresses ?? member?.hostAddresses ?? [],
-        rehearsal ? new Set() : await this.#leased(network.id),
+        rehearsal ? new Set() : new Set([...(await this.#leased(network.id)), ...lent.keys()]),
       );
     const own = { ...(hostAddresses && { hostAddresses }), ...memberBgp(network, this.#bgp) };
     return { member: { node, addresses, prefixes, ...own, backend, mac, ...keys.told }, keys };
   }
 
-  async #leased(network: string): Promise<ReadonlySet<string>> {
-    const leases = await this.#core.store.read((tx) => listLeases(tx, network));
-    return new Set(leases.map(({ address }) => address.text));
+  /** What endpoints here have, and what is lent to other hosts. */
+  async #leased(network: string): Promise<readonly string[]> {
+    return await this.#core.store.read(async (tx) => {
+      const leases = await listLeases(tx, network);
+      return [...leases.map(({ address }) => address.text), ...Object.keys((await tx.get<Lent>(LENT + network)) ?? {})];
+    });
   }
 
   /**
@@ -390,19 +401,24 @@ export class Mirror implements Reader, AsyncDisposable {
     return { plan, backend, ranges, vni, port, directRouting, ...more, self };
   }
 
-  /** Makes this host a member of a network, its prefixes its own. */
-  async #join(network: SharedNetwork, member: Member | undefined, more?: Family | Ip): Promise<Overlay> {
+  /** Makes this host a member of a network, its prefixes its own. @returns with all that is lent of the network by then */
+  async #join(
+    network: SharedNetwork,
+    member: Member | undefined,
+    more?: Family | Ip,
+  ): Promise<{ readonly overlay: Overlay; readonly loans: ReadonlyMap<string, Loan> }> {
     const { name: node, id: nodeId } = this.#node;
     for (;;) {
       const { member: wanted, keys } = await this.#membership(network, member, more);
       try {
-        await this.#store.transact(async (tx) => {
+        const loans = await this.#store.transact(async (tx) => {
           await claimPrefixes(tx, network, { node, nodeId }, wanted.prefixes);
           // what it wrote a moment ago and has not heard of is newer than what it would write now
           const key = `${SHARED.members}${network.id}/${node}`;
           if (JSON.stringify(this.records.get(key)) !== JSON.stringify(wanted)) await tx.put(key, wanted);
+          return await loansOf(tx, network.id);
         });
-        return this.#part(network, wanted, keys);
+        return { overlay: this.#part(network, wanted, keys), loans };
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error; // another host was faster with that prefix
       }

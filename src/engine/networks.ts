@@ -33,6 +33,7 @@ import { type HostView, keepAdvertisements, viewHost } from './host.ts';
 import type { KernelScope } from './kernel.ts';
 import { settleParent } from './parent.ts';
 import { occupiedBy, occupiedByPools } from './occupied.ts';
+import { forgetLoans } from './lent.ts';
 import { factsOfPeer, factsOfRemote, overlayFacts, PEERS, peersOf, REMOTES, remotesOf } from './overlay.ts';
 import { findNetwork, KEYS } from './records.ts';
 import { forgetServed } from './served-ports.ts';
@@ -421,6 +422,7 @@ export async function forget(tx: Tx, network: Network): Promise<void> {
   for (const root of [PEERS, REMOTES])
     for (const { key } of await tx.list(`${root}${network.id}/`)) await tx.delete(key);
   await forgetServed(tx, network.id);
+  await forgetLoans(tx, network.id);
   await forgetNetwork(tx, network.id);
 }
 

@@ -1,4 +1,4 @@
-import { contains, type Ip, parseIp, parsePrefix, withoutLength } from '../addr/index.ts';
+import { type Ip, parseIp, parsePrefix, withoutLength } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
 import { type Fact, factKey } from '../facts/index.ts';
 import type { LeasingNetwork } from '../ipam/index.ts';
@@ -6,6 +6,7 @@ import type { BackendName, FlannelPlace, Network, Overlay, Peer, RemoteEndpoint,
 import { ingressElements, overlayElements, peerElements } from '../nat/index.ts';
 import { backendOf } from '../overlay/index.ts';
 import type { ReadTx } from '../store/index.ts';
+import { borrowedKey, isWithin, type Lent } from './lent.ts';
 
 /** `peers/<network>/<node>` and `remotes/<network>/<node>/<endpoint>`: what this host knows of the others, whoever is away. */
 export const PEERS = 'peers/';
@@ -98,24 +99,19 @@ export function pathOf({ node, id }: Pick<Remote, 'node' | 'id'>): string {
  * Whose addresses are leased here: of a network that hosts share as a whole, those of the parts that are this host's.
  * An address that is asked for is looked for in all of it: whose it is must be clear before (`requireOwn`).
  */
-export function leasingOf(network: Network): LeasingNetwork {
-  const { overlay } = network;
+export function leasingOf(network: Network, lent: Lent): LeasingNetwork {
+  const { overlay, id, name } = network;
   if (overlay?.plan !== 'flat') return network;
   const parts = overlay.self.prefixes.map((text) => parsePrefix(text));
-  const aux = ({ auxAddresses, subnet }: Subnet): Pick<Subnet, 'auxAddresses'> => {
-    const own = overlay.self.hostAddresses?.find((address) =>
-      contains(parsePrefix(subnet), parsePrefix(address).address),
-    );
-    return own === undefined
-      ? {}
-      : { auxAddresses: { ...auxAddresses, [`host ${overlay.self.node}`]: withoutLength(own) } };
-  };
   const subnets = network.subnets.flatMap((subnet) =>
     parts
       .filter(({ family }) => family === parsePrefix(subnet.subnet).family)
-      .map(({ text }): Subnet => ({ ...subnet, ipRange: text, ...aux(subnet) })),
+      .map(({ text }): Subnet => ({ ...subnet, ipRange: text })),
   );
-  return { id: network.id, name: network.name, subnets };
+  const reserved = new Map(Object.entries(lent).map(([address, { node }]) => [address, `lent to node ${node}`]));
+  for (const address of overlay.self.hostAddresses ?? [])
+    reserved.set(withoutLength(address), `the address of node ${overlay.self.node} itself`);
+  return { id, name, subnets, reserved };
 }
 
 /** @throws NetloomError ENODEDRAINING */
@@ -126,33 +122,23 @@ export async function requireNotDraining(tx: ReadTx, { name, overlay }: Network)
   });
 }
 
-/** An address of a part that another host gives out is not ours to take. @throws NetloomError EADDRTAKEN, EPOOLEXHAUSTED */
-export function requireOwn({ id, name, overlay }: Network, peers: readonly Peer[], fixed: readonly string[]): void {
+/** What is asked for must be in a part of this host's, or borrowed of another. @throws AddressElsewhereError */
+export async function requireOwn(tx: ReadTx, { id, name, overlay }: Network, fixed: readonly string[]): Promise<void> {
   if (overlay?.plan !== 'flat') return;
   for (const text of fixed) {
     const ip = parseIp(text);
-    const within = ({ prefixes }: Pick<Peer, 'prefixes'>): boolean =>
-      prefixes.some((prefix) => contains(parsePrefix(prefix), ip));
-    if (within(overlay.self) || !overlay.ranges.some((range) => contains(parsePrefix(range), ip))) continue;
-    const owner = peers.find(within);
-    if (!owner) throw new PartMissingError(id, name, ip);
-    throw new NetloomError(
-      'EADDRTAKEN',
-      `address ${ip.text} of network ${name} is in a part that ${owner.node} gives out`,
-      {
-        hint: 'leave it out to have a free one chosen, or choose one of another part',
-      },
-    );
+    if (isWithin(overlay.self.prefixes, ip) || !isWithin(overlay.ranges, ip)) continue;
+    if ((await tx.get(borrowedKey(id, ip.text))) === undefined) throw new AddressElsewhereError(id, name, ip);
   }
 }
 
-/** The part that an address is in is nobody's yet. */
-export class PartMissingError extends NetloomError {
+/** An address that is not this host's to give: its part is nobody's yet, or of a host that is to be asked. */
+export class AddressElsewhereError extends NetloomError {
   readonly network: string;
   readonly address: Ip;
 
   constructor(network: string, name: string, address: Ip) {
-    super('EADDRTAKEN', `address ${address.text} of network ${name} is in a part that no host has taken`, {
+    super('EADDRTAKEN', `address ${address.text} of network ${name} is not in a part that this host gives out`, {
       hint: 'try again when etcd is reached: netloom node status',
     });
     this.network = network;

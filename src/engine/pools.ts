@@ -5,6 +5,7 @@ import {
   chooseSubnet,
   forgetNetwork,
   leaseAddress,
+  LEASES,
   type LeasingNetwork,
   listLeases,
   releaseAddress,
@@ -154,10 +155,10 @@ export async function addressRelease(core: Core, spec: ReleaseSpec): Promise<voi
 
 /** Whether a lease is one of a pool's. */
 export function isPoolLease(key: string): boolean {
-  return key.startsWith(`leases/${LEASES}`);
+  return key.startsWith(LEASES + POOL);
 }
 /** How a pool is called in the keys of leases. */
-const LEASES = 'pool:';
+const POOL = 'pool:';
 
 async function foundOf(tx: ReadTx, pool: AddressPool, { address, owner }: ReleaseSpec): Promise<Allocation[]> {
   if (owner !== undefined) {
@@ -238,7 +239,7 @@ function leasingOf(pool: AddressPool): LeasingNetwork {
   return { id: leaseId(pool), name: pool.name, subnets: [pool], noun: 'address pool' };
 }
 function leaseId({ id }: AddressPool): string {
-  return LEASES + id;
+  return POOL + id;
 }
 function ownersOf({ id }: AddressPool): string {
   return `${KEYS.poolOwners}${id}/`;

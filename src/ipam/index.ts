@@ -2,7 +2,7 @@
 export { DEFAULT_POOLS, chooseSubnet, parsePool, ulaPool } from './pools.ts';
 export type { Pool } from './pools.ts';
 export { chooseAddress } from './free.ts';
-export { addressSpace, leaseKey } from './reserved.ts';
+export { addressSpace, leaseKey, LEASES } from './reserved.ts';
 export type { AddressSpace } from './reserved.ts';
 export {
   forgetNetwork,
@@ -11,5 +11,6 @@ export {
   listLeases,
   PoolExhaustedError,
   releaseAddress,
+  whyTaken,
 } from './leases.ts';
 export type { Lease, LeaseRequest, LeasingNetwork } from './leases.ts';

@@ -176,6 +176,35 @@ test('an address given back rests until the others had their turn', async () => 
   );
 });
 
+test('what is reserved beside the subnets is handed out to nobody, and said to be that', async () => {
+  const tx = new MemoryTx();
+  const network: LeasingNetwork = {
+    id: 'n1',
+    name: 'web',
+    subnets: [{ subnet: '10.0.0.0/24', gateway: '10.0.0.1', ipRange: '10.0.0.8/30' }],
+    reserved: new Map([
+      ['10.0.0.9', 'lent to node b'],
+      ['10.0.0.20', 'lent to node c'],
+      ['fd00::9', 'lent to node b'],
+    ]),
+  };
+  const given: string[] = [];
+  await assert.rejects(
+    async () => {
+      for (;;) given.push((await leaseAddress(tx, network, { endpoint: 'e1' })).text);
+    },
+    { code: 'EPOOLEXHAUSTED' },
+  );
+  assert.deepEqual(given, ['10.0.0.8/24', '10.0.0.10/24', '10.0.0.11/24']);
+  for (const [fixed, who] of [
+    ['10.0.0.9', 'b'],
+    ['10.0.0.20', 'c'],
+  ] as const) {
+    const message = `address ${fixed} of network web is taken: it is lent to node ${who}`;
+    await assert.rejects(leaseAddress(tx, network, { endpoint: 'e2', fixed }), { code: 'EADDRTAKEN', message });
+  }
+});
+
 test('fixed addresses', async () => {
   const tx = new MemoryTx();
   const web = net(

@@ -26,6 +26,8 @@ export interface Lease {
 export interface LeasingNetwork extends Pick<Network, 'id' | 'name' | 'subnets'> {
   /** Missing: `network`. */
   readonly noun?: string;
+  /** Addresses that are never handed out, beside those of the subnets, with what they are. */
+  readonly reserved?: ReadonlyMap<string, string>;
 }
 export interface LeaseRequest {
   /** Endpoint id. */
@@ -121,19 +123,25 @@ export async function forgetNetwork(tx: Tx, networkId: string): Promise<void> {
 }
 
 async function leaseFixed(tx: Tx, network: LeasingNetwork, lease: Lease, ip: Ip): Promise<Prefix> {
-  const space = network.subnets.map(addressSpace).find(({ subnet }) => contains(subnet, ip));
+  const space = network.subnets.map((each) => addressSpace(each)).find(({ subnet }) => contains(subnet, ip));
   if (!space) throw outside(network, ip);
-  const reserved = space.reserved.get(ip.value);
-  if (reserved !== undefined) throw taken(network, ip, `it is ${reserved}`);
-  const key = leaseKey(network.id, ip);
-  const other = await tx.get<Lease>(key);
-  if (other) throw taken(network, ip, `${other.owner} has it`);
-  await tx.create(key, lease);
+  const why = await whyTaken(tx, network, ip);
+  if (why !== undefined) throw taken(network, ip, why);
+  await tx.create(leaseKey(network.id, ip), lease);
   return makePrefix(ip, space.subnet.length);
 }
 
+/** Why an address of a network cannot be had, in words: `container web has it`; undefined where it is free. */
+export async function whyTaken(tx: ReadTx, network: LeasingNetwork, ip: Ip): Promise<string | undefined> {
+  const space = network.subnets.map((subnet) => addressSpace(subnet)).find(({ subnet }) => contains(subnet, ip));
+  const reserved = space?.reserved.get(ip.value) ?? network.reserved?.get(ip.text);
+  if (reserved !== undefined) return `it is ${reserved}`;
+  const other = await tx.get<Lease>(leaseKey(network.id, ip));
+  return other && `${other.owner} has it`;
+}
+
 async function leaseAny(tx: Tx, network: LeasingNetwork, lease: Lease, family?: Family): Promise<Prefix> {
-  const spaces = network.subnets.map((subnet, index) => ({ index, space: addressSpace(subnet) }));
+  const spaces = network.subnets.map((subnet, index) => ({ index, space: addressSpace(subnet, network.reserved) }));
   const wanted = family ?? (spaces.some(({ space }) => space.subnet.family === 4) ? 4 : 6);
   const candidates = spaces.filter(({ space }) => space.subnet.family === wanted);
   for (const { index, space } of candidates) {

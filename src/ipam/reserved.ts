@@ -1,4 +1,4 @@
-import { broadcastOf, parseIp, parsePrefix } from '../addr/index.ts';
+import { broadcastOf, contains, parseIp, parsePrefix } from '../addr/index.ts';
 import type { Ip, Prefix } from '../addr/index.ts';
 import type { Subnet } from '../model/index.ts';
 
@@ -12,10 +12,15 @@ export interface AddressSpace {
   readonly reserved: ReadonlyMap<bigint, string>;
 }
 
-export function addressSpace(subnet: Subnet): AddressSpace {
+/** @param others  what else is never handed out, wherever it is */
+export function addressSpace(subnet: Subnet, others: ReadonlyMap<string, string> = NONE): AddressSpace {
   const prefix = parsePrefix(subnet.subnet);
   const range = subnet.ipRange === undefined ? prefix : parsePrefix(subnet.ipRange);
   const reserved = new Map<bigint, string>();
+  for (const [text, what] of others) {
+    const ip = parseIp(text);
+    if (contains(range, ip)) reserved.set(ip.value, what);
+  }
   for (const [name, text] of Object.entries(subnet.auxAddresses ?? {}))
     reserved.set(parseIp(text).value, `auxiliary address ${name}`);
   if (subnet.gateway !== '') reserved.set(parseIp(subnet.gateway).value, 'the gateway');
@@ -26,9 +31,14 @@ export function addressSpace(subnet: Subnet): AddressSpace {
   return { subnet: prefix, from: range.first, to: range.last, reserved };
 }
 
+const NONE: ReadonlyMap<string, string> = new Map();
+
+/** Where leases lie: `leases/<network>/…`. */
+export const LEASES = 'leases/';
+
 /** Where a lease is kept: family and address in hexadecimal of fixed width, so that the order of keys is that of numbers. */
 export function leaseKey(networkId: string, ip: Pick<Ip, 'family' | 'value'>): string {
-  return `leases/${networkId}/${ip.family}${ip.value.toString(16).padStart(ip.family === 4 ? 8 : 32, '0')}`;
+  return `${LEASES}${networkId}/${ip.family}${ip.value.toString(16).padStart(ip.family === 4 ? 8 : 32, '0')}`;
 }
 
 /** The address that a lease key stands for. */

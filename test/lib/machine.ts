@@ -133,14 +133,15 @@ export class Machine implements AsyncDisposable {
     await this.#switchOn();
   }
 
-  async workload(label: string, network: string): Promise<Workload> {
+  /** @param addresses  those that it asks for */
+  async workload(label: string, network: string, addresses: readonly string[] = []): Promise<Workload> {
     const space = Netns.create();
     this.#spaces.push(space);
     const netns = `${this.paths.netnsDir}/${label}`;
     space.pin(netns);
     await ipBatch(space, ['link set lo up']);
     const name = `${label}-${this.name}`;
-    const { value } = await this.engine.endpointAttach({ netns, network, aliases: [name] });
+    const { value } = await this.engine.endpointAttach({ netns, network, addresses, aliases: [name] });
     const { subnets } = await this.engine.networkInspect(network);
     return {
       ...{ netns: space, id: value.id, name },

@@ -109,3 +109,14 @@ export async function changed({ hosts }: Machines, network: string, backend: Bac
     );
   }
 }
+
+/** Which addresses nodes lend each other, and what they ask each other for, as etcd has them: the last parts of the keys. */
+export async function loansIn({ etcd }: Machines): Promise<string> {
+  const keys = await etcd.ctl('get', '--prefix', '--keys-only', '/netloom/keys/cluster/');
+  return keys
+    .split('\n')
+    .filter((key) => /\/(loans|wishes)\//.test(key))
+    .map((key) => key.slice(key.lastIndexOf('/') + 1))
+    .toSorted()
+    .join(' ');
+}
