@@ -67,7 +67,7 @@ resolv=$(cat /etc/resolv.conf 2>/dev/null || true) # often a link into the /run 
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock /run/home /run/.layers
 mkdir -m 1777 /run/tmp
-export TMPDIR=/run/tmp HOME=/run/home NODE_COMPILE_CACHE="${NETLOOM_TEST_CACHE:-/run/node-cache}"
+export TMPDIR=/run/tmp HOME=/run/home NODE_COMPILE_CACHE=/run/node-cache
 # What tests start as processes, bundled by the caller (tools/test-bundle.ts): in the place of its sources.
 if [ -n "${NETLOOM_TEST_BUNDLE:-}" ]; then
   checkout=$(readlink -f "$(dirname "$self")/../..")
@@ -106,21 +106,16 @@ status=0
 # Whoever still lives in this mount namespace, or in a network namespace that has a name in it (a host of a lab), was
 # started by the command and forgotten.
 leftovers() {
-  mine=$(readlink /proc/self/ns/mnt)
-  named=
+  set -- -lname "mnt:\\[$(stat -Lc %i /proc/self/ns/mnt)\\]"
   for name in /run/netns/*; do
-    [ ! -e "$name" ] || named="$named net:[$(stat -Lc %i "$name")]"
+    [ ! -e "$name" ] || set -- "$@" -o -lname "net:\\[$(stat -Lc %i "$name")\\]"
   done
-  for dir in /proc/[0-9]*; do
-    pid=${dir#/proc/}
+  # all of them by one process; of itself nothing is left when it has told
+  found=$(find /proc/[0-9]*/ns/mnt /proc/[0-9]*/ns/net -maxdepth 0 \( "$@" \) 2>/dev/null)
+  for pid in $(echo "$found" | cut -d / -f 3 | sort -un); do
     [ "$pid" != $$ ] || continue
-    if [ "$(readlink "$dir/ns/mnt" 2>/dev/null)" != "$mine" ]; then
-      [ -n "$named" ] || continue
-      net=$(readlink "$dir/ns/net" 2>/dev/null) || continue
-      case "$named " in *" $net "*) ;; *) continue ;; esac
-    fi
-    case $(sed -n 's/^PPid:[[:space:]]*//p' "$dir/status" 2>/dev/null) in $$ | '') continue ;; esac # the readlink's own shell
-    case $(sed -n 's/^State:[[:space:]]*//p' "$dir/status" 2>/dev/null) in Z*) continue ;; esac
+    case $(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) in $$ | '') continue ;; esac # this subshell
+    case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) in Z*) continue ;; esac
     echo "$pid"
   done
 }

@@ -16,7 +16,12 @@ export interface Replay extends AsyncDisposable {
    * Runs the commands of a change that the bed's engine has made, and compares the machines: links, hardware
    * addresses, addresses, routes, parameters and rule sets of the host and of every namespace that has a name.
    */
-  follow<T>(what: string, outcome: Promise<Outcome<T>>): Promise<T>;
+  follow<T>(what: string, outcome: Promise<Outcome<T>>, options?: FollowOptions): Promise<T>;
+}
+
+export interface FollowOptions {
+  /** `nft` runs once for all of its commands that stand together: for what another test follows one by one. */
+  readonly atOnce?: boolean;
 }
 
 export async function makeReplay(bed: EngineBed, options: HostOptions = {}): Promise<Replay> {
@@ -35,9 +40,9 @@ export async function makeReplay(bed: EngineBed, options: HostOptions = {}): Pro
       );
       return workload;
     },
-    async follow(what, outcome) {
+    async follow(what, outcome, { atOnce = false } = {}) {
       const { value, plan } = await outcome;
-      await shell.ok(scriptOf(plan));
+      await shell.ok(atOnce ? nftAtOnce(scriptOf(plan)) : scriptOf(plan));
       const names = await shell.ok(`ls ${netnsDir}`);
       assert.deepEqual(names.split('\n').filter(Boolean), namesIn(netnsDir), `${what}: namespaces`);
       await same(`${what}: host`, host.netns, bed.host.netns, (link) => link.linkinfo?.info_kind === 'bridge');
@@ -57,6 +62,14 @@ export async function makeReplay(bed: EngineBed, options: HostOptions = {}): Pro
 export function scriptOf(plan: readonly PlanStep[] | undefined): string {
   assert.ok(plan && plan.length > 0, 'the change has a plan');
   return plan.map((step) => step.command).join('\n') + '\n';
+}
+
+/** The shell reads the words of each command as ever, and `nft` gets them as it would put them together itself. */
+function nftAtOnce(script: string): string {
+  return script.replaceAll(
+    /(?:^nft [^|$\n]*\n)+/gm,
+    (lines) => `{ nft() { printf '%s\\n' "$*"; }\n${lines}} | nft -f -\n`,
+  );
 }
 
 /** A plan without what chance decides: ids, and the names and addresses made of them. */

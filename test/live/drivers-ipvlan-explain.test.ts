@@ -15,8 +15,9 @@ test('ipvlan endpoints, made and removed by their commands', async () => {
   const { engine } = bed;
   const a = await replay.workload('a');
   const explain = { explain: true };
-  // what every network shares, once: it takes many processes
-  await replay.follow('base', engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain));
+  // what every network shares, once; drivers-explain.test.ts follows it command by command
+  const base = engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain);
+  await replay.follow('base', base, { atOnce: true });
   for (const [mode, flag] of [
     ['l2', 'vepa'],
     ['l3s', 'private'],

@@ -112,8 +112,9 @@ test('networks on VLANs, made and removed by their commands', async () => {
   const { engine } = bed;
   const a = await replay.workload('a');
   const explain = { explain: true };
-  // what every network shares, once: it takes many processes
-  await replay.follow('base', engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain));
+  // what every network shares, once; drivers-explain.test.ts follows it command by command
+  const base = engine.networkCreate({ name: 'base', options: { guard: 'false' } }, explain);
+  await replay.follow('base', base, { atOnce: true });
   const one = { name: 'one', driver: 'macvlan', options: { parent: 'eth0.50', shim: '198.18.0.9' } };
   await replay.follow('one', engine.networkCreate({ ...one, subnets: LAN_SUBNETS.slice(0, 1) }, explain));
   const { id } = await replay.follow('endpoint', engine.endpointAttach({ netns: a.path, network: 'one' }, explain));

@@ -140,7 +140,7 @@ function script(command: readonly string[]): string {
   const variables = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
-    LANG: 'C.UTF-8',
+    LANG: 'C', // any other is a dozen files that every program opens
     TERM: process.env['TERM'] ?? 'dumb',
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('NETLOOM_'))),
     NETLOOM_TEST_GUEST: '1',

@@ -31,5 +31,20 @@ trap 'rm -rf "$bundle"' EXIT
 # shellcheck disable=SC2086
 "$node" tools/test-bundle.ts "$bundle" $files
 export NETLOOM_TEST_BUNDLE="$bundle"
-# shellcheck disable=SC2086
-sh tools/vm/run.sh --timeout 1800 -- sh tools/vm/inside.sh "$node" "${modes:-root user}" $files
+failed=$bundle/failed
+export node failed
+sh tools/vm/run.sh --prepare >/dev/null
+# A guest for each file, as many at a time as there are processors: a guest has one. Lines begin with the mode and the file.
+for mode in ${modes:-root user}; do
+  for file in $files; do echo "$mode $file"; done
+done | xargs -P "$(nproc)" -L 1 sh -c '
+  {
+    sh tools/vm/run.sh --timeout 1500 -- sh tools/vm/inside.sh "$node" "$1" "$2" 2>&1
+    status=$?
+    [ $status = 0 ] || {
+      : >"$failed"
+      echo "netloom: FAILED in the guest, mode $1: $2 (status $status)"
+    }
+  } | sed -u "s/^/$1 $(basename "$2" .test.ts) | /"
+' sh
+[ ! -e "$failed" ]
