@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles the addon, the process shim and the shim of calls with plain cc, against the headers of the Node that netloom brings along.
+# Compiles the addon and the programs beside it, the shims of processes and of calls and the line of a lab, with plain cc,
+# against the headers of the Node that netloom brings along.
 # Does nothing where the result is newer than its sources. CFLAGS is added at the end: for sanitizers and experiments.
 set -eu
 cd "$(dirname "$0")"
@@ -21,13 +22,12 @@ if ! newer "$out/netloom.node"; then
     -I"$headers" netloom.c netns.c socket.c packet.c datagrams.c exchange.c lane.c poll.c caller.c process.c relay.c relay_path.c relay_icmp.c -o "$out/netloom.node.$$" ${CFLAGS:-}
   mv "$out/netloom.node.$$" "$out/netloom.node"
 fi
-if ! newer "$out/netloom-shim"; then
-  # static where libc.a is there: it starts faster and runs in any mount namespace
-  ${CC:-cc} $warnings -static shim.c -o "$out/netloom-shim.$$" 2>/dev/null || ${CC:-cc} $warnings shim.c -o "$out/netloom-shim.$$"
-  mv "$out/netloom-shim.$$" "$out/netloom-shim"
-fi
-if ! newer "$out/netloom-call"; then
-  # as above; started for every call of a runtime
-  ${CC:-cc} $warnings -static call.c -o "$out/netloom-call.$$" 2>/dev/null || ${CC:-cc} $warnings call.c -o "$out/netloom-call.$$"
-  mv "$out/netloom-call.$$" "$out/netloom-call"
-fi
+# static where libc.a is there: they start faster and run in any mount namespace
+program() {
+  newer "$out/netloom-$1" && return
+  ${CC:-cc} $warnings -static "$1.c" -o "$out/netloom-$1.$$" 2>/dev/null || ${CC:-cc} $warnings "$1.c" -o "$out/netloom-$1.$$"
+  mv "$out/netloom-$1.$$" "$out/netloom-$1"
+}
+program shim
+program call
+program line

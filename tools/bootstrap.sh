@@ -11,7 +11,7 @@ stale_modules() {
   [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]
 }
 stale_addon() {
-  for built in native/build/netloom.node native/build/netloom-shim; do
+  for built in native/build/netloom.node native/build/netloom-shim native/build/netloom-line; do
     [ -e "$built" ] || return 0
     for source in native/*.c native/*.h native/build.sh; do
       [ "$source" -nt "$built" ] && return 0

@@ -10,4 +10,4 @@ find_node
 sh tools/compile.sh
 arch=$("$node" -p process.arch)
 mkdir -p "prebuilt/$arch"
-cp native/build/netloom.node native/build/netloom-shim native/build/netloom-call "prebuilt/$arch/"
+cp native/build/netloom.node native/build/netloom-shim native/build/netloom-call native/build/netloom-line "prebuilt/$arch/"

@@ -143,8 +143,8 @@ export const ERROR_TABLE: Readonly<Record<string, ErrorRow>> = {
     ESTOREBIG: 'A transaction has more parts than etcd takes in one; nothing was changed.',
   }),
   ...rows(501, {
-    ELABDELAY: 'A cable of a lab cannot be given a delay: the running kernel has no netem.',
-    ENOSHIM: 'A shim, of processes or of calls, is missing from this installation.',
+    ELABDELAY: 'A cable of a lab cannot be given a delay: the running kernel has no netem, and no TAP devices.',
+    ENOSHIM: 'A program of the package, such as the shim of processes, is missing from this installation.',
     EUNSUPPORTED: 'The running kernel lacks a feature; the hint says since which version it exists.',
     ENOSYS: 'The running kernel lacks a system call.',
     EOPNOTSUPP: 'The kernel object does not support this.',

@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { NetloomError } from '../errors.ts';
+import { builtProgram } from '../kernel/built.ts';
 import { putWhole } from './whole-file.ts';
 
 /** What a copy of the shim (native/call.c) is to know by itself. */
@@ -20,15 +20,6 @@ const PROGRAM_SIZE = 1024;
 const SOCKET_SIZE = 108;
 const SOCKET_SLOT = 128;
 
-/** The shim as it was built. @throws NetloomError ENOSHIM when it is not */
-export function builtShim(): string {
-  for (const candidate of ['../../native/build/netloom-call', `../../prebuilt/${process.arch}/netloom-call`]) {
-    const path = fileURLToPath(new URL(candidate, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new NetloomError('ENOSHIM', 'the shim of calls is not built', { hint: 'run: sh native/build.sh' });
-}
-
 /**
  * Writes a copy of the shim that knows its program and its socket: whole or not at all, over one that runs as well.
  * @throws NetloomError ENOSHIM, EBADOPTION for what does not fit; and what writing raises
@@ -42,7 +33,7 @@ export function writeShim(path: string, settings: ShimSettings): void {
 }
 
 function withSettings({ program, socket }: ShimSettings): Buffer {
-  const bytes = readFileSync(builtShim());
+  const bytes = readFileSync(builtProgram('netloom-call'));
   const at = bytes.indexOf(MARK);
   if (at < 0 || bytes.indexOf(MARK, at + 1) >= 0)
     throw new NetloomError('ENOSHIM', 'the shim of calls is of another version', {

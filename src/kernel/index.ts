@@ -1,3 +1,4 @@
+export { builtProgram } from './built.ts';
 export { acceptCaller, type Caller, listenForCallers, receiveFirst } from './caller.ts';
 export {
   connectedUdpIn,

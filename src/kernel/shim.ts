@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { NetloomError } from '../errors.ts';
+import { builtProgram } from './built.ts';
 
 /** Starts a command with a network namespace and names of its own. @see native/shim.c */
 export interface ShimRun {
@@ -46,11 +45,7 @@ export const SHIM_STATUS = { FAILED: 125, CANNOT_RUN: 126, NOT_FOUND: 127 } as c
 
 /** The shim's program. @throws NetloomError ENOSHIM when it is not built. */
 export function shimPath(): string {
-  for (const candidate of ['../../native/build/netloom-shim', `../../prebuilt/${process.arch}/netloom-shim`]) {
-    const path = fileURLToPath(new URL(candidate, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new NetloomError('ENOSHIM', 'the process shim is not built', { hint: 'run: sh native/build.sh' });
+  return builtProgram('netloom-shim');
 }
 
 /** The arguments for `shimPath()`. */

@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -40,7 +41,7 @@ const EMPTY = ['/etc/netns', '/etc/cni', '/var/lib/netloom', '/var/lib/cni'] as 
 export function initOf(place: Place, machine: string): ShimPid | undefined {
   return alive(place.of(machine, 'init'));
 }
-/** A machine's daemon, or etcd. */
+/** A machine's daemon, or etcd; of the wire, its line. */
 export function serviceOf(place: Place, machine: string): ShimPid | undefined {
   return alive(place.of(machine, 'service'));
 }
@@ -257,13 +258,23 @@ function binDir(): string {
   }
 }
 
-async function runShim(args: readonly string[], machine: string): Promise<void> {
+/** Starts what the shim returns from: what it detaches. @throws NetloomError ELABSTART */
+export async function runShim(args: readonly string[], machine: string): Promise<void> {
   const child = spawn(shimPath(), args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw startError(machine, said.trim().replace(/^netloom-shim: /, ''));
+  if (code !== 0) throw startError(machine, said.trim().replace(NAMED, ''));
 }
+
+/** What a machine's service said last: its own error, rather than the advice that stands below it. */
+export function lastLine(place: Place, machine: string): string {
+  const lines = readFileSync(place.of(machine, 'service/log'), 'utf8').trim().split('\n');
+  const error = lines.findLast((line) => NAMED.test(line)) ?? lines.at(-1)!;
+  return error.replace(NAMED, '').slice(0, 500) || 'it said nothing';
+}
+/** Who says it. */
+const NAMED = /^netloom(-\w+)?: /;
 
 function startError(machine: string, why: string): NetloomError {
   return new NetloomError('ELABSTART', `${machine} cannot be started: ${why}`);

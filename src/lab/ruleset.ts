@@ -18,11 +18,13 @@ import type { Cut } from './cuts.ts';
 import type { LabPlan, Machine } from './plan.ts';
 
 const TABLE = { family: 'bridge', name: 'lab' } as const;
+/** NF_BR_PRI_FILTER_BRIDGED: where br_netfilter is loaded, packets of IP never come to chains from its own priority, 0, on. */
+const PRIORITY = -200;
 const CHAIN: NftChain = {
   family: 'bridge',
   table: TABLE.name,
   name: 'forward',
-  base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
+  base: { type: 'filter', hook: 'forward', priority: PRIORITY, policy: 'accept' },
 };
 const set = (name: string, type: NftSet['type']): NftSet => ({ family: 'bridge', table: TABLE.name, name, type });
 /** By port: whatever goes from the one to the other on a segment. */

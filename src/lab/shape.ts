@@ -1,5 +1,4 @@
 import { bucketOf } from '../drivers/index.ts';
-import { hasCode, NetloomError } from '../errors.ts';
 import { parseQdisc, qdiscDump, rootDelete, type Rtnl, tbfAdd, tbfChange, netemReplace } from '../rtnetlink/index.ts';
 import type { PlannedLink } from './plan.ts';
 
@@ -9,23 +8,18 @@ const HANDLE = 0x6c61;
 /**
  * Rate and delay of what leaves by one end of a cable; both ends have the same. The rate is a token bucket, with a delay
  * it is netem's own, so that there is one queue. Loss is the rule set's (ruleset.ts).
- * @throws NetloomError ELABDELAY where a delay is wanted and the kernel has no netem
  */
-export async function shape(rtnl: Rtnl, index: number, { rate, delay, mtu, port }: PlannedLink): Promise<void> {
+export async function shape(
+  rtnl: Rtnl,
+  index: number,
+  { rate, delay, mtu }: Pick<PlannedLink, 'rate' | 'delay' | 'mtu'>,
+): Promise<void> {
   const qdiscs = (await rtnl.conn.execute(qdiscDump())).map(parseQdisc);
   const have = qdiscs.find((qdisc) => qdisc.index === index && qdisc.handle === HANDLE);
   const kind = delay > 0 ? 'netem' : rate > 0 ? 'tbf' : '';
   if (have && have.kind !== kind) await rtnl.conn.execute(rootDelete(index));
   if (kind === 'netem') {
-    try {
-      await rtnl.conn.execute(netemReplace(index, HANDLE, { delay, rate }));
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT', 'EOPNOTSUPP')) throw error;
-      throw new NetloomError('ELABDELAY', `${port} cannot be given a delay: the running kernel has no netem`, {
-        cause: error,
-        hint: 'It is sch_netem (CONFIG_NET_SCH_NETEM), since Linux 2.6: load it, or leave delay out.',
-      });
-    }
+    await rtnl.conn.execute(netemReplace(index, HANDLE, { delay, rate }));
   } else if (kind === 'tbf') {
     const bucket = bucketOf(rate, mtu);
     await rtnl.conn.execute((have?.kind === 'tbf' ? tbfChange : tbfAdd)(index, HANDLE, bucket));

@@ -15,7 +15,7 @@ export async function endProcesses(place: Place, machines: readonly string[]): P
   const inits = new Map(machines.map((name) => [name, initOf(place, name)]));
   const holders = new Set([...inits.values()].flatMap((init) => (init ? [init.pid] : [])));
   const services = machines.flatMap((name) => serviceOf(place, name)?.pid ?? []);
-  const dirs = new Set(machines.map((name) => place.of(name, 'init')));
+  const dirs = new Set(machines.flatMap((name) => [place.of(name, 'init'), place.of(name, 'service')]));
   const spaces = spacesOf(place, machines, dirs, new Set([...holders, ...services]));
   for (let round = 0; round < ROUNDS; round++) {
     const found = processesIn(spaces).filter(({ pid }) => !holders.has(pid));
@@ -50,6 +50,8 @@ function spacesOf(
     if (mounts === 0 || mounts === inode('/proc/self/ns/mnt')) continue;
     if (known.has(pid)) spaces.mnt.add(mounts);
     const named = `/proc/${pid}/root${NETNS_DIR}`;
+    // the wire's line has mounts of its own, and names its namespaces nowhere: those are everybody's
+    if (isSame(named, NETNS_DIR)) continue;
     for (const name of list(named)) pinned(`${named}/${name}`);
   }
   return spaces;
@@ -104,6 +106,11 @@ function inode(path: string): number {
   } catch {
     return 0; // gone, or somebody else's
   }
+}
+/** Whether both lead to one folder. */
+function isSame(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 }
 function list(path: string): string[] {
   try {

@@ -1,11 +1,11 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { NetloomError } from '../errors.ts';
 import { Netns } from '../kernel/index.ts';
 import { comesToAnswer } from './health.ts';
 import { joinHost } from './join.ts';
 import { claimFolder, type Place, WIRE } from './place.ts';
 import { type LabPlan, type Machine, planLab } from './plan.ts';
-import { initOf, type Program, serviceOf, startInit, startsCold, startService } from './process.ts';
+import { initOf, lastLine, type Program, serviceOf, startInit, startsCold, startService } from './process.ts';
 import { applyRules } from './ruleset.ts';
 import type { LabSpec } from './spec.ts';
 import { endProcesses, removeMachine } from './sweep.ts';
@@ -48,8 +48,8 @@ export async function labUp(place: Place, spec: LabSpec, options: UpOptions): Pr
   }
 
   onStep(`the wire: ${plan.segments.map(({ name, prefixes }) => `${name} ${prefixes.join(' ')}`).join(', ')}`);
-  await ensureWire(place, plan);
-  for (const machine of plan.machines) await ensureMachine(place, machine);
+  const lined = await ensureWire(place, plan);
+  for (const machine of plan.machines) await ensureMachine(place, machine, lined);
   using wire = Netns.open(place.netns(WIRE));
   await applyRules(wire, plan, cuts);
 
@@ -93,16 +93,9 @@ async function ensureService(
   if (await comesToAnswer(place, machine, gone, patience)) return onStep?.(`${what} answers`);
   throw new NetloomError(
     'ELABSTART',
-    `${what} ${gone() ? 'has ended' : `does not answer within ${patience / 1000} s`}: ${lastLine(place, machine)}`,
+    `${what} ${gone() ? 'has ended' : `does not answer within ${patience / 1000} s`}: ${lastLine(place, machine.name)}`,
     { hint: `netloom lab logs ${machine.name} shows what it said.` },
   );
-}
-
-/** What it said last: its own error, rather than the advice that stands below it. */
-function lastLine(place: Place, machine: Machine): string {
-  const lines = readFileSync(place.of(machine.name, 'service/log'), 'utf8').trim().split('\n');
-  const error = lines.findLast((line) => line.startsWith('netloom: '));
-  return (error?.slice('netloom: '.length) ?? lines.at(-1)!).slice(0, 500) || 'it said nothing';
 }
 
 /** Every one is waited for: what goes on must not meet what comes next. */

@@ -165,7 +165,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'a lab makes hosts, cables and daemons: it is a world around engines, and knows them by their API alone',
   },
   cli: {
-    may: ['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'podman', 'api', 'daemon', 'engine', 'lab'],
+    may: [
+      ...['errors', 'version', 'addr', 'model', 'compose', 'cni', 'libcni', 'podman', 'api', 'daemon', 'engine', 'lab'],
+      // an installer copies a program
+      'kernel/built.ts',
+    ],
     packages: ['@stricli/core'],
     why: 'the command line parses and prints; it asks an engine or a daemon for everything else',
   },

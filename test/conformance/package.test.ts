@@ -41,7 +41,7 @@ before(async () => {
   const compiled = await run(argv, { cwd: root, timeout: 60_000 });
   assert.equal(compiled.status, 0, compiled.stderr);
   const prebuilt = join(unpacked, 'prebuilt', process.arch);
-  for (const file of ['netloom.node', 'netloom-shim', 'netloom-call'])
+  for (const file of ['netloom.node', 'netloom-shim', 'netloom-call', 'netloom-line'])
     cpSync(join(root, 'native/build', file), join(prebuilt, file), { recursive: true });
   // what npm would install beside it, for those who import it: the Node that is brought along too
   symlinkSync(join(root, 'node_modules'), join(unpacked, 'node_modules'));

@@ -1,5 +1,5 @@
 import { parseIp, parseMac } from '../../src/addr/index.ts';
-import { type Netns, PacketSocket } from '../../src/kernel/index.ts';
+import { type BpfInstruction, type Netns, PacketSocket } from '../../src/kernel/index.ts';
 import { until } from './wait.ts';
 
 /** Ethernet frames as a hostile program makes them: whatever is given, whether it is true or not. */
@@ -77,8 +77,19 @@ export interface Sniffer extends Disposable {
   upTo(text: string): Promise<Uint8Array[]>;
 }
 
-export function sniff(netns: Netns, type: number = ETHER.all, ifname = 'eth0'): Sniffer {
-  const socket = PacketSocket.open(netns, ifname, { protocol: type, filter: [[0x06, 0, 0, 0x40000]] });
+/** @param vlan only frames with that 802.1Q tag */
+export function sniff(netns: Netns, type: number = ETHER.all, ifname = 'eth0', vlan?: number): Sniffer {
+  const whole: BpfInstruction = [0x06, 0, 0, 0x40000];
+  // linux/filter.h: the kernel has taken the tag out of the frame, and has it as SKF_AD_VLAN_TAG
+  const tagged: BpfInstruction[] =
+    vlan === undefined
+      ? []
+      : [
+          [0x20, 0, 0, 0xfffff02c],
+          [0x15, 1, 0, vlan],
+          [0x06, 0, 0, 0],
+        ];
+  const socket = PacketSocket.open(netns, ifname, { protocol: type, filter: [...tagged, whole] });
   const frames: Uint8Array[] = [];
   socket.listen(
     { frames: (all) => frames.push(...all.map((frame) => new Uint8Array(frame))), ended: () => undefined },

@@ -23,6 +23,7 @@ import {
   type Program,
   serviceOf,
 } from '../../src/lab/index.ts';
+import { type Conditions, IDEAL } from '../../src/lab/spec.ts';
 import { PACE } from './pace.ts';
 import { okIn, run, type RunOptions, type RunResult } from './run.ts';
 
@@ -98,7 +99,7 @@ export async function makeLab({ hosts = 2, etcd = 0, join: joined = true, spec }
     labUp(place, wanted, {
       program: PROGRAM,
       canJoin: COMMANDS.some(({ path }) => path.join(' ') === 'node join'),
-      patience: 20_000 * PACE,
+      patience: (15_000 + 2500 * wanted.hosts.length) * PACE,
     });
   undo.defer(() => (place.read() ? labDown(place) : undefined));
   let wanted = spec ? spec(plain) : plain;
@@ -134,6 +135,21 @@ export async function makeLab({ hosts = 2, etcd = 0, join: joined = true, spec }
     // a second time there is nothing left to do
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** Of a lab whose hosts have no daemons. */
+export function bare(plain: LabSpec): LabSpec {
+  return { ...plain, hosts: plain.hosts.map((host) => ({ ...host, daemon: undefined })) };
+}
+
+/** What the cables of each host do from now on, and nothing else; the last is for all hosts behind it, too. */
+export async function setCables(lab: TestLab, ...each: readonly Partial<Conditions>[]): Promise<void> {
+  const { spec } = lab.place.mustRead();
+  const hosts = spec.hosts.map((host, i) => ({
+    ...host,
+    links: host.links.map((link) => ({ ...link, ...IDEAL, ...(each[i] ?? each.at(-1)) })),
+  }));
+  await lab.up({ ...spec, hosts });
 }
 
 function openHost(place: Place, plan: () => LabPlan, name: string, opened: DisposableStack): LabHost {

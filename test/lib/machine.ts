@@ -2,16 +2,11 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { type Engine, openEngine, type Paths } from '../../src/engine/index.ts';
 import { Netns } from '../../src/kernel/index.ts';
 import type { JoinSpec } from '../../src/model/index.ts';
-import type { Voice } from './crowd.ts';
+import { attach, type Workload } from './cluster.ts';
 import { makeDirs, type TestDirs } from './dirs.ts';
 import { PACE } from './pace.ts';
 import { ipBatch } from './run.ts';
 import { namesIn } from './snapshot.ts';
-
-export interface Workload extends Voice {
-  /** Its endpoint. */
-  readonly id: string;
-}
 
 export interface MachineOptions {
   /** Machine N is `192.0.2.N` and `2001:db8::N`, or `198.51.100.N` and `2001:db8:2::N`. */
@@ -140,14 +135,7 @@ export class Machine implements AsyncDisposable {
     const netns = `${this.paths.netnsDir}/${label}`;
     space.pin(netns);
     await ipBatch(space, ['link set lo up']);
-    const name = `${label}-${this.name}`;
-    const { value } = await this.engine.endpointAttach({ netns, network, addresses, aliases: [name] });
-    const { subnets } = await this.engine.networkInspect(network);
-    return {
-      ...{ netns: space, id: value.id, name },
-      addresses: value.addresses.map((each) => each.split('/')[0]!),
-      gateways: subnets.map(({ gateway }) => gateway),
-    };
+    return await attach(this.engine, { netns: space, path: netns, network, addresses, name: `${label}-${this.name}` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
