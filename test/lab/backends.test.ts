@@ -3,6 +3,7 @@
  * or as many as NETLOOM_LAB_HOSTS says.
  */
 // runs: here and in the guest (vxlan, host-gw, udp, bgp; ipip, gre, wireguard, ipsec)
+// runs: here in one mode (ten hosts, which take their time)
 import { after, before, test } from 'node:test';
 import { allHolds, changeBackend, makeNetwork, type Workload } from '../lib/cluster.ts';
 import { checkDescriptors } from '../lib/fds.ts';

@@ -110,8 +110,8 @@ leftovers() {
   for name in /run/netns/*; do
     [ ! -e "$name" ] || set -- "$@" -o -lname "net:\\[$(stat -Lc %i "$name")\\]"
   done
-  # all of them by one process; of itself nothing is left when it has told
-  found=$(find /proc/[0-9]*/ns/mnt /proc/[0-9]*/ns/net -maxdepth 0 \( "$@" \) 2>/dev/null)
+  # all of them by one process, which finds some gone; of itself nothing is left when it has told
+  found=$(find /proc/[0-9]*/ns/mnt /proc/[0-9]*/ns/net -maxdepth 0 \( "$@" \) 2>/dev/null || true)
   for pid in $(echo "$found" | cut -d / -f 3 | sort -un); do
     [ "$pid" != $$ ] || continue
     case $(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) in $$ | '') continue ;; esac # this subshell
