@@ -52,6 +52,7 @@ export function machineArguments({ kernel, initrd }: MachineOptions): string[] {
     ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,smm=off,graphics=off'],
     ...['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', CPU, '-smp', '1', '-m', '1G'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-rtc', 'base=utc'],
+    ...['-device', 'vmgenid,guid=auto'], // tells the kernel that it was resumed: else it goes on with the snapshot's random numbers
     ...['-kernel', kernel.image, '-initrd', initrd, '-append', APPEND],
     ...share('root', '/'),
     ...share('modules', join(kernel.root, 'lib/modules')),

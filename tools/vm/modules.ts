@@ -3,7 +3,7 @@
  * them. Whatever else the package of the kernel has loads when it is asked for, which takes longer.
  */
 export const MODULES: readonly string[] = `
-  virtio_pci virtio_console 9pnet_virtio 9p overlay
+  virtio_pci virtio_console 9pnet_virtio 9p overlay vmgenid
 
   veth bridge br_netfilter vxlan macvlan tun dummy ifb bonding 8021q ipvlan vrf geneve wireguard openvswitch
   ipip ip_gre ip6_gre sit ip_vti fou
