@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
@@ -245,11 +246,12 @@ export function startsCold({ main }: Program): boolean {
   if (!main.endsWith('.ts')) return false;
   const dir = compileCache();
   if (dir === undefined) return false;
-  const kept = readdirSync(dir).map((name) => readdirSync(`${dir}/${name}`).length);
-  return Math.max(0, ...kept) < WARM;
+  const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const kept = readdirSync(dir, { recursive: true, encoding: 'utf8' }).map((name) => sizeOf(`${dir}/${name}`));
+  return kept.reduce((sum, size) => sum + size, 0) < WARM;
 }
-/** Modules of a daemon, roughly. */
-const WARM = 1000;
+/** Bytes: more than of the command line's modules alone, less than of a daemon's, as sources or bundled. */
+const WARM = 1_000_000;
 
 /** The folder of the command `netloom`, of a checkout or of the package. */
 function binDir(): string {
