@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { decode, encode } from 'dns-packet';
 import { bindUdpIn, neverCut, type Netns } from '../../src/kernel/index.ts';
+import { PACE } from './pace.ts';
 import { transfer } from './transfer.ts';
 import { until } from './wait.ts';
 
@@ -26,7 +27,7 @@ const PORT = 7070;
 /** Of an IP header with UDP's. */
 const HEADERS = { 4: 28, 6: 48 } as const;
 /** Milliseconds after which a datagram is given up. */
-const PATIENCE = 500;
+const PATIENCE = 500 * PACE;
 /** Of a transfer, bytes. */
 const LARGE = 2 << 20;
 
@@ -49,21 +50,22 @@ export async function gather(voices: readonly Voice[], { timeout = 10_000 }: Cro
   await using undo = new AsyncDisposableStack();
   const mouths: Mouth[] = [];
   for (const voice of voices) mouths.push(undo.use(await Mouth.open(voice)));
-  const pairs = mouths.flatMap((from) => mouths.filter((to) => to !== from).map((to) => ({ from, to })));
   const ring = mouths.map((from, i) => ({ from, to: mouths[(i + 1) % mouths.length]! }));
   const kept = undo.move();
   return {
     async reach() {
-      const questions = pairs.flatMap(({ from, to }) => to.voice.addresses.map((address) => ({ from, to, address })));
+      // one question of each at a time: ten that ask all at once are more than an emulated machine answers in time
       await Promise.all(
-        questions.map(async ({ from, to, address }) => {
-          const what = `${from.voice.name} to ${to.voice.name}`;
-          await until(`${what} at ${address}`, () => from.ask(address), { timeout });
-          await until(
-            `${what} by name`,
-            async () => (await from.resolve(to.voice.name, familyOf(address))) === address,
-            { timeout },
-          );
+        mouths.map(async (from) => {
+          const others = mouths.filter((to) => to !== from);
+          for (const { to, address } of others.flatMap((to) =>
+            to.voice.addresses.map((address) => ({ to, address })),
+          )) {
+            const what = `${from.voice.name} to ${to.voice.name}`;
+            await until(`${what} at ${address}`, () => from.ask(address), { timeout });
+            const found = (): Promise<string> => from.resolve(to.voice.name, familyOf(address));
+            await until(`${what} by name`, async () => (await found()) === address, { timeout });
+          }
         }),
       );
     },
