@@ -1,7 +1,7 @@
 #!/bin/sh
 # sh tools/node-test.sh NODE FILE...: node's own test runner, each file a process, and its verdict made stricter:
 # a test that was skipped, left to do or cancelled fails the run, and so does a run without a test. A file whose process
-# does not end is ended by test/lib/deadline.ts; the run as a whole has 25 minutes.
+# does not end is ended by test/lib/deadline.ts; the run as a whole has 40 minutes.
 set -u
 node=$1
 shift
@@ -10,7 +10,7 @@ trap 'rm -f "$tap"' EXIT
 status=0
 pace=1 abreast=3 # files that wait are many
 [ "${NETLOOM_TEST_GUEST:-}" != 1 ] || { pace=4 abreast=2; } # as test/lib/pace.ts has it
-timeout --foreground --signal=INT --kill-after=10 1500 "$node" --import ./test/lib/deadline.ts --test \
+timeout --foreground --signal=INT --kill-after=10 2400 "$node" --import ./test/lib/deadline.ts --test \
   --test-concurrency=$abreast --test-timeout=$((${NETLOOM_TEST_SECONDS:-60 * pace} * 1000)) \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?

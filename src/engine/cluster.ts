@@ -40,6 +40,7 @@ import {
 } from '../model/index.ts';
 import type { Core } from './core.ts';
 import { viewHost } from './host.ts';
+import { forgetNetworkKeys } from './host-keys.ts';
 import { PortUnclaimedError } from './ingress-ports.ts';
 import type { Membership, Stay } from './membership.ts';
 import * as updates from './network-update.ts';
@@ -188,7 +189,7 @@ export async function networkCreate(core: Core, spec: NetworkSpec, options?: Cha
     } catch (error) {
       // what this host cannot have, it does not leave to the others
       await forgetShared(core, stay, shared);
-      (await import('./host-keys.ts')).forgetNetworkKeys(core, id);
+      forgetNetworkKeys(core, id);
       throw error;
     }
   });

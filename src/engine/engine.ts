@@ -48,6 +48,7 @@ import { newId, type RandomSource } from '../model/index.ts';
 import { openEmbeddedStore, type Store } from '../store/index.ts';
 import { API_VERSION, VERSION } from '../version.ts';
 import type { Change } from './apply.ts';
+import { clusterStatus } from './cluster-status.ts';
 import * as cluster from './cluster.ts';
 import * as connections from './connections.ts';
 import * as containers from './containers.ts';
@@ -327,8 +328,8 @@ export class Engine implements EngineApi {
   nodeRotateKeys(networks?: readonly string[]): Promise<readonly NodeNetwork[]> {
     return cluster.nodeRotateKeys(this.#core, networks);
   }
-  async clusterStatus(): Promise<ClusterStatus> {
-    return await (await import('./cluster-status.ts')).clusterStatus(this.#core);
+  clusterStatus(): Promise<ClusterStatus> {
+    return clusterStatus(this.#core);
   }
 
   rehearse(steps: readonly RehearsalStep[]): Promise<readonly (readonly PlanStep[])[]> {

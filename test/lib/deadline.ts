@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 import { PACE } from './pace.ts';
 
 /** Longer than the slowest file on a slow machine, shorter than the limit of the whole run; or as somebody says who has time. */
-const SECONDS = Number(process.env['NETLOOM_TEST_SECONDS'] ?? Math.min(150 * PACE, 400));
+const SECONDS = Number(process.env['NETLOOM_TEST_SECONDS'] ?? Math.min(300 * PACE, 600));
 
 const file = process.argv[1] ?? '';
 if (file.endsWith('.test.ts')) {
