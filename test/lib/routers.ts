@@ -83,8 +83,8 @@ export async function frr(netns: Netns, dir: string, config: RouterConfig): Prom
   const ask = (daemon: string, commands: readonly string[]): Promise<string> =>
     okIn(netns, ['vtysh', '--vty_socket', home, '-d', daemon, ...commands.flatMap((each) => ['-c', each])]);
   const answers = (daemon: string, running: Background): Promise<unknown> =>
-    until(`${daemon} answers`, async () => (await ask(daemon, ['show version'])).includes('FRR')).catch((error) =>
-      explain(error, running),
+    until(`${daemon} answers`, async () => (await ask(daemon, ['show version'])).includes('FRR'), START).catch(
+      (error) => explain(error, running),
     );
   const zebra = undo.use(
     startIn(netns, ['/usr/lib/frr/zebra', ...common, '-i', at('zebra.pid'), '-f', at('zebra.conf')]),
@@ -181,7 +181,7 @@ export async function bird(netns: Netns, dir: string, config: RouterConfig): Pro
   const begin = async (flags: readonly string[] = []): Promise<void> => {
     write();
     running = startIn(netns, ['bird', '-f', ...flags, '-c', at('bird.conf'), '-s', at('ctl'), '-P', at('pid')]);
-    await until('bird answers', async () => (await ask('show status')).includes('BIRD')).catch((error) =>
+    await until('bird answers', async () => (await ask('show status')).includes('BIRD'), START).catch((error) =>
       explain(error, running),
     );
   };
@@ -235,6 +235,9 @@ function birdText({ asn, id, networks, neighbours }: RouterConfig): string {
     '',
   ].join('\n');
 }
+
+/** Other programs' first answer, on a machine that has much to do. */
+const START = { timeout: 15_000 } as const;
 
 /** What the kernel of a namespace has as the way to a prefix: its next hop, or undefined. */
 export async function wayIn(netns: Netns, prefix: string): Promise<string | undefined> {
