@@ -8,10 +8,10 @@ shift
 tap=$(mktemp)
 trap 'rm -f "$tap"' EXIT
 status=0
-pace=1 abreast=3 # files that wait are many
-[ "${NETLOOM_TEST_GUEST:-}" != 1 ] || { pace=4 abreast=2; } # as test/lib/pace.ts has it
+pace=1
+[ "${NETLOOM_TEST_GUEST:-}" != 1 ] || pace=4 # as test/lib/pace.ts has it
 timeout --foreground --signal=INT --kill-after=10 2400 "$node" --import ./test/lib/deadline.ts --test \
-  --test-concurrency=$abreast --test-timeout=$((${NETLOOM_TEST_SECONDS:-60 * pace} * 1000)) \
+  --test-concurrency=2 --test-timeout=$((${NETLOOM_TEST_SECONDS:-120 * pace} * 1000)) \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?
 for key in skipped todo cancelled; do
