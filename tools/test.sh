@@ -38,6 +38,7 @@ chosen() {
 }
 here=$(sh tools/vm/files.sh here) || exit 1
 once=$(sh tools/vm/files.sh once) || exit 1
+alone=$(sh tools/vm/files.sh alone) || exit 1
 guest=$(sh tools/vm/files.sh guest) || exit 1
 pure=$(chosen "$(find src test/golden test/architecture -name '*.test.ts' | sort)")
 live=$(chosen "$here")
@@ -114,7 +115,10 @@ tests_in() {
   for mode in $modes; do
     [ -n "$live" ] || break
     echo "# live tests, mode $mode"
-    tests_in "$mode" $live
+    beside=$(echo "$live" | grep -vxF "$alone" || true)
+    by_itself=$(echo "$live" | grep -xF "$alone" || true)
+    [ -z "$beside" ] || tests_in "$mode" $beside
+    [ -z "$by_itself" ] || tests_in "$mode" $by_itself
     # what does not depend on who runs it has been run
     live=$(echo "$live" | grep -vxF "$once" || true)
   done

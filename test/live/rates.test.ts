@@ -1,4 +1,5 @@
 // runs: here in one mode (queues, whoever set them)
+// runs: alone (iperf3 measures right where it does not wait for a processor)
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Netns } from '../../src/kernel/index.ts';
@@ -111,14 +112,14 @@ test('rates change live: connections go on, the other direction stays free, 0 ta
     '--forceflush',
   ]);
   await using _stream = stream;
-  await until('it runs', () => /0\.00-0\.50/.test(stream.output()));
+  await until('it runs', () => /0\.00-[01]\./.test(stream.output()));
   const { plan: change = [] } = await engine.endpointUpdate(id, { egressRate: 60 * MBIT }, { explain: true });
   assert.deepEqual(
     change.map((step) => `${step.verb} ${step.kind}`),
     ['change qdisc'],
   );
   await until('it ends', () => stream.output().includes('iperf Done'));
-  const last = Number(/1\.50-2\.00\s+sec\s+\S+ MBytes\s+([\d.]+) Mbits/.exec(stream.output())?.[1]);
+  const last = Number(/1\.[5-9]\d-2\.\d\d\s+sec\s+\S+ MBytes\s+([\d.]+) Mbits/.exec(stream.output())?.[1]);
   assert.ok(last > 30 && last < 75, stream.output());
 
   const { value, plan = [] } = await engine.endpointUpdate(id, { egressRate: 0 }, { explain: true });
