@@ -99,7 +99,7 @@ export async function makeLab({ hosts = 2, etcd = 0, join: joined = true, spec }
     labUp(place, wanted, {
       program: PROGRAM,
       canJoin: COMMANDS.some(({ path }) => path.join(' ') === 'node join'),
-      patience: (15_000 + 2500 * wanted.hosts.length) * PACE,
+      patience: (15_000 + 8000 * wanted.hosts.length) * PACE,
     });
   undo.defer(() => (place.read() ? labDown(place) : undefined));
   let wanted = spec ? spec(plain) : plain;
