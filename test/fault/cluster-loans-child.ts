@@ -3,22 +3,12 @@
  * [ADDRESS]` dies by SIGKILL right after the ATth fact has reached the kernel. Connected, it says so; with an address it makes
  * an endpoint with that, says how many facts there were, and ends once others are told. Without, it stays.
  */
-import { openEngine } from '../../src/engine/index.ts';
-import { Netns } from '../../src/kernel/index.ts';
 import { until } from '../lib/wait.ts';
+import { openDying } from './dying-engine.ts';
 
 const [json = '{}', at = '0', network = '', address] = process.argv.slice(2);
-const { netnsPath, ...paths } = JSON.parse(json) as { netnsPath: string };
-let facts = 0;
-await using engine = await openEngine({
-  ...paths,
-  netns: Netns.open(netnsPath),
-  resident: true,
-  onFact() {
-    if (++facts === Number(at)) process.kill(process.pid, 'SIGKILL');
-  },
-});
-await until('connected', async () => (await engine.clusterStatus()).state === 'connected', { timeout: 20_000 });
+const dying = await openDying(json, at);
+await using engine = dying.engine;
 console.log('connected');
 if (address === undefined) await new Promise((resolve) => process.once('SIGTERM', resolve));
 else {
@@ -27,5 +17,5 @@ else {
     const node = (await engine.nodeList()).find(({ self }) => self);
     return node?.networks.some(({ endpoints }) => endpoints > 0);
   });
-  console.log(`facts ${facts}`);
+  console.log(`facts ${dying.facts()}`);
 }

@@ -117,24 +117,7 @@ test('an address is one endpoint’s, whoever asks at the same moment', async ()
   const given = new Set<string>([wanted]);
   await assert.rejects(
     async () => {
-      for (const host of [
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-        two,
-        three,
-      ]) {
+      for (const host of Array.from({ length: 8 }, () => [two, three]).flat()) {
         for (let i = 0; i < 3; i++) {
           const { value } = await host.engine.endpointAttach({ tap: true, netns: '', network: 'small' });
           const [address = ''] = value.addresses.map((each) => each.split('/')[0]!);
