@@ -19,7 +19,7 @@ warnings="-std=gnu11 -O2 -g0 -Wall -Wextra -Werror"
 if ! newer "$out/netloom.node"; then
   # nodelete: a worker that ends must not unload code that a lane still runs
   ${CC:-cc} $warnings -fPIC -shared -fvisibility=hidden -pthread -Wl,-z,nodelete -DNAPI_VERSION=8 -DBUILDING_NODE_EXTENSION \
-    -I"$headers" netloom.c netns.c socket.c packet.c datagrams.c exchange.c lane.c poll.c caller.c process.c relay.c relay_path.c relay_icmp.c -o "$out/netloom.node.$$" ${CFLAGS:-}
+    -I"$headers" netloom.c netns.c socket.c packet.c bpf.c datagrams.c exchange.c lane.c poll.c caller.c process.c relay.c relay_path.c relay_icmp.c -o "$out/netloom.node.$$" ${CFLAGS:-}
   mv "$out/netloom.node.$$" "$out/netloom.node"
 fi
 # static where libc.a is there: they start faster and run in any mount namespace

@@ -180,6 +180,7 @@ static napi_value init(napi_env env, napi_value exports) {
     { "send", socket_send },
     { "socketName", socket_name },
     { "socketOptionBytes", socket_option_bytes },
+    { "bpf", do_bpf },
     { "connect", socket_connect },
     { "netlinkOpen", netlink_open },
     { "exchangeSync", exchange_sync },

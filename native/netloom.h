@@ -127,6 +127,7 @@ napi_value packet_open(napi_env, napi_callback_info);
 napi_value socket_send(napi_env, napi_callback_info);
 napi_value socket_name(napi_env, napi_callback_info);
 napi_value socket_option_bytes(napi_env, napi_callback_info);
+napi_value do_bpf(napi_env, napi_callback_info);
 napi_value socket_connect(napi_env, napi_callback_info);
 napi_value netlink_open(napi_env, napi_callback_info);
 napi_value exchange_sync(napi_env, napi_callback_info);

@@ -28,6 +28,7 @@ export const DRIVER_OPTIONS: Readonly<Record<string, Options>> = {
     vni: [],
     port: [],
     direct_routing: YES_NO,
+    shortcut: YES_NO,
     asn: [],
     neighbors: [],
     password_file: [],

@@ -91,6 +91,7 @@ export function defineShared(
     vni,
     port: parts.overlay.port || portOf(backend, others),
     directRouting,
+    ...(parts.overlay.shortcut ? {} : { shortcut: false }),
     ...bgpFor(backend, parts.overlay.bgp, others),
     ...(parts.overlay.rekey !== undefined && { rekey: parts.overlay.rekey }),
     options: parts.overlay.rest,

@@ -67,6 +67,8 @@ export interface SharedNetwork {
   readonly vni: number;
   readonly port: number;
   readonly directRouting: boolean;
+  /** False: connections go the whole way through every rule set. */
+  readonly shortcut?: false;
   /** Until every member is reached by the new one. */
   readonly former?: FormerBackend;
   /** While it, or the former backend, is bgp: of nodes that have nothing of their own. */

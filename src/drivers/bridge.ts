@@ -258,7 +258,8 @@ function gatewayAddress(
   return [{ address: own }, { address: `${gateway}/${length}`, deprecated: true }];
 }
 
-function bridgeMac(network: Network): string {
+/** The hardware address that its endpoints know the gateway by. */
+export function bridgeMac(network: Network): string {
   // another one on each host of the segment
   if (network.overlay?.plan === 'flat') return network.overlay.self.mac;
   const gateway = network.subnets.find((s) => s.gateway !== '')?.gateway;

@@ -4,7 +4,17 @@ import type { Driver } from './driver.ts';
 import { ipvlanDriver } from './ipvlan.ts';
 import { macvlanDriver } from './macvlan.ts';
 
-export { bridgeOptions, bridgesOf, gatewayMode, isGuarded, nextShard, PORTS, shardFacts, SHARDS } from './bridge.ts';
+export {
+  bridgeMac,
+  bridgeOptions,
+  bridgesOf,
+  gatewayMode,
+  isGuarded,
+  nextShard,
+  PORTS,
+  shardFacts,
+  SHARDS,
+} from './bridge.ts';
 export type { Driver, PlanContext } from './driver.ts';
 export { BY_DEVICE, defaultRoutes, networkAlias, objectOf, optionsOf } from './inside.ts';
 export { parentOf } from './parent.ts';

@@ -3,6 +3,7 @@ import type { Fact } from '../facts/index.ts';
 import { guardElements } from '../guard/index.ts';
 import type { Endpoint, Network } from '../model/index.ts';
 import { portElements } from '../nat/index.ts';
+import { endpointShortcuts } from '../overlay/index.ts';
 import { networkGateways } from './gateways.ts';
 import type { Workload } from './records.ts';
 
@@ -22,5 +23,6 @@ export function factsOfEndpoint(network: Network, endpoint: Endpoint, workload: 
     ...driverOf(network).endpointFacts(network, endpoint, context),
     ...rateFacts(network, endpoint, object),
     ...tuningFacts(endpoint, object, networkGateways(network, endpoint)),
+    ...endpointShortcuts(network, endpoint, object),
   ];
 }

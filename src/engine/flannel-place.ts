@@ -50,6 +50,7 @@ export function overlayIn(
       ...(backend.name === 'wireguard' && { publicKey: ensureKeyFile(keyFile), keyFile }),
       direct: true,
       dev: underlay.dev,
+      noShortcut: underlay.noShortcut,
       mtu: backend.mtu === 0 ? underlay.mtu : Math.min(backend.mtu, underlay.mtu),
     },
   };

@@ -391,13 +391,18 @@ export class Mirror implements Reader, AsyncDisposable {
   }
 
   #part(network: SharedNetwork, member: Member, { own }: HostKeys): Overlay {
-    const { dev, mtu } = this.#underlay;
-    const { plan, backend, vni, port, directRouting, former } = network;
+    const { dev, mtu, noShortcut } = this.#underlay;
+    const { plan, backend, vni, port, directRouting, shortcut, former } = network;
     const ranges = network.ranges.map(({ subnet }) => subnet);
     const rekey = intervalOf(network);
-    const self = { ...member, direct: true, dev, mtu, ...own };
+    const self = { ...member, direct: true, dev, mtu, noShortcut, ...own };
     const bgp = bgpHere(network, this.#bgp);
-    const more = { ...(former && { former }), ...bgp, ...(rekey > 0 && { rekey }) };
+    const more = {
+      ...(shortcut === false && { shortcut }),
+      ...(former && { former }),
+      ...bgp,
+      ...(rekey > 0 && { rekey }),
+    };
     return { plan, backend, ranges, vni, port, directRouting, ...more, self };
   }
 

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { contains, parseIp, parsePrefix, tryParseIp } from '../addr/index.ts';
 import { NetloomError } from '../errors.ts';
-import { isOurGroup } from '../facts/index.ts';
+import { isOurGroup, whyNoShortcuts } from '../facts/index.ts';
 import {
   addressDump,
   ipMessages,
@@ -22,6 +22,8 @@ export interface Underlay {
   readonly dev: string;
   /** Bytes. */
   readonly mtu: number;
+  /** Why the kernel takes no shortcuts from us; empty where it does. */
+  readonly noShortcut: string;
   /** What is reached by `dev` without a router: `192.0.2.0/24`. */
   readonly segments: readonly string[];
 }
@@ -91,6 +93,7 @@ export async function chooseUnderlay(core: Core, asked: readonly string[], etcd:
     reason: first.reason,
     dev: link.name,
     mtu: link.mtu,
+    noShortcut: await whyNoShortcuts(),
     segments: own.filter(({ index }) => index === chosen.index).map(({ prefix }) => prefix.text),
   };
 }

@@ -87,6 +87,18 @@ const policy: Fact & { kind: 'xfrm-policy' } = {
   tunnel: { src: '192.0.2.1', dst: '192.0.2.2' },
 };
 
+const shortcut: Fact & { kind: 'shortcut' } = {
+  ...at(''),
+  kind: 'shortcut',
+  dev: 've0',
+  at: 'port',
+  handle: 0x1234,
+  bridge: 'br0',
+  holders: ['br0'],
+  ranges: ['10.0.0.0/8'],
+  port: { mac: '02:42:0a:01:00:02', addresses: ['10.1.0.2'], bridgeMac: '02:42:0a:01:00:01' },
+};
+
 const TABLE: { readonly [K in Fact['kind']]: Row } = {
   netns: {
     fact: { ...at(''), kind: 'netns', path: ns },
@@ -237,7 +249,25 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
       change:
         'tc -n web qdisc add dev eth0 clsact && tc -n web filter add dev eth0 ingress pref 28268 ' +
         'protocol all handle 800::800 u32 match u32 0 0 action mirred egress redirect dev ifb0', // never asked for: it is remade
-      delete: 'tc -n web qdisc delete dev eth0 clsact',
+      delete:
+        'tc -n web filter delete dev eth0 ingress pref 28268 && { [ -n "$(tc -n web filter show dev eth0 ingress; ' +
+        'tc -n web filter show dev eth0 egress)" ] || tc -n web qdisc delete dev eth0 clsact; }',
+    },
+  },
+  shortcut: {
+    fact: shortcut,
+    changed: { ...shortcut, port: { ...shortcut.port!, addresses: ['10.1.0.3'] } },
+    differences: ['program'],
+    key: 'shortcut  ve0 ingress 4660',
+    via: 'call',
+    change: 'in place',
+    delete: 'goes',
+    within: ['link  ve0'],
+    called: 'the shortcut at ve0',
+    commands: {
+      add: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-c6e55aadfc7287ed"`,
+      change: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-c6e55aadfc7287ed"`,
+      delete: 'tc filter delete dev ve0 ingress pref 28269 handle 0x1234 bpf',
     },
   },
   'wg-device': {

@@ -25,6 +25,7 @@ export {
 export type { PortFact } from './port.ts';
 export type { QdiscFact } from './qdisc.ts';
 export type { RedirectFact } from './redirect.ts';
+export { type ShortcutFact, whyNoShortcuts } from './shortcut.ts';
 export type { RouteFact } from './route.ts';
 export type { RuleFact } from './rule.ts';
 export type { SysctlFact } from './sysctl.ts';

@@ -12,6 +12,7 @@ import { type QdiscFact, qdiscKind } from './qdisc.ts';
 import { type RedirectFact, redirectKind } from './redirect.ts';
 import { type RouteFact, routeKind } from './route.ts';
 import { type RuleFact, ruleKind } from './rule.ts';
+import { type ShortcutFact, shortcutKind } from './shortcut.ts';
 import { type SysctlFact, sysctlKind } from './sysctl.ts';
 import type { FactKind } from './types.ts';
 import { type WgDeviceFact, wgDeviceKind } from './wg-device.ts';
@@ -32,6 +33,7 @@ export type Fact =
   | SysctlFact
   | QdiscFact
   | RedirectFact
+  | ShortcutFact
   | WgDeviceFact
   | WgPeerFact
   | XfrmStateFact
@@ -54,6 +56,7 @@ export const KINDS: { readonly [K in Fact['kind']]: FactKind<Extract<Fact, { kin
   sysctl: sysctlKind,
   qdisc: qdiscKind,
   redirect: redirectKind,
+  shortcut: shortcutKind,
   'wg-device': wgDeviceKind,
   'wg-peer': wgPeerKind,
   'xfrm-state': xfrmStateKind,

@@ -22,6 +22,8 @@ export const PROTOCOL = 110;
 export const TABLE = 'netloom';
 /** Handle of queues and preference of filters that we made, on links that may be somebody else's: "nl" again. @see tc(8) */
 export const TC_HANDLE = 0x6e6c;
+/** Preference of programs: behind filters of the one above. */
+export const TC_SHORTCUT = 0x6e6d;
 /** What ties states and policies of ours to each other: whose they are, too. "nl" again. @see ip-xfrm(8) reqid */
 export const XFRM_REQID = 0x6e6c;
 /** Interface ids of ours begin with an 'n'; the network's number is behind it, 24 bits. */

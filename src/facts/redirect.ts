@@ -1,5 +1,4 @@
 import {
-  clsactDelete,
   clsactEnsure,
   filterDump,
   linkDump,
@@ -11,6 +10,7 @@ import {
 } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, quote } from './command.ts';
+import { filterRemoval } from './filter.ts';
 import { TC_HANDLE } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -37,13 +37,7 @@ export const redirectKind: FactKind<RedirectFact> = {
     },
   }),
   change: () => undefined,
-  // clsact with all that is in it: it is ours on a link of ours. The kernel has no name for its absence but EINVAL
-  delete: (fact) => ({
-    via: 'rtnetlink',
-    ns: fact.ns,
-    needs: [fact.dev],
-    requests: (index) => [clsactEnsure(index(fact.dev)), clsactDelete(index(fact.dev))],
-  }),
+  delete: (fact) => filterRemoval(fact.ns, fact.dev, { pref: TC_HANDLE }),
   async read(kernel, ns) {
     const conn = kernel.rtnl(ns);
     const places = (await conn.execute(qdiscDump())).map(parseQdisc).filter((q) => q.kind === 'clsact');
@@ -65,7 +59,13 @@ export const redirectKind: FactKind<RedirectFact> = {
   describe: (fact) => `the redirection of what comes in by ${fact.dev}`,
   command({ ns, dev, to }, verb) {
     const tc = ipIn(ns, 'tc');
-    if (verb === 'delete') return `${tc} qdisc delete dev ${quote(dev)} clsact`;
+    if (verb === 'delete') {
+      const show = (direction: string): string => `${tc} filter show dev ${quote(dev)} ${direction}`;
+      return (
+        `${tc} filter delete dev ${quote(dev)} ingress pref ${TC_HANDLE} && ` +
+        `{ [ -n "$(${show('ingress')}; ${show('egress')})" ] || ${tc} qdisc delete dev ${quote(dev)} clsact; }`
+      );
+    }
     return (
       `${tc} qdisc add dev ${quote(dev)} clsact && ${tc} filter add dev ${quote(dev)} ingress pref ${TC_HANDLE} ` +
       `protocol all handle 800::800 u32 match u32 0 0 action mirred egress redirect dev ${quote(to)}`

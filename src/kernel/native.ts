@@ -43,6 +43,13 @@ export interface Native {
   /** `protocol` is an EtherType, `filter` an array of struct sock_filter. */
   packetOpen(netns: number, ifname: string, protocol: number, filter: Uint8Array): number;
 
+  /**
+   * What bpf(2) returns. `attr` and `buffers` are laid out as the kernel wants them, but for pointers: each buffer's address is
+   * put where its pair of `places` says, into `attr` (0) or the buffer of that number, at that offset. Lengths that `attr` has
+   * of a buffer must be those of the buffer.
+   */
+  bpf(command: number, attr: Uint8Array, places: Uint32Array, ...buffers: Uint8Array[]): number;
+
   netlinkOpen(netns: number, protocol: number): number;
   exchangeSync(fd: number, request: Uint8Array, last: number): Uint8Array;
   /** On a thread of the addon; the socket may be closed meanwhile. */

@@ -16,6 +16,8 @@ export interface OverlayWish {
   /** 0: the backend's own. */
   readonly port: number;
   readonly directRouting: boolean;
+  /** Connections between hosts may go past rule sets that have let them begin. */
+  readonly shortcut: boolean;
   /** What was written for the backend bgp. */
   readonly bgp: Partial<BgpOptions>;
   /** Seconds between changes of keys, 0 for never; undefined: as usual for the backend. */
@@ -36,6 +38,7 @@ const KEYS = {
   'com.docker.network.driver.overlay.vxlanid_list': 'vni',
   port: 'port',
   direct_routing: 'directRouting',
+  shortcut: 'shortcut',
   ...BGP_KEYS,
   rekey: 'rekey',
   flannel: 'flannel',
@@ -96,6 +99,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
     vni: given.read('vni', number(1, 2 ** 24 - 1, 'a VNI'), 0),
     port: given.read('port', (text, key) => freePort(number(1, 65535, 'a port')(text, key), key), 0),
     directRouting: given.read('directRouting', parseBoolean, false),
+    shortcut: given.read('shortcut', parseBoolean, true),
     bgp: flannel ? {} : readBgpOptions(given),
     ...(rekey !== undefined && { rekey }),
     ...(flannel && { flannel }),

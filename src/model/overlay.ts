@@ -23,6 +23,8 @@ export interface Overlay {
   readonly port: number;
   /** Peers on our own segment are reached by a plain route, without a tunnel. */
   readonly directRouting: boolean;
+  /** False: no connection goes past the rule sets of hosts (src/overlay/shortcut.ts). */
+  readonly shortcut?: false;
   /** Where the backend is being changed: the one that some hosts are still reached by. */
   readonly former?: FormerBackend;
   /** Of the backend bgp: how this host speaks, with what it has of its own. */
@@ -35,6 +37,8 @@ export interface Overlay {
     /** The underlay's interface, and its MTU in bytes. */
     readonly dev: string;
     readonly mtu: number;
+    /** Why this host's kernel takes no shortcuts from us; empty where it does; missing where that was not asked yet. */
+    readonly noShortcut?: string;
     /** File with the private key of `publicKey`, of backends that encrypt: in the host's own state directory. */
     readonly keyFile?: string;
     /** ipsec: the one of its epochs that is coming in, while they change. */

@@ -20,6 +20,7 @@ const KEEPALIVE = 25;
  */
 export const wireguard: Backend & { readonly name: 'wireguard' } = {
   name: 'wireguard',
+  bare: true,
   plans: ['node'],
   keyed: 'pair',
   overhead: (family) => OVERHEAD[family],

@@ -7,6 +7,8 @@ import {
   TC_H,
   TCA,
   TCA_ACT,
+  TCA_BPF,
+  TCA_BPF_FLAG_ACT_DIRECT,
   TCA_EGRESS_REDIR,
   TCA_MIRRED,
   TCA_U32,
@@ -36,17 +38,65 @@ export function redirectAdd({ index, pref, to }: Redirect): Request {
     });
   });
 }
-/** `tc filter delete dev … ingress pref …`: all of that preference. */
-export function filterDelete({ index, pref }: Pick<Redirect, 'index' | 'pref'>): Request {
+/** `tc filter delete dev … ingress pref …`: all of that preference, or the one with a handle. */
+export function filterDelete({ index, pref, handle = 0, direction = 'ingress' }: FilterPlace): Request {
   return request(RTM.DELTFILTER, 0, `RTM_DELTFILTER index=${index} pref=${pref}`, (w) =>
-    writeTcmsg(w, index, 0, TC_H.INGRESS, info(pref, 0)),
+    writeTcmsg(w, index, handle, PARENT[direction], info(pref, 0)),
   );
 }
 /** `tc filter show dev … ingress` */
-export function filterDump(index: number): Request {
+export function filterDump(index: number, direction: Direction = 'ingress'): Request {
   return request(RTM.GETTFILTER, NLM_F.DUMP, `RTM_GETTFILTER index=${index} dump`, (w) =>
-    writeTcmsg(w, index, 0, TC_H.INGRESS),
+    writeTcmsg(w, index, 0, PARENT[direction]),
   );
+}
+
+/** What comes in by a link, and what leaves by it. */
+export type Direction = 'ingress' | 'egress';
+const PARENT: Readonly<Record<Direction, number>> = { ingress: TC_H.INGRESS, egress: TC_H.EGRESS };
+
+interface FilterPlace extends Pick<Redirect, 'index' | 'pref'> {
+  readonly handle?: number;
+  readonly direction?: Direction;
+}
+
+/** A program of eBPF that every packet is shown to, and that says what is done with it. @see tc-bpf(8) */
+export interface BpfFilter extends Required<FilterPlace> {
+  /** Whatever is written there, up to 255 bytes. */
+  readonly name: string;
+}
+
+/**
+ * `tc filter replace dev … ingress pref … handle … bpf direct-action …`: needs `clsact` there, and puts the program of a
+ * descriptor in the place of the one that had the handle, between two packets.
+ */
+export function bpfReplace({ index, pref, handle, direction, name }: BpfFilter, fd: number): Request {
+  return request(RTM.NEWTFILTER, NLM_F.CREATE, `RTM_NEWTFILTER index=${index} bpf ${name}`, (w) => {
+    writeTcmsg(w, index, handle, PARENT[direction], info(pref, ETH_P_ALL));
+    w.string(TCA.KIND, 'bpf').nest(TCA.OPTIONS, (o) => {
+      o.u32(TCA_BPF.FD, fd).string(TCA_BPF.NAME, name).u32(TCA_BPF.FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+    });
+  });
+}
+
+/** A program out of RTM_NEWTFILTER, with its number in the kernel; undefined for any other filter. @throws MalformedError */
+export function parseBpf(message: NlMessage): (BpfFilter & { readonly id: number }) | undefined {
+  const attrs = attrsOf(message, TCMSG_SIZE);
+  let [kind, name, id] = ['', '', 0];
+  for (const a of attrs) {
+    if (a.type === TCA.KIND) kind = text(a);
+    else if (a.type === TCA.OPTIONS && kind === 'bpf') {
+      for (const b of a.nested()) {
+        if (b.type === TCA_BPF.NAME) name = text(b);
+        else if (b.type === TCA_BPF.ID) id = b.u32();
+      }
+    }
+  }
+  attrs.throwIfMalformed();
+  if (id === 0) return undefined;
+  const { payload } = message;
+  const direction = u32At(payload, 12) === TC_H.EGRESS ? 'egress' : 'ingress';
+  return { index: i32At(payload, 4), handle: u32At(payload, 8), direction, pref: u32At(payload, 16) >>> 16, name, id };
 }
 
 /** A redirection out of RTM_NEWTFILTER; undefined for any other filter. @throws MalformedError */

@@ -25,9 +25,25 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     why: 'a family knows the codec, and the one that says its number',
   },
   xfrm: { may: ['errors', 'addr', 'kernel', 'netlink'], why: 'a family knows the codec, and no other family' },
+  bpf: {
+    may: ['errors', 'kernel'],
+    why: 'programs are bytes that the kernel checks and runs; where they hang, others say',
+  },
   keys: { may: ['errors'], why: 'key pairs and what is derived of them; whose they are is above' },
   facts: {
-    may: ['errors', 'addr', 'kernel', 'netlink', 'rtnetlink', 'nftables', 'conntrack', 'wireguard', 'xfrm', 'keys'],
+    may: [
+      'errors',
+      'addr',
+      'kernel',
+      'netlink',
+      'rtnetlink',
+      'nftables',
+      'conntrack',
+      'wireguard',
+      'xfrm',
+      'bpf',
+      'keys',
+    ],
     why: 'facts are kernel state; whoever wants them is above',
   },
   dhcp: {

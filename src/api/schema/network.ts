@@ -127,6 +127,9 @@ export const overlay: Named<Overlay> = define<Overlay>()(
     vni: Type.Integer({ description: 'Tells one network from another on the wire.' }),
     port: Type.Integer({ description: "The tunnel's UDP port; 0 where it has none." }),
     directRouting: Type.Boolean({ description: 'Hosts on our own segment are reached without a tunnel.' }),
+    shortcut: Type.Optional(
+      Type.Literal(false, { description: 'Connections go the whole way through every rule set.' }),
+    ),
     former: Type.Optional(
       Type.Object(
         {
@@ -181,6 +184,9 @@ export const overlay: Named<Overlay> = define<Overlay>()(
       ...PEER,
       dev: text("The underlay's interface."),
       mtu: Type.Integer({ description: "The underlay's; bytes." }),
+      noShortcut: Type.Optional(
+        text('Why connections go the whole way through every rule set here; empty where they need not.'),
+      ),
       keyFile: Type.Optional(text('Where its private key is, of backends that encrypt.')),
       coming: Type.Optional(text('ipsec: the one of its epochs that is coming in, while they change.')),
     }),

@@ -97,7 +97,8 @@ export function networkInspect(
   };
 }
 
-function overlayOptions({ plan, backend, ranges, vni, port, directRouting, bgp, rekey, flannel, self }: Overlay): View {
+function overlayOptions(overlay: Overlay): View {
+  const { plan, backend, ranges, vni, port, directRouting, shortcut, bgp, rekey, flannel, self } = overlay;
   return {
     ...(flannel && { flannel: flannel.etcd.join(','), prefix: flannel.prefix }),
     plan,
@@ -106,6 +107,7 @@ function overlayOptions({ plan, backend, ranges, vni, port, directRouting, bgp, 
     vni: String(vni),
     port: String(port),
     directRouting: String(directRouting),
+    ...(plan === 'node' && { shortcut: shortcutWords(shortcut, self.noShortcut) }),
     ...(bgp && {
       asn: String(bgp.asn),
       neighbors: bgp.neighbors
@@ -119,6 +121,12 @@ function overlayOptions({ plan, backend, ranges, vni, port, directRouting, bgp, 
     ...(self.rekeyed !== undefined && { rekeyed: self.rekeyed }),
     ...(rekey !== undefined && { rekey: `${rekey}s` }),
   };
+}
+
+/** Whether connections go past the rule sets of hosts, and why not here. */
+function shortcutWords(shortcut: false | undefined, noShortcut = 'not asked yet'): string {
+  if (shortcut === false) return 'false';
+  return noShortcut === '' ? 'true' : `false here: ${noShortcut}`;
 }
 
 /** As of Docker's overlay networks: every node that has the network, this one, too. */

@@ -24,6 +24,16 @@ export const TCA_U32 = {
   ACT: 7,
 } as const;
 
+/** linux/pkt_cls.h TCA_BPF_* */
+export const TCA_BPF = {
+  FD: 6,
+  NAME: 7,
+  FLAGS: 8,
+  ID: 11,
+} as const;
+/** linux/pkt_cls.h TCA_BPF_FLAG_ACT_DIRECT: what the program returns is what is done. */
+export const TCA_BPF_FLAG_ACT_DIRECT = 1;
+
 /** linux/pkt_cls.h TCA_ACT_* */
 export const TCA_ACT = {
   KIND: 1,
@@ -46,6 +56,8 @@ export const TC_H = {
   CLSACT: 0xffff_fff1,
   /** The block of filters in `clsact` for what comes in. */
   INGRESS: 0xffff_fff2,
+  /** And for what leaves. */
+  EGRESS: 0xffff_fff3,
 } as const;
 /** The handle that `clsact` always has. */
 export const CLSACT_HANDLE = 0xffff_0000;

@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import { endianness } from 'node:os';
+import { parseIp, parseMac, parsePrefix } from '../addr/index.ts';
+import {
+  createLruHash,
+  FLOW,
+  loadClassifier,
+  mapsOfProgram,
+  openMap,
+  type ShortcutPlace,
+  shortcutProgram,
+} from '../bpf/index.ts';
+import { hasCode } from '../errors.ts';
+import { type Fd, Netns } from '../kernel/index.ts';
+import { NETLINK, NetlinkConn } from '../netlink/index.ts';
+import {
+  type BpfFilter,
+  bpfReplace,
+  clsactEnsure,
+  type Direction,
+  filterDump,
+  linkDump,
+  linkGet,
+  parseBpf,
+  parseLink,
+  parseLinkIndex,
+  parseQdisc,
+  qdiscDump,
+} from '../rtnetlink/index.ts';
+import { linkKeys } from './address.ts';
+import { ipIn, quote } from './command.ts';
+import { filterRemoval } from './filter.ts';
+import { TC_SHORTCUT } from './ours.ts';
+import type { FactBase, FactKind, KernelView } from './types.ts';
+
+/**
+ * A program at a link, by which TCP connections between the hosts of a network go past the rule sets of the host once these
+ * have let them begin: src/bpf/shortcut.ts. All of a network share one table of such connections. Ours by the filter's
+ * preference; which program it is, its name says. @see tc-bpf(8)
+ */
+export interface ShortcutFact extends FactBase {
+  readonly kind: 'shortcut';
+  readonly dev: string;
+  /** `out` at what leaves by the link, `port` and `way` at what comes in. */
+  readonly at: ShortcutPlace;
+  /** Handle of the filter: other networks may have theirs at the same link. */
+  readonly handle: number;
+  /** The network's bridge. */
+  readonly bridge: string;
+  /** Links at whose programs the network's table is looked for, one after the other. */
+  readonly holders: readonly string[];
+  readonly ranges: readonly string[];
+  /** `way`: frames come in there, not packets alone. */
+  readonly ethernet?: boolean;
+  /** `port`: who is behind it, and the gateway's hardware address. */
+  readonly port?: {
+    readonly mac: string;
+    readonly addresses: readonly string[];
+    readonly bridgeMac: string;
+  };
+  /** Read from the kernel: it is another program, or has another table. */
+  readonly other?: true;
+}
+
+export const shortcutKind: FactKind<ShortcutFact> = {
+  key: (fact) => `shortcut ${fact.ns} ${fact.dev} ${directionOf(fact)} ${fact.handle}`,
+  add: (fact) => ({ via: 'call', run: (kernel) => attach(kernel, fact) }),
+  // between two packets
+  change: (want) => shortcutKind.add(want),
+  delete: (fact) =>
+    filterRemoval(fact.ns, fact.dev, { pref: TC_SHORTCUT, handle: fact.handle, direction: directionOf(fact) }),
+  async read(kernel, ns, wanted) {
+    const conn = kernel.rtnl(ns);
+    const places = (await conn.execute(qdiscDump())).map(parseQdisc).filter((q) => q.kind === 'clsact');
+    if (places.length === 0) return [];
+    const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
+    const found: (BpfFilter & { readonly dev: string; readonly table: number | undefined })[] = [];
+    for (const { index } of places) {
+      const dev = names.get(index);
+      if (dev === undefined) continue;
+      for (const direction of ['ingress', 'egress'] as const) {
+        for (const message of await conn.execute(filterDump(index, direction))) {
+          const filter = parseBpf(message);
+          if (filter?.pref === TC_SHORTCUT) found.push({ ...filter, dev, table: tableOf(filter.id) });
+        }
+      }
+    }
+    const byKey = new Map(wanted.map((fact) => [shortcutKind.key(fact), fact]));
+    return found.map(({ dev, direction, handle, name, table }): ShortcutFact => {
+      const at = direction === 'egress' ? 'out' : 'way';
+      const base = {
+        kind: 'shortcut',
+        ns,
+        object: '',
+        dev,
+        at,
+        handle,
+        bridge: '',
+        holders: [],
+        ranges: [],
+        other: true,
+      } as const;
+      const want = byKey.get(shortcutKind.key(base));
+      if (!want || name !== nameOf(want)) return base;
+      const programs = found.filter((each) => each.handle === handle && each.direction === 'egress');
+      const [holder] = want.holders.flatMap((name) => programs.filter((each) => each.dev === name));
+      return table !== undefined && holder?.table === table ? want : base;
+    });
+  },
+  differences: (want, have) => (have.other || nameOf(want) !== nameOf(have) ? ['program'] : []),
+  describe: (fact) => `the shortcut at ${fact.dev}`,
+  command(fact, verb) {
+    const tc = `${ipIn(fact.ns, 'tc')} filter`;
+    const place = `dev ${quote(fact.dev)} ${directionOf(fact)} pref ${TC_SHORTCUT}`;
+    const handle = `handle 0x${fact.handle.toString(16)} bpf`;
+    if (verb === 'delete') return `${tc} delete ${place} ${handle}`;
+    return (
+      `${ipIn(fact.ns, 'tc')} qdisc add dev ${quote(fact.dev)} clsact; ` +
+      `${tc} replace ${place} protocol all ${handle} direct-action object-pinned "$BPF/${nameOf(fact)}"`
+    );
+  },
+  within: (fact) => linkKeys(fact.ns, fact.dev),
+};
+
+/**
+ * Why the kernel takes no such programs from us; empty where it does. Tried in a namespace that goes at once.
+ */
+export async function whyNoShortcuts(): Promise<string> {
+  if (endianness() !== 'LE') return 'this processor is big-endian';
+  try {
+    using netns = Netns.create();
+    using conn = NetlinkConn.open(NETLINK.ROUTE, netns);
+    using table = createLruHash('netloom_flows', { ...FLOW, entries: 1 });
+    const base = { kind: 'shortcut', ns: '', object: '', dev: 'lo', handle: 1, bridge: 'lo' } as const;
+    const fact = { ...base, holders: [], ranges: TRIED };
+    for (const more of [{ at: 'out' }, { at: 'way' }, { at: 'way', ethernet: true }] as const)
+      await install(conn, { ...fact, ...more }, { dev: LOOPBACK, bridge: LOOPBACK, table });
+    return '';
+  } catch (error) {
+    return hasCode(error, 'EPERM')
+      ? 'programs need root, and the machine’s own user namespace'
+      : String(error instanceof Error ? error.message : error);
+  }
+}
+/** Of every network namespace. */
+const LOOPBACK = 1;
+const TRIED = ['192.0.2.0/24', '2001:db8::/32'];
+
+function directionOf({ at }: Pick<ShortcutFact, 'at'>): Direction {
+  return at === 'out' ? 'egress' : 'ingress';
+}
+
+/** Says what the program does: two that are called the same are the same. */
+function nameOf({ at, bridge, ranges, ethernet, port }: ShortcutFact): string {
+  const words = JSON.stringify([VERSION, at, bridge, ranges, ethernet ?? false, port ?? {}]);
+  return `netloom-${at}-${createHash('sha256').update(words).digest('hex').slice(0, 16)}`;
+}
+/** Of what src/bpf makes of a plan: a change of it makes other programs. */
+const VERSION = 1;
+
+async function attach(kernel: KernelView, fact: ShortcutFact): Promise<void> {
+  const conn = kernel.rtnl(fact.ns);
+  const indexOf = async (name: string): Promise<number> =>
+    kernel.indices.get(fact.ns, name) ?? parseLinkIndex((await conn.execute(linkGet({ name })))[0]!).index;
+  const [dev, bridge] = [await indexOf(fact.dev), await indexOf(fact.bridge)];
+  using table = (await heldTable(conn, fact, indexOf)) ?? createLruHash('netloom_flows', FLOW);
+  await install(conn, fact, { dev, bridge, table });
+}
+
+interface Place {
+  readonly dev: number;
+  readonly bridge: number;
+  readonly table: Fd;
+}
+
+async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, table }: Place): Promise<void> {
+  const { at, ranges, ethernet, port } = fact;
+  const plan = {
+    at,
+    ranges: ranges.map((range) => {
+      const { address, length } = parsePrefix(range);
+      return { address: address.bytes, length };
+    }),
+    ...(ethernet !== undefined && { ethernet }),
+    ...(port && {
+      port: {
+        mac: parseMac(port.mac),
+        addresses: port.addresses.map((address) => parseIp(address).bytes),
+        bridgeMac: parseMac(port.bridgeMac),
+        bridge,
+      },
+    }),
+  };
+  using program = loadClassifier(`netloom_${at}`, shortcutProgram(plan, table.number));
+  await conn.execute(clsactEnsure(dev));
+  const direction = directionOf(fact);
+  await conn.execute(
+    bpfReplace({ index: dev, pref: TC_SHORTCUT, handle: fact.handle, direction, name: nameOf(fact) }, program.number),
+  );
+}
+
+/** The table of the network's connections; undefined where there is none yet. */
+async function heldTable(
+  conn: NetlinkConn,
+  { holders, handle }: ShortcutFact,
+  indexOf: (name: string) => Promise<number>,
+): Promise<Fd | undefined> {
+  for (const name of holders) {
+    let messages;
+    try {
+      messages = await conn.execute(filterDump(await indexOf(name), 'egress'));
+    } catch {
+      continue; // no such link, or no clsact there, for which the kernel has several errors
+    }
+    for (const message of messages) {
+      const filter = parseBpf(message);
+      if (filter?.pref !== TC_SHORTCUT || filter.handle !== handle) continue;
+      const table = tableOf(filter.id);
+      if (table !== undefined) return openMap(table);
+    }
+  }
+  return undefined;
+}
+
+/** Undefined where the program is gone by now. */
+function tableOf(program: number): number | undefined {
+  try {
+    return mapsOfProgram(program)[0];
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
