@@ -12,15 +12,17 @@ export interface ShortcutPlan {
   readonly at: ShortcutPlace;
   /** Prefixes that both ends of a connection must be in. */
   readonly ranges: readonly { readonly address: Uint8Array; readonly length: number }[];
+  /** Index of the bridge that ends here are ports of. Their packets are routed as those that come by it. */
+  readonly bridge: number;
+  /** The network is one segment: frames are handed to the bridge as they are, and nothing is routed. */
+  readonly segment?: boolean;
   /** `way`: whether what comes in has Ethernet's header. */
   readonly ethernet?: boolean;
-  /** `port`: who is behind it, and the bridge that it is a port of, as whose packets its own are routed. */
+  /** `port`: who is behind it, and the gateway's hardware address. */
   readonly port?: {
     readonly mac: Uint8Array;
     readonly addresses: readonly Uint8Array[];
     readonly bridgeMac: Uint8Array;
-    /** Its index. */
-    readonly bridge: number;
   };
 }
 
@@ -111,7 +113,7 @@ export function shortcutProgram(plan: ShortcutPlan, map: number): Uint8Array {
   const a = new Assembler();
   a.mov(CTX, r(1));
   a.load(4, 2, CTX, SKB.vlanPresent).jumpIf('!=', 2, 0, 'pass');
-  if (plan.port) checkFrame(a, plan.port);
+  if (plan.port) checkFrame(a, plan.port, plan.segment === true);
   a.load(4, 7, CTX, SKB.protocol);
   const families = ([4, 6] as const).filter((family) =>
     plan.ranges.some(({ address }) => address.length === FAMILIES[family].bytes),
@@ -127,18 +129,18 @@ export function shortcutProgram(plan: ShortcutPlan, map: number): Uint8Array {
   return a.build();
 }
 
-/** What comes from an endpoint has its own hardware address, and is for the gateway. */
-function checkFrame(a: Assembler, { mac, bridgeMac }: NonNullable<ShortcutPlan['port']>): void {
+/** What comes from an endpoint has its own hardware address; it is for the gateway, or in one segment for anybody else. */
+function checkFrame(a: Assembler, { mac, bridgeMac }: NonNullable<ShortcutPlan['port']>, segment: boolean): void {
   a.load(4, 2, CTX, SKB.data).load(4, 3, CTX, SKB.dataEnd);
   a.mov(4, r(2)).alu('add', 4, ETHERNET).jumpIf('>', 4, r(3), 'pass');
-  for (const [bytes, at] of [
-    [bridgeMac, 0],
-    [mac, 6],
-  ] as const) {
+  const unless = (bytes: Uint8Array, at: number, otherwise: string): Assembler => {
     const view = new DataView(bytes.buffer, bytes.byteOffset);
-    a.load(4, 5, 2, at).jumpIf32('!=', 5, view.getInt32(0, true), 'pass');
-    a.load(2, 5, 2, at + 4).jumpIf32('!=', 5, view.getUint16(4, true), 'pass');
-  }
+    a.load(4, 5, 2, at).jumpIf32('!=', 5, view.getInt32(0, true), otherwise);
+    return a.load(2, 5, 2, at + 4).jumpIf32('!=', 5, view.getUint16(4, true), otherwise);
+  };
+  if (segment) unless(bridgeMac, 0, 'another').jump('pass').label('another');
+  else unless(bridgeMac, 0, 'pass');
+  unless(mac, 6, 'pass');
 }
 
 /** Reads the headers; leaves the connection in KEY and TCP's flags in FLAGS. */
@@ -227,6 +229,10 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   key().call(HELPER.mapDelete).jump('pass');
   a.label(onward);
   key().call(HELPER.mapLookup).jumpIf('==', 0, 0, 'pass');
+  if (plan.segment) {
+    a.mov(1, plan.bridge).mov(2, 0).call(HELPER.redirect).exit();
+    return;
+  }
   a.load(1, 2, STACK, HEADERS + ttl).jumpIf('<=', 2, 1, 'pass');
 
   for (let i = 0; i < 64; i += 8) a.store(8, STACK, FIB + i, 0);
@@ -242,7 +248,7 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   a.load(2, 2, STACK, HEADERS + (family === 4 ? 2 : 4)).bigEndian16(2);
   if (family === 6) a.alu('add', 2, header);
   a.label(`measured${family}`).store(2, STACK, FIB + FIB_AT.length, r(2));
-  if (plan.port) a.mov(2, plan.port.bridge);
+  if (plan.port) a.mov(2, plan.bridge);
   else a.load(4, 2, CTX, SKB.ifindex);
   a.store(4, STACK, FIB + FIB_AT.ifindex, r(2)).mov(7, r(2));
   if (family === 4) a.load(1, 2, STACK, HEADERS + 1).store(1, STACK, FIB + FIB_AT.flow, r(2));

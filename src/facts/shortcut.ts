@@ -45,8 +45,10 @@ export interface ShortcutFact extends FactBase {
   readonly at: ShortcutPlace;
   /** Handle of the filter: other networks may have theirs at the same link. */
   readonly handle: number;
-  /** The network's bridge. */
+  /** The network's bridge; of an endpoint in one segment, its own. */
   readonly bridge: string;
+  /** The network is one segment: plan `flat`. */
+  readonly segment?: true;
   /** Links at whose programs the network's table is looked for, one after the other. */
   readonly holders: readonly string[];
   readonly ranges: readonly string[];
@@ -151,8 +153,8 @@ function directionOf({ at }: Pick<ShortcutFact, 'at'>): Direction {
 }
 
 /** Says what the program does: two that are called the same are the same. */
-function nameOf({ at, bridge, ranges, ethernet, port }: ShortcutFact): string {
-  const words = JSON.stringify([VERSION, at, bridge, ranges, ethernet ?? false, port ?? {}]);
+function nameOf({ at, bridge, segment, ranges, ethernet, port }: ShortcutFact): string {
+  const words = JSON.stringify([VERSION, at, bridge, segment ?? false, ranges, ethernet ?? false, port ?? {}]);
   return `netloom-${at}-${createHash('sha256').update(words).digest('hex').slice(0, 16)}`;
 }
 /** Of what src/bpf makes of a plan: a change of it makes other programs. */
@@ -174,9 +176,11 @@ interface Place {
 }
 
 async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, table }: Place): Promise<void> {
-  const { at, ranges, ethernet, port } = fact;
+  const { at, segment, ranges, ethernet, port } = fact;
   const plan = {
     at,
+    bridge,
+    ...(segment && { segment }),
     ranges: ranges.map((range) => {
       const { address, length } = parsePrefix(range);
       return { address: address.bytes, length };
@@ -187,7 +191,6 @@ async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, tab
         mac: parseMac(port.mac),
         addresses: port.addresses.map((address) => parseIp(address).bytes),
         bridgeMac: parseMac(port.bridgeMac),
-        bridge,
       },
     }),
   };

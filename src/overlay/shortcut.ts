@@ -11,29 +11,19 @@ export interface Way {
 }
 
 /**
- * Whether TCP connections between the hosts of a network go past the rule sets of this one, once these have let them begin. In
- * one segment (plan `flat`) frames are bridged, which no program can ask the bridge for. Without guard there would be no
- * telling whether an endpoint is what it says.
+ * Whether TCP connections between the hosts of a network go past the rule sets of this one, once these have let them begin.
+ * Without guard there would be no telling whether an endpoint is what it says.
  */
 function hasShortcuts(network: Network): network is Network & { readonly overlay: Overlay } {
   const { overlay } = network;
-  return overlay?.plan === 'node' && overlay.shortcut !== false && overlay.self.noShortcut === '' && isGuarded(network);
+  return overlay !== undefined && overlay.shortcut !== false && overlay.self.noShortcut === '' && isGuarded(network);
 }
 
 /** At the bridge, and at every way to other hosts. Each of them holds the network's table. */
 export function networkShortcuts(network: Network, ways: readonly Way[]): readonly ShortcutFact[] {
   if (!hasShortcuts(network)) return [];
   const { bridge } = bridgeOptions(network);
-  const object = objectOf(network);
-  const base = {
-    kind: 'shortcut',
-    ns: '',
-    object,
-    bridge,
-    holders: [bridge, ...ways.map(({ dev }) => dev)],
-    handle: handleOf(network),
-    ranges: network.overlay.ranges,
-  } as const;
+  const base = { ...baseOf(network, objectOf(network)), bridge, holders: [bridge, ...ways.map(({ dev }) => dev)] };
   return [
     { ...base, dev: bridge, at: 'out' },
     ...ways.flatMap(({ dev, ethernet }): ShortcutFact[] => [
@@ -43,31 +33,31 @@ export function networkShortcuts(network: Network, ways: readonly Way[]): readon
   ];
 }
 
-/** At the host's end of an endpoint's pair, or at its tap. */
+/**
+ * At the host's end of an endpoint's pair, or at its tap. In one segment frames for it come from the bridge's ports as well,
+ * and begin their connections there.
+ */
 export function endpointShortcuts(network: Network, endpoint: Endpoint, object: string): readonly ShortcutFact[] {
   if (!hasShortcuts(network) || endpoint.addresses.length === 0) return [];
   const { bridge } = bridgeOptions(network);
-  return [
-    {
-      kind: 'shortcut',
-      ns: '',
-      object,
-      dev: endpoint.hostIfname,
-      at: 'port',
-      bridge,
-      holders: [bridge],
-      handle: handleOf(network),
-      ranges: network.overlay.ranges,
-      port: {
-        mac: endpoint.mac,
-        addresses: endpoint.addresses.map(withoutLength),
-        bridgeMac: bridgeMac(network),
-      },
-    },
-  ];
+  const segment = network.overlay.plan === 'flat';
+  const base = {
+    ...baseOf(network, object),
+    dev: endpoint.hostIfname,
+    bridge: (segment ? endpoint.bridge : undefined) ?? bridge,
+    holders: [bridge],
+  };
+  const port = {
+    mac: endpoint.mac,
+    addresses: endpoint.addresses.map(withoutLength),
+    bridgeMac: bridgeMac(network),
+  };
+  return [...(segment ? [{ ...base, at: 'out' } as const] : []), { ...base, at: 'port', port }];
 }
 
-/** By which one network's programs are told from another's at the same interface. */
-function handleOf({ id }: Network): number {
-  return Number.parseInt(id.slice(0, 7), 16) + 1;
+function baseOf({ id, overlay }: Network & { readonly overlay: Overlay }, object: string) {
+  const segment = overlay.plan === 'flat' ? ({ segment: true } as const) : {};
+  // tells one network's programs from another's at the same interface
+  const handle = Number.parseInt(id.slice(0, 7), 16) + 1;
+  return { kind: 'shortcut', ns: '', object, handle, ranges: overlay.ranges, ...segment } as const;
 }

@@ -1,3 +1,4 @@
+// runs: here and in the guest (vxlan, host-gw, udp; ipip, gre, wireguard, ipsec)
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -17,15 +18,14 @@ const MEGABYTES = 8e6;
 /** A packet of TCP carries 64 kB at most where nothing cuts it before the wire, and this many go that way with answers. */
 const MANY = MEGABYTES / 65536;
 
-/** Packets of TCP that the host forwards through its rule sets, from now on. */
-async function counting(netns: Netns): Promise<() => Promise<number>> {
+/** Packets of TCP that the host forwards through its rule sets, from now on. @param family  `bridge`: frames, in one segment */
+async function counting(netns: Netns, family: 'inet' | 'bridge' = 'inet'): Promise<() => Promise<number>> {
   await okIn(netns, [
-    'sh',
-    '-ec',
-    `nft 'table inet test { chain forward { type filter hook forward priority -10; meta l4proto tcp counter; }; }'`,
+    'nft',
+    `table ${family} test { chain forward { type filter hook forward priority -10; meta l4proto tcp counter; }; }`,
   ]);
   const read = async (): Promise<number> =>
-    Number(/packets (\d+)/.exec(await okIn(netns, ['nft', 'list', 'table', 'inet', 'test']))![1]);
+    Number(/packets (\d+)/.exec(await okIn(netns, ['nft', 'list', 'table', family, 'test']))![1]);
   const before = await read();
   return async () => (await read()) - before;
 }
@@ -49,15 +49,22 @@ async function pair(
   return { machines, hosts: [one, two], workloads, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-for (const backend of ['vxlan', 'host-gw', 'udp'] as const) {
-  test(`${backend}: once begun, connections go past the rule sets of both hosts, in both families`, async () => {
-    await using bed = await pair({ backend, plan: 'node' });
+const GUEST = process.env['NETLOOM_TEST_GUEST'] === '1';
+const WAYS = GUEST
+  ? (['ipip', 'gre', 'wireguard', 'ipsec'] as const)
+  : (['vxlan', 'vxlan flat', 'host-gw', 'udp'] as const);
+
+for (const way of WAYS) {
+  const [backend, plan = 'node'] = way.split(' ') as [string, string?];
+  const family = plan === 'flat' ? 'bridge' : 'inet';
+  test(`${way}: once begun, connections go past the rule sets of both hosts, in both families`, async () => {
+    await using bed = await pair({ backend, plan });
     const { hosts, workloads } = bed;
     const [a, b] = workloads;
     const { overlay } = await hosts[0].engine.networkInspect('pods');
     assert.equal(overlay?.self.noShortcut === '', ALLOWED, overlay?.self.noShortcut);
     for (const address of b.addresses) {
-      const counters = [await counting(hosts[0].netns), await counting(hosts[1].netns)];
+      const counters = [await counting(hosts[0].netns, family), await counting(hosts[1].netns, family)];
       assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `${address} gets what was sent`);
       for (const count of counters) {
         const packets = await count();
@@ -65,102 +72,104 @@ for (const backend of ['vxlan', 'host-gw', 'udp'] as const) {
         if (ALLOWED) assert.ok(packets >= 2 && packets < MANY / 2, `${address}: ${packets} packets`);
         else assert.ok(packets > MANY, `${address}: ${packets} packets`);
       }
-      for (const { netns } of hosts) await okIn(netns, ['nft', 'delete', 'table', 'inet', 'test']);
+      for (const { netns } of hosts) await okIn(netns, ['nft', 'delete', 'table', family, 'test']);
     }
   });
 }
 
-test('what a rule set translates goes the whole way, there and back', async () => {
-  await using bed = await pair({ backend: 'host-gw', plan: 'node' });
-  const { hosts, workloads } = bed;
-  const [a, b] = workloads;
-  const [to4, to6] = b.addresses;
-  // somebody else's service: its address leads to the endpoint, and the answers must come from it
-  await okIn(hosts[0].netns, [
-    'nft',
-    `table inet services { chain in { type nat hook prerouting priority -110; ip daddr 10.99.0.1 dnat ip to ${to4}; ip6 daddr fd99::1 dnat ip6 to ${to6}; }; }`,
-  ]);
-  for (const address of ['10.99.0.1', 'fd99::1'])
-    assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `by ${address}`);
-  // and straight to it, by the same ports
-  for (const address of b.addresses) assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), address);
-  // a port of the other host, by the gateway's address there, which is in the network's range
-  await hosts[1].engine.endpointUpdate(b.id, {
-    publish: [{ hostPort: 7777, containerPort: 7777, protocol: 'tcp', count: 1 }],
+if (!GUEST) {
+  test('what a rule set translates goes the whole way, there and back', async () => {
+    await using bed = await pair({ backend: 'host-gw', plan: 'node' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    const [to4, to6] = b.addresses;
+    // somebody else's service: its address leads to the endpoint, and the answers must come from it
+    await okIn(hosts[0].netns, [
+      'nft',
+      `table inet services { chain in { type nat hook prerouting priority -110; ip daddr 10.99.0.1 dnat ip to ${to4}; ip6 daddr fd99::1 dnat ip6 to ${to6}; }; }`,
+    ]);
+    for (const address of ['10.99.0.1', 'fd99::1'])
+      assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `by ${address}`);
+    // and straight to it, by the same ports
+    for (const address of b.addresses) assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), address);
+    // a port of the other host, by the gateway's address there, which is in the network's range
+    await hosts[1].engine.endpointUpdate(b.id, {
+      publish: [{ hostPort: 7777, containerPort: 7777, protocol: 'tcp', count: 1 }],
+    });
+    for (const address of b.gateways)
+      assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `by the other host's gateway ${address}`);
   });
-  for (const address of b.gateways)
-    assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `by the other host's gateway ${address}`);
-});
 
-test('who may begin is the host’s to say; what has begun goes on', async () => {
-  await using bed = await pair({ backend: 'vxlan', plan: 'node' });
-  const { hosts, workloads } = bed;
-  const [a, b] = workloads;
-  const address = b.addresses[0]!;
-  await using traffic = await startTraffic({
-    ...{ client: a.netns, server: b.netns, serverPort: 7000, address, port: 7000 },
+  test('who may begin is the host’s to say; what has begun goes on', async () => {
+    await using bed = await pair({ backend: 'vxlan', plan: 'node' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    const address = b.addresses[0]!;
+    await using traffic = await startTraffic({
+      ...{ client: a.netns, server: b.netns, serverPort: 7000, address, port: 7000 },
+    });
+    await until('streams flow', () => Promise.resolve(traffic.report().bytes > 1e5));
+    await okIn(hosts[1].netns, [
+      'nft',
+      'table inet firewall { chain forward { type filter hook forward priority 10; ct state established accept; tcp flags syn drop; }; }',
+    ]);
+    const { opened, bytes } = traffic.report();
+    await until('more went round', () => Promise.resolve(traffic.report().bytes > bytes + 1e5));
+    const refused = await runIn(a.netns, ['timeout', '1', 'bash', '-c', `echo > /dev/tcp/${address}/7000`]);
+    assert.notEqual(refused.status, 0, 'no new connection');
+    assert.equal(traffic.report().broken, 0);
+    assert.ok(opened > 0);
   });
-  await until('streams flow', () => Promise.resolve(traffic.report().bytes > 1e5));
-  await okIn(hosts[1].netns, [
-    'nft',
-    'table inet firewall { chain forward { type filter hook forward priority 10; ct state established accept; tcp flags syn drop; }; }',
-  ]);
-  const { opened, bytes } = traffic.report();
-  await until('more went round', () => Promise.resolve(traffic.report().bytes > bytes + 1e5));
-  const refused = await runIn(a.netns, ['timeout', '1', 'bash', '-c', `echo > /dev/tcp/${address}/7000`]);
-  assert.notEqual(refused.status, 0, 'no new connection');
-  assert.equal(traffic.report().broken, 0);
-  assert.ok(opened > 0);
-});
 
-test('shortcut=false: everything goes the whole way, and nothing hangs at any link', async () => {
-  await using bed = await pair({ backend: 'host-gw', plan: 'node', shortcut: 'false' });
-  const { hosts, workloads } = bed;
-  const [a, b] = workloads;
-  const count = await counting(hosts[1].netns);
-  assert.ok(await transfer(a.netns, b.netns, b.addresses[0]!, MEGABYTES));
-  assert.ok((await count()) > MANY);
-  assert.doesNotMatch(await okIn(hosts[1].netns, ['tc', 'qdisc', 'show']), /clsact/);
-});
-
-test('programs that are gone, or that are not ours any more, are put back; with the network they go', async (t) => {
-  if (!ALLOWED) return t.diagnostic('there are none for users');
-  await using bed = await pair({ backend: 'vxlan', plan: 'node' });
-  const { hosts, workloads } = bed;
-  const [, two] = hosts;
-  const [a, b] = workloads;
-  const filters = async (): Promise<string> =>
-    (
-      await okIn(two.netns, [
-        'sh',
-        '-c',
-        'for d in $(ls /sys/class/net 2>/dev/null; ip -o link | cut -d: -f2 | cut -d@ -f1 | sort -u); do for w in ingress egress; do tc filter show dev $d $w 2>/dev/null | grep -o "netloom-[a-z]*-[0-9a-f]*" | sed "s/^/$d $w /"; done; done | sort -u',
-      ])
-    ).trim();
-  const before = await filters();
-  assert.equal(before.split('\n').length, 6, before);
-  const bridge = /^(br-\S+) egress/m.exec(before)![1]!;
-  await okIn(two.netns, ['tc', 'qdisc', 'delete', 'dev', bridge, 'clsact']);
-  const port = /^(ve\S+) ingress/m.exec(before)![1]!;
-  await okIn(two.netns, ['tc', 'filter', 'delete', 'dev', port, 'ingress']);
-  await until('they are back', async () => (await filters()) === before);
-  assert.equal(await filters(), before);
-  const count = await counting(two.netns);
-  await until('all have one table again', async () => {
-    const before = await count();
+  test('shortcut=false: everything goes the whole way, and nothing hangs at any link', async () => {
+    await using bed = await pair({ backend: 'host-gw', plan: 'node', shortcut: 'false' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    const count = await counting(hosts[1].netns);
     assert.ok(await transfer(a.netns, b.netns, b.addresses[0]!, MEGABYTES));
-    return (await count()) - before < MANY / 2;
+    assert.ok((await count()) > MANY);
+    assert.doesNotMatch(await okIn(hosts[1].netns, ['tc', 'qdisc', 'show']), /clsact/);
   });
-  // one restart later they are the same programs, and connections that go on are known
-  const numbers = (): Promise<string> =>
-    okIn(two.netns, ['sh', '-c', `tc filter show dev ${bridge} egress; tc filter show dev ${port} ingress`]);
-  const ids = await numbers();
-  await two.restart();
-  await until('it is back', async () => (await two.engine.nodeList()).every(({ state }) => state === 'ready'));
-  assert.equal(await numbers(), ids);
 
-  for (const { engine } of hosts) for (const { id } of await engine.endpointList()) await engine.endpointDetach(id);
-  await hosts[0].engine.networkRemove('pods');
-  await until('it is gone', async () => (await two.engine.networkList()).every(({ name }) => name !== 'pods'));
-  assert.equal(await filters(), '');
-});
+  test('programs that are gone, or that are not ours any more, are put back; with the network they go', async (t) => {
+    if (!ALLOWED) return t.diagnostic('there are none for users');
+    await using bed = await pair({ backend: 'vxlan', plan: 'node' });
+    const { hosts, workloads } = bed;
+    const [, two] = hosts;
+    const [a, b] = workloads;
+    const filters = async (): Promise<string> =>
+      (
+        await okIn(two.netns, [
+          'sh',
+          '-c',
+          'for d in $(ls /sys/class/net 2>/dev/null; ip -o link | cut -d: -f2 | cut -d@ -f1 | sort -u); do for w in ingress egress; do tc filter show dev $d $w 2>/dev/null | grep -o "netloom-[a-z]*-[0-9a-f]*" | sed "s/^/$d $w /"; done; done | sort -u',
+        ])
+      ).trim();
+    const before = await filters();
+    assert.equal(before.split('\n').length, 6, before);
+    const bridge = /^(br-\S+) egress/m.exec(before)![1]!;
+    await okIn(two.netns, ['tc', 'qdisc', 'delete', 'dev', bridge, 'clsact']);
+    const port = /^(ve\S+) ingress/m.exec(before)![1]!;
+    await okIn(two.netns, ['tc', 'filter', 'delete', 'dev', port, 'ingress']);
+    await until('they are back', async () => (await filters()) === before);
+    assert.equal(await filters(), before);
+    const count = await counting(two.netns);
+    await until('all have one table again', async () => {
+      const before = await count();
+      assert.ok(await transfer(a.netns, b.netns, b.addresses[0]!, MEGABYTES));
+      return (await count()) - before < MANY / 2;
+    });
+    // one restart later they are the same programs, and connections that go on are known
+    const numbers = (): Promise<string> =>
+      okIn(two.netns, ['sh', '-c', `tc filter show dev ${bridge} egress; tc filter show dev ${port} ingress`]);
+    const ids = await numbers();
+    await two.restart();
+    await until('it is back', async () => (await two.engine.nodeList()).every(({ state }) => state === 'ready'));
+    assert.equal(await numbers(), ids);
+
+    for (const { engine } of hosts) for (const { id } of await engine.endpointList()) await engine.endpointDetach(id);
+    await hosts[0].engine.networkRemove('pods');
+    await until('it is gone', async () => (await two.engine.networkList()).every(({ name }) => name !== 'pods'));
+    assert.equal(await filters(), '');
+  });
+}

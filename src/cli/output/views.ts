@@ -107,7 +107,7 @@ function overlayOptions(overlay: Overlay): View {
     vni: String(vni),
     port: String(port),
     directRouting: String(directRouting),
-    ...(plan === 'node' && { shortcut: shortcutWords(shortcut, self.noShortcut) }),
+    shortcut: shortcutWords(shortcut, self.noShortcut),
     ...(bgp && {
       asn: String(bgp.asn),
       neighbors: bgp.neighbors
