@@ -233,6 +233,7 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
     a.mov(1, plan.bridge).mov(2, 0).call(HELPER.redirect).exit();
     return;
   }
+  if (plan.at === 'way' && plan.ethernet !== true) mustBeginHere(a);
   a.load(1, 2, STACK, HEADERS + ttl).jumpIf('<=', 2, 1, 'pass');
 
   for (let i = 0; i < 64; i += 8) a.store(8, STACK, FIB + i, 0);
@@ -309,6 +310,16 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   else a.call(HELPER.redirect);
   a.exit();
   if (failed === 'drop' && family === lastFamily(plan)) a.label('drop').mov(0, TC_ACT_SHOT).exit();
+}
+
+/** GRE shows packets with the tunnel's header before theirs, which no helper takes off. */
+function mustBeginHere(a: Assembler): void {
+  a.load(4, 2, CTX, SKB.data).load(4, 3, CTX, SKB.dataEnd);
+  a.mov(4, r(2)).alu('add', 4, 8).jumpIf('>', 4, r(3), 'pass');
+  for (const at of [0, 4])
+    a.load(4, 4, 2, at)
+      .load(4, 5, STACK, HEADERS + at)
+      .jumpIf32('!=', 4, r(5), 'pass');
 }
 
 function lastFamily({ ranges }: ShortcutPlan): 4 | 6 {

@@ -158,7 +158,7 @@ function nameOf({ at, bridge, segment, ranges, ethernet, port }: ShortcutFact): 
   return `netloom-${at}-${createHash('sha256').update(words).digest('hex').slice(0, 16)}`;
 }
 /** Of what src/bpf makes of a plan: a change of it makes other programs. */
-const VERSION = 1;
+const VERSION = 2;
 
 async function attach(kernel: KernelView, fact: ShortcutFact): Promise<void> {
   const conn = kernel.rtnl(fact.ns);

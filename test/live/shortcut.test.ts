@@ -14,7 +14,8 @@ checkDescriptors();
 
 /** The kernel takes programs from nobody but root outside of user namespaces. */
 const ALLOWED = /^\s*0\s+0\s+4294967295$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
-const MEGABYTES = 8e6;
+const GUEST = process.env['NETLOOM_TEST_GUEST'] === '1';
+const MEGABYTES = GUEST ? 2e6 : 8e6;
 /** A packet of TCP carries 64 kB at most where nothing cuts it before the wire, and this many go that way with answers. */
 const MANY = MEGABYTES / 65536;
 
@@ -49,7 +50,6 @@ async function pair(
   return { machines, hosts: [one, two], workloads, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-const GUEST = process.env['NETLOOM_TEST_GUEST'] === '1';
 const WAYS = GUEST
   ? (['ipip', 'gre', 'wireguard', 'ipsec'] as const)
   : (['vxlan', 'vxlan flat', 'host-gw', 'udp'] as const);
@@ -66,11 +66,13 @@ for (const way of WAYS) {
     for (const address of b.addresses) {
       const counters = [await counting(hosts[0].netns, family), await counting(hosts[1].netns, family)];
       assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `${address} gets what was sent`);
+      // by GRE they come with the tunnel's header on: so does IPv6 of the backend ipip
+      const whole = !ALLOWED || way === 'gre' || (way === 'ipip' && address.includes(':'));
       for (const count of counters) {
         const packets = await count();
         // what begins a connection goes through, and whatever meets a neighbour that is not known yet
-        if (ALLOWED) assert.ok(packets >= 2 && packets < MANY / 2, `${address}: ${packets} packets`);
-        else assert.ok(packets > MANY, `${address}: ${packets} packets`);
+        if (whole) assert.ok(packets > MANY, `${address}: ${packets} packets`);
+        else assert.ok(packets >= 2 && packets < MANY / 2, `${address}: ${packets} packets`);
       }
       for (const { netns } of hosts) await okIn(netns, ['nft', 'delete', 'table', family, 'test']);
     }
