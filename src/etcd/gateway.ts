@@ -239,6 +239,8 @@ function parseEndpoint(text: string): URL {
 
 function errorOf(answer: unknown): EtcdError {
   const { code, grpc_code, error, message } = answer as Record<string, unknown>;
+  // the gateway's streams have it in an envelope
+  if (typeof error === 'object' && error !== null) return errorOf(error);
   const text = String(message ?? error ?? 'etcd refused').replace(/^etcdserver: /, '');
   // it calls these an invalid argument: nobody logged in, or did before users were changed
   const unauthenticated = /user name is empty|revision of auth store is old/.test(text);
