@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
 import { NetloomError } from '../errors.ts';
 import { EtcdAwayError, EtcdError } from './errors.ts';
+import { Patience } from './patience.ts';
 
 export interface EtcdOptions {
   /** `http://10.0.0.1:2379`, `https://…`: members of one cluster, the first that answers is asked. */
@@ -17,7 +18,7 @@ export interface EtcdOptions {
 }
 
 /** So long one member may take, when there are others, milliseconds. */
-const PATIENCE = 2000;
+const EACH = 2000;
 
 /** The code that is given to failures in which nothing had been sent. */
 const UNSENT = 'ECONNTIMEOUT';
@@ -84,9 +85,9 @@ export class Gateway implements Disposable {
     for (let tries = 0; ; tries++) {
       const left = end - performance.now();
       if (left <= 0 || (tries >= this.#endpoints.length && left < this.#deadline / 2)) throw this.#away(last, false);
-      const patience = this.#endpoints.length > 1 ? Math.min(left, PATIENCE) : left;
+      using patience = new Patience(this.#endpoints.length > 1 ? Math.min(left, EACH) : left);
       try {
-        return (await this.#once(path, { body: text, signal: AbortSignal.timeout(Math.ceil(patience)) })) as T;
+        return (await this.#once(path, { body: text, signal: patience.signal })) as T;
       } catch (error) {
         if (error instanceof EtcdError && error.grpc === UNAUTHENTICATED && this.#token !== undefined) {
           this.#token = undefined; // it has run out
@@ -131,7 +132,8 @@ export class Gateway implements Disposable {
       if (!left.aborted) this.#moveOn();
     };
     try {
-      await this.#authenticate(AbortSignal.any([signal, left, AbortSignal.timeout(this.#deadline)]));
+      using patience = new Patience(this.#deadline);
+      await this.#authenticate(AbortSignal.any([signal, left, patience.signal]));
       response = await this.#send(path, { body: JSON.stringify(body), signal: AbortSignal.any([signal, left]) });
       if (response.statusCode !== 200) throw errorOf(parseAnswer(await textOf(response)));
     } catch (error) {
@@ -237,6 +239,8 @@ function parseEndpoint(text: string): URL {
 
 function errorOf(answer: unknown): EtcdError {
   const { code, grpc_code, error, message } = answer as Record<string, unknown>;
+  // the gateway's streams have it in an envelope
+  if (typeof error === 'object' && error !== null) return errorOf(error);
   const text = String(message ?? error ?? 'etcd refused').replace(/^etcdserver: /, '');
   // it calls these an invalid argument: nobody logged in, or did before users were changed
   const unauthenticated = /user name is empty|revision of auth store is old/.test(text);

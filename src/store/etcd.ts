@@ -37,8 +37,9 @@ export interface HoldOptions {
   mayReplace?(value: unknown): boolean;
 }
 
-/** How long a transaction that loses to others is tried again, milliseconds. */
+/** How long a transaction that loses to others is tried again, milliseconds, and how often at least: one try may take as long. */
 const PATIENCE = 10_000;
+const TRIES = 5;
 /** Seconds that etcd keeps, after its end, what a store notes of its last transaction. */
 const NOTE_TTL = 600;
 
@@ -231,7 +232,7 @@ class EtcdStore implements SharedStore {
   /** Runs until somebody else is not faster any more. @throws NetloomError ESTOREBUSY */
   async #patiently<T>(attempt: () => Promise<{ readonly done: T } | undefined>): Promise<T> {
     const end = performance.now() + PATIENCE;
-    for (let tries = 0; ; tries++) {
+    for (let tries = 1; ; tries++) {
       try {
         const result = await attempt();
         if (result) return result.done;
@@ -239,13 +240,13 @@ class EtcdStore implements SharedStore {
         // what it read at first is too old to read on: it took minutes
         if (!(error instanceof EtcdError) || error.code !== 'EETCDCOMPACTED') throw error;
       }
-      if (performance.now() > end) {
-        throw new NetloomError('ESTOREBUSY', `others were faster ${tries + 1} times: etcd at ${this.#prefix}`, {
+      if (tries >= TRIES && performance.now() > end) {
+        throw new NetloomError('ESTOREBUSY', `others were faster ${tries} times: etcd at ${this.#prefix}`, {
           hint: 'try again',
         });
       }
       // the random part keeps two from meeting again and again
-      await sleep(Math.random() * Math.min(2 ** tries, 100));
+      await sleep(Math.random() * Math.min(2 ** (tries - 1), 100));
     }
   }
 

@@ -2,6 +2,7 @@
 // runs: here in one mode (loopback)
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { hasCode } from '../../src/errors.ts';
 import { EtcdAwayError } from '../../src/etcd/index.ts';
 import { openEtcdStore } from '../../src/store/index.ts';
@@ -105,6 +106,16 @@ test('an answer that is lost: what was made is not made twice, and is not taken 
     await store.transact((tx) => tx.create(`leases/${i}`, i));
   }
   assert.equal(await store.read((tx) => tx.count('leases/')), 5);
+});
+
+test('an answer that is there is taken, however long this process was held up', async () => {
+  await using store = await openEtcdStore({ endpoints: etcd.endpoints, prefix: place(), deadline: 1000 });
+  await add(store);
+  const counted = count(store);
+  await setImmediate(); // it is on its way
+  // as one that gets no processor
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+  assert.equal(await counted, 1);
 });
 
 test('what was compacted: who slept is told, who only just read goes on', async () => {

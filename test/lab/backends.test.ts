@@ -1,6 +1,6 @@
 /**
  * Every backend between daemons: ten hosts by what this machine's kernel has, in the guest three by the tunnels that it lacks;
- * or as many as NETLOOM_LAB_HOSTS says.
+ * or as many as NETLOOM_LAB_HOSTS says (test/vm/README.md).
  */
 // runs: here and in the guest (vxlan, host-gw, udp, bgp; ipip, gre, wireguard, ipsec)
 // runs: here in one mode (ten hosts, which take their time)

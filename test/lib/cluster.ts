@@ -37,12 +37,19 @@ export async function attach(
   };
 }
 
+/** Milliseconds until a change is with all of so many: they may have one processor between them. */
+function forAll(hosts: readonly unknown[]): { readonly timeout: number } {
+  return { timeout: 15_000 + 1500 * hosts.length };
+}
+
 /** A network that was made on the first of them is on all. */
 export async function makeNetwork({ hosts }: Pick<Cluster, 'hosts'>, spec: NetworkSpec): Promise<void> {
   await hosts[0]!.engine.networkCreate(spec);
   for (const { engine, name } of hosts) {
-    await until(`${spec.name} is on ${name}`, async () =>
-      (await engine.networkList()).some((network) => network.name === spec.name && network.phase === 'ready'),
+    await until(
+      `${spec.name} is on ${name}`,
+      async () => (await engine.networkList()).some(({ name: each, phase }) => each === spec.name && phase === 'ready'),
+      forAll(hosts),
     );
   }
 }
@@ -90,7 +97,7 @@ export async function changed({ hosts }: Cluster, network: string, backend: Back
         const { overlay } = await engine.networkInspect(network);
         return overlay?.backend === backend && overlay.self.backend === backend && overlay.former === undefined;
       },
-      { timeout: 15_000 },
+      forAll(hosts),
     );
   }
 }

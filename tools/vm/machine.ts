@@ -34,6 +34,9 @@ const APPEND =
  */
 const CPU = 'max,-erms,-fsrm,-smap,-pku';
 
+/** Of the guest, with a GiB of memory each: one, or as many as NETLOOM_VM_PROCESSORS says. */
+const PROCESSORS = Number(process.env['NETLOOM_VM_PROCESSORS'] ?? 1);
+
 /**
  * QEMU's words for the machine. A snapshot fits only the very machine that it was taken of.
  *
@@ -41,7 +44,8 @@ const CPU = 'max,-erms,-fsrm,-smap,-pku';
  * microvm hangs now and then while it measures the TSC. Memory that the guest does not touch costs nothing.
  *
  * One processor: two wait for each other, for locks, grace periods and flushes of their address tables, most of all while
- * only one of them gets to run; and a kernel that has one leaves all that out. Whoever has two to give starts two guests.
+ * only one of them gets to run; and a kernel that has one leaves all that out. Whoever has two to give starts two guests, but
+ * for what is a dozen processes with a GiB together: that gets done sooner by two, and one's memory does not hold it.
  */
 export function machineArguments({ kernel, initrd }: MachineOptions): string[] {
   const share = (id: string, path: string): string[] => [
@@ -50,7 +54,7 @@ export function machineArguments({ kernel, initrd }: MachineOptions): string[] {
   ];
   return [
     ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,smm=off,graphics=off'],
-    ...['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', CPU, '-smp', '1', '-m', '1G'],
+    ...['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', CPU, '-smp', String(PROCESSORS), '-m', `${PROCESSORS}G`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-rtc', 'base=utc'],
     ...['-device', 'vmgenid,guid=auto'], // tells the kernel that it was resumed: else it goes on with the snapshot's random numbers
     ...['-kernel', kernel.image, '-initrd', initrd, '-append', APPEND],

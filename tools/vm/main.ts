@@ -7,6 +7,8 @@
  * written is gone with the guest. Its network is `lo` alone. Standard output and error come through apart; standard
  * input is empty. Inside, NETLOOM_TEST_GUEST is 1; of the variables outside, those named NETLOOM_… are set, and PATH.
  *
+ * The guest has one processor and 1 GiB of memory; with NETLOOM_VM_PROCESSORS=2 two and 2 GiB, and so on.
+ *
  * The first run boots a guest and keeps it as a snapshot in the cache (cache.ts), later ones resume that; --boot boots.
  *
  * Ends with the command's status; 124 when it took longer than SECONDS (default 600); 125 when there is no guest.

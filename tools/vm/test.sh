@@ -32,14 +32,16 @@ trap 'rm -rf "$bundle"' EXIT
 "$node" tools/test-bundle.ts "$bundle" $files
 export NETLOOM_TEST_BUNDLE="$bundle"
 failed=$bundle/failed
-export node failed
+# longer than a file may take
+limit=$((${NETLOOM_TEST_SECONDS:-1200} + 300))
+export node failed limit
 sh tools/vm/run.sh --prepare >/dev/null
 # A guest for each file, as many at a time as there are processors: a guest has one. Lines begin with the mode and the file.
 for mode in ${modes:-root user}; do
   for file in $files; do echo "$mode $file"; done
 done | xargs -P "$(nproc)" -L 1 sh -c '
   {
-    sh tools/vm/run.sh --timeout 1500 -- sh tools/vm/inside.sh "$node" "$1" "$2" 2>&1
+    sh tools/vm/run.sh --timeout "$limit" -- sh tools/vm/inside.sh "$node" "$1" "$2" 2>&1
     status=$?
     [ $status = 0 ] || {
       : >"$failed"
