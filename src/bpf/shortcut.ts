@@ -16,8 +16,6 @@ export interface ShortcutPlan {
   readonly bridge: number;
   /** The network is one segment: frames are handed to the bridge as they are, and nothing is routed. */
   readonly segment?: boolean;
-  /** `way`: whether what comes in has Ethernet's header. */
-  readonly ethernet?: boolean;
   /** `port`: who is behind it, and the gateway's hardware address. */
   readonly port?: {
     readonly mac: Uint8Array;
@@ -233,7 +231,7 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
     a.mov(1, plan.bridge).mov(2, 0).call(HELPER.redirect).exit();
     return;
   }
-  if (plan.at === 'way' && plan.ethernet !== true) mustBeginHere(a);
+  if (plan.at === 'way') findBeginning(a, family);
   a.load(1, 2, STACK, HEADERS + ttl).jumpIf('<=', 2, 1, 'pass');
 
   for (let i = 0; i < 64; i += 8) a.store(8, STACK, FIB + i, 0);
@@ -292,9 +290,11 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   a.store(2, STACK, FRESH + 12, swap16(etherType));
 
   let failed = 'pass';
-  if (plan.at === 'way' && plan.ethernet !== true) {
+  if (plan.at === 'way') {
+    a.jumpIf('!=', FLAGS, 0, `framing${family}`);
     a.mov(1, r(CTX)).mov(2, ETHERNET).mov(3, 0).call(HELPER.changeHead).jumpIf('!=', 0, 0, 'pass');
-    failed = 'drop'; // it is no packet of its device any more
+    a.label(`framing${family}`);
+    failed = 'drop'; // it may be no packet of its device any more
   }
   const skipped = resolved ? ETHERNET : 0;
   a.mov(1, r(CTX))
@@ -312,14 +312,27 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   if (failed === 'drop' && family === lastFamily(plan)) a.label('drop').mov(0, TC_ACT_SHOT).exit();
 }
 
-/** GRE shows packets with the tunnel's header before theirs, which no helper takes off. */
-function mustBeginHere(a: Assembler): void {
+/**
+ * Whether there is a header of Ethernet's before the packet, in FLAGS: a tunnel may have none (ipip, WireGuard), or one that
+ * its device knows nothing of (xfrm). GRE shows packets with the tunnel's header on, which no helper takes off.
+ */
+function findBeginning(a: Assembler, family: 4 | 6): void {
+  const [found, framed] = [`began${family}`, `framed${family}`];
   a.load(4, 2, CTX, SKB.data).load(4, 3, CTX, SKB.dataEnd);
-  a.mov(4, r(2)).alu('add', 4, 8).jumpIf('>', 4, r(3), 'pass');
-  for (const at of [0, 4])
-    a.load(4, 4, 2, at)
-      .load(4, 5, STACK, HEADERS + at)
-      .jumpIf32('!=', 4, r(5), 'pass');
+  a.mov(4, r(2))
+    .alu('add', 4, ETHERNET + 8)
+    .jumpIf('>', 4, r(3), 'pass');
+  const mustBe = (offset: number, otherwise: string): void => {
+    for (const at of [0, 4])
+      a.load(4, 4, 2, offset + at)
+        .load(4, 5, STACK, HEADERS + at)
+        .jumpIf32('!=', 4, r(5), otherwise);
+  };
+  a.mov(FLAGS, 0);
+  mustBe(0, framed);
+  a.jump(found).label(framed).mov(FLAGS, 1);
+  mustBe(ETHERNET, 'pass');
+  a.label(found);
 }
 
 function lastFamily({ ranges }: ShortcutPlan): 4 | 6 {

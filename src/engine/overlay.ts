@@ -4,7 +4,7 @@ import { type Fact, factKey } from '../facts/index.ts';
 import type { LeasingNetwork } from '../ipam/index.ts';
 import type { BackendName, FlannelPlace, Network, Overlay, Peer, RemoteEndpoint, Subnet } from '../model/index.ts';
 import { ingressElements, overlayElements, peerElements } from '../nat/index.ts';
-import { backendOf, networkShortcuts, type Way } from '../overlay/index.ts';
+import { backendOf, networkShortcuts } from '../overlay/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { borrowedKey, isWithin, type Lent } from './lent.ts';
 
@@ -36,20 +36,15 @@ export function remoteKey(network: string, path: string): string {
 /** What joins a network's bridge here to those of other hosts. */
 export function overlayFacts(network: Network): readonly Fact[] {
   if (!network.overlay) return [];
-  const ways: Way[] = [];
+  const ways: string[] = [];
   const facts: Fact[] = [];
   for (const overlay of waysOf(network.overlay)) {
     const backend = backendOf(overlay.backend);
-    for (const dev of backend.ways(network, overlay))
-      ways.push({ dev, ethernet: dev === overlay.self.dev || backend.bare !== true });
+    ways.push(...backend.ways(network, overlay));
     facts.push(...backend.networkFacts(network, overlay));
   }
-  const elements = overlayElements(
-    network,
-    ways.map(({ dev }) => dev),
-  );
   // both may want the same parameter, and come in by the same interface
-  const all = [...facts, ...elements, ...networkShortcuts(network, ways)];
+  const all = [...facts, ...overlayElements(network, ways), ...networkShortcuts(network, [...new Set(ways)])];
   return [...new Map(all.map((fact) => [factKey(fact), fact])).values()];
 }
 

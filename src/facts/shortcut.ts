@@ -52,8 +52,6 @@ export interface ShortcutFact extends FactBase {
   /** Links at whose programs the network's table is looked for, one after the other. */
   readonly holders: readonly string[];
   readonly ranges: readonly string[];
-  /** `way`: frames come in there, not packets alone. */
-  readonly ethernet?: boolean;
   /** `port`: who is behind it, and the gateway's hardware address. */
   readonly port?: {
     readonly mac: string;
@@ -135,8 +133,8 @@ export async function whyNoShortcuts(): Promise<string> {
     using table = createLruHash('netloom_flows', { ...FLOW, entries: 1 });
     const base = { kind: 'shortcut', ns: '', object: '', dev: 'lo', handle: 1, bridge: 'lo' } as const;
     const fact = { ...base, holders: [], ranges: TRIED };
-    for (const more of [{ at: 'out' }, { at: 'way' }, { at: 'way', ethernet: true }] as const)
-      await install(conn, { ...fact, ...more }, { dev: LOOPBACK, bridge: LOOPBACK, table });
+    for (const at of ['out', 'way'] as const)
+      await install(conn, { ...fact, at }, { dev: LOOPBACK, bridge: LOOPBACK, table });
     return '';
   } catch (error) {
     return hasCode(error, 'EPERM')
@@ -153,12 +151,12 @@ function directionOf({ at }: Pick<ShortcutFact, 'at'>): Direction {
 }
 
 /** Says what the program does: two that are called the same are the same. */
-function nameOf({ at, bridge, segment, ranges, ethernet, port }: ShortcutFact): string {
-  const words = JSON.stringify([VERSION, at, bridge, segment ?? false, ranges, ethernet ?? false, port ?? {}]);
+function nameOf({ at, bridge, segment, ranges, port }: ShortcutFact): string {
+  const words = JSON.stringify([VERSION, at, bridge, segment ?? false, ranges, port ?? {}]);
   return `netloom-${at}-${createHash('sha256').update(words).digest('hex').slice(0, 16)}`;
 }
 /** Of what src/bpf makes of a plan: a change of it makes other programs. */
-const VERSION = 2;
+const VERSION = 1;
 
 async function attach(kernel: KernelView, fact: ShortcutFact): Promise<void> {
   const conn = kernel.rtnl(fact.ns);
@@ -176,7 +174,7 @@ interface Place {
 }
 
 async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, table }: Place): Promise<void> {
-  const { at, segment, ranges, ethernet, port } = fact;
+  const { at, segment, ranges, port } = fact;
   const plan = {
     at,
     bridge,
@@ -185,7 +183,6 @@ async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, tab
       const { address, length } = parsePrefix(range);
       return { address: address.bytes, length };
     }),
-    ...(ethernet !== undefined && { ethernet }),
     ...(port && {
       port: {
         mac: parseMac(port.mac),

@@ -29,8 +29,6 @@ export interface Backend {
   whyNot(network: Network, overlay: Overlay, peer: Peer): string;
   /** Interfaces by which packets of other hosts come in for this network: the rule set lets them through. */
   ways(network: Network, overlay: Overlay): readonly string[];
-  /** Its own interfaces carry packets alone, without Ethernet's header. */
-  readonly bare?: true;
   /** Prefixes of that host to which the way comes by and by, and is not known yet. None where nothing is waited for. */
   untold?(peer: Peer): readonly string[];
 }

@@ -14,7 +14,7 @@ import { wireguard } from './wireguard.ts';
 
 export { bgpOf, type BgpPlan } from './bgp.ts';
 export type { Backend } from './backend.ts';
-export { endpointShortcuts, networkShortcuts, type Way } from './shortcut.ts';
+export { endpointShortcuts, networkShortcuts } from './shortcut.ts';
 export { relayOf, type RelayPlan } from './udp.ts';
 
 /** Every backend that there is, once. */

@@ -50,7 +50,6 @@ export function ipTunnel<N extends IpTunnel['name']>(tunnel: IpTunnel & { readon
   const path = (overlay: Overlay, peer: Peer): Path | undefined => pathTo(overlay, peer, [4]);
   return {
     name: tunnel.name,
-    bare: true,
     plans: ['node'],
     overhead: () => tunnel.overhead,
     networkFacts(network, overlay) {

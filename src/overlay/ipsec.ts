@@ -23,7 +23,6 @@ const ANY = { 4: '0.0.0.0/0', 6: '::/0' } as const;
  */
 export const ipsec: Backend & { readonly name: 'ipsec' } = {
   name: 'ipsec',
-  bare: true,
   plans: ['node'],
   keyed: 'epochs',
   overhead: (family) => OVERHEAD[family],

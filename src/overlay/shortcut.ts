@@ -4,12 +4,6 @@ import type { ShortcutFact } from '../facts/index.ts';
 import type { Endpoint, Network, Overlay } from '../model/index.ts';
 import { objectOf } from './underlay.ts';
 
-/** An interface by which packets of other hosts come in, and whether they come as Ethernet's frames. */
-export interface Way {
-  readonly dev: string;
-  readonly ethernet: boolean;
-}
-
 /**
  * Whether TCP connections between the hosts of a network go past the rule sets of this one, once these have let them begin.
  * Without guard there would be no telling whether an endpoint is what it says.
@@ -19,16 +13,19 @@ function hasShortcuts(network: Network): network is Network & { readonly overlay
   return overlay !== undefined && overlay.shortcut !== false && overlay.self.noShortcut === '' && isGuarded(network);
 }
 
-/** At the bridge, and at every way to other hosts. Each of them holds the network's table. */
-export function networkShortcuts(network: Network, ways: readonly Way[]): readonly ShortcutFact[] {
+/**
+ * At the bridge, and at every way to other hosts. Each of them holds the network's table.
+ * @param ways interfaces by which packets of other hosts come in
+ */
+export function networkShortcuts(network: Network, ways: readonly string[]): readonly ShortcutFact[] {
   if (!hasShortcuts(network)) return [];
   const { bridge } = bridgeOptions(network);
-  const base = { ...baseOf(network, objectOf(network)), bridge, holders: [bridge, ...ways.map(({ dev }) => dev)] };
+  const base = { ...baseOf(network, objectOf(network)), bridge, holders: [bridge, ...ways] };
   return [
     { ...base, dev: bridge, at: 'out' },
-    ...ways.flatMap(({ dev, ethernet }): ShortcutFact[] => [
+    ...ways.flatMap((dev): ShortcutFact[] => [
       { ...base, dev, at: 'out' },
-      { ...base, dev, at: 'way', ethernet },
+      { ...base, dev, at: 'way' },
     ]),
   ];
 }

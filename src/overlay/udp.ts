@@ -27,7 +27,6 @@ const USUAL_PORT = 8285;
  */
 export const udp: Backend & { readonly name: 'udp' } = {
   name: 'udp',
-  bare: true,
   plans: ['node'],
   overhead: (family) => OVERHEAD[family],
 

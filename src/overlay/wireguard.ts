@@ -20,7 +20,6 @@ const KEEPALIVE = 25;
  */
 export const wireguard: Backend & { readonly name: 'wireguard' } = {
   name: 'wireguard',
-  bare: true,
   plans: ['node'],
   keyed: 'pair',
   overhead: (family) => OVERHEAD[family],

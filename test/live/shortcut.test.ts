@@ -31,53 +31,61 @@ async function counting(netns: Netns, family: 'inet' | 'bridge' = 'inet'): Promi
   return async () => (await read()) - before;
 }
 
-async function pair(
-  options: Record<string, string>,
-): Promise<
-  AsyncDisposable & { machines: Machines; hosts: readonly [Host, Host]; workloads: readonly [Workload, Workload] }
-> {
-  await using stack = new AsyncDisposableStack();
-  const machines = stack.use(await makeMachines(2));
+/** A network on two hosts, and a workload on each. */
+interface Bed {
+  readonly hosts: readonly [Host, Host];
+  readonly workloads: readonly [Workload, Workload];
+}
+
+async function bedOn(machines: Machines, name: string, options: Record<string, string>): Promise<Bed> {
   const [one, two] = machines.hosts as [Host, Host];
-  await makeNetwork(machines, { name: 'pods', driver: 'overlay', ipv6: true, options });
-  const workloads = [await one.workload('a', 'pods'), await two.workload('b', 'pods')] as const;
+  await makeNetwork(machines, { name, driver: 'overlay', ipv6: true, options });
+  const workloads = [await one.workload(`${name}a`, name), await two.workload(`${name}b`, name)] as const;
   await until('they reach each other', async () => {
     for (const address of workloads[1].addresses)
       if ((await runIn(workloads[0].netns, ['ping', '-c1', '-W1', address])).status !== 0) return false;
     return true;
   });
+  return { hosts: [one, two], workloads };
+}
+
+async function pair(options: Record<string, string>): Promise<Bed & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const bed = await bedOn(stack.use(await makeMachines(2)), 'pods', options);
   const kept = stack.move();
-  return { machines, hosts: [one, two], workloads, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { ...bed, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 const WAYS = GUEST
   ? (['ipip', 'gre', 'wireguard', 'ipsec'] as const)
   : (['vxlan', 'vxlan flat', 'host-gw', 'udp'] as const);
 
-for (const way of WAYS) {
-  const [backend, plan = 'node'] = way.split(' ') as [string, string?];
-  const family = plan === 'flat' ? 'bridge' : 'inet';
-  test(`${way}: once begun, connections go past the rule sets of both hosts, in both families`, async () => {
-    await using bed = await pair({ backend, plan });
-    const { hosts, workloads } = bed;
-    const [a, b] = workloads;
-    const { overlay } = await hosts[0].engine.networkInspect('pods');
-    assert.equal(overlay?.self.noShortcut === '', ALLOWED, overlay?.self.noShortcut);
-    for (const address of b.addresses) {
-      const counters = [await counting(hosts[0].netns, family), await counting(hosts[1].netns, family)];
-      assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `${address} gets what was sent`);
-      // by GRE they come with the tunnel's header on: so does IPv6 of the backend ipip
-      const whole = !ALLOWED || way === 'gre' || (way === 'ipip' && address.includes(':'));
-      for (const count of counters) {
-        const packets = await count();
-        // what begins a connection goes through, and whatever meets a neighbour that is not known yet
-        if (whole) assert.ok(packets > MANY, `${address}: ${packets} packets`);
-        else assert.ok(packets >= 2 && packets < MANY / 2, `${address}: ${packets} packets`);
+test('once begun, connections go past the rule sets of both hosts, in both families', async (t) => {
+  await using machines = await makeMachines(2);
+  for (const [i, way] of WAYS.entries()) {
+    await t.test(way, async () => {
+      const [backend, plan = 'node'] = way.split(' ') as [string, string?];
+      const family = plan === 'flat' ? 'bridge' : 'inet';
+      const { hosts, workloads } = await bedOn(machines, `net${i}`, { backend, plan });
+      const [a, b] = workloads;
+      const { overlay } = await hosts[0].engine.networkInspect(`net${i}`);
+      assert.equal(overlay?.self.noShortcut === '', ALLOWED, overlay?.self.noShortcut);
+      for (const address of b.addresses) {
+        const counters = [await counting(hosts[0].netns, family), await counting(hosts[1].netns, family)];
+        assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), `${address} gets what was sent`);
+        // by GRE they come with the tunnel's header on: so does IPv6 of the backend ipip
+        const whole = !ALLOWED || way === 'gre' || (way === 'ipip' && address.includes(':'));
+        for (const count of counters) {
+          const packets = await count();
+          // what begins a connection goes through, and whatever meets a neighbour that is not known yet
+          if (whole) assert.ok(packets > MANY, `${address}: ${packets} packets`);
+          else assert.ok(packets >= 2 && packets < MANY / 2, `${address}: ${packets} packets`);
+        }
+        for (const { netns } of hosts) await okIn(netns, ['nft', 'delete', 'table', family, 'test']);
       }
-      for (const { netns } of hosts) await okIn(netns, ['nft', 'delete', 'table', family, 'test']);
-    }
-  });
-}
+    });
+  }
+});
 
 if (!GUEST) {
   test('what a rule set translates goes the whole way, there and back', async () => {
