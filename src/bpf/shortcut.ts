@@ -118,6 +118,8 @@ export function shortcutProgram(plan: ShortcutPlan, map: number): Uint8Array {
   );
   for (const family of families) a.jumpIf32('==', 7, swap16(FAMILIES[family].etherType), `ipv${family}`);
   a.label('pass').mov(0, TC_ACT_UNSPEC).exit();
+  // the kernel takes no program with instructions that nothing leads to
+  if (plan.at === 'way' && !plan.segment) a.label('drop').mov(0, TC_ACT_SHOT).exit();
   for (const family of families) {
     a.label(`ipv${family}`);
     readFlow(a, plan, family);
@@ -164,15 +166,8 @@ function readFlow(a: Assembler, { at, ranges, port }: ShortcutPlan, family: 4 | 
   } else {
     a.alu('and', 2, 0xf0).jumpIf('!=', 2, 0x60, 'pass');
   }
-  if (port) {
-    const own = port.addresses.filter((address) => address.length === bytes);
-    own.forEach((address, i) => {
-      const next = `other${family}.${i}`;
-      mustBe(a, HEADERS + source, address, bytes * 8, next);
-      a.jump(`source${family}`).label(next);
-    });
-    a.jump('pass').label(`source${family}`);
-  } else inRange(a, ranges, HEADERS + source, family, 'source');
+  const own = port?.addresses.map((address) => ({ address, length: address.length * 8 }));
+  inRange(a, own ?? ranges, HEADERS + source, family, 'source');
   inRange(a, ranges, HEADERS + target, family, 'target');
   for (let i = 0; i < FLOW.key; i += 8) a.store(8, STACK, KEY + i, 0);
   copy(a, KEY, HEADERS + source, bytes);
@@ -309,7 +304,6 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   if (resolved) a.mov(3, 0).mov(4, 0).call(HELPER.redirectNeigh);
   else a.call(HELPER.redirect);
   a.exit();
-  if (failed === 'drop' && family === lastFamily(plan)) a.label('drop').mov(0, TC_ACT_SHOT).exit();
 }
 
 /**
@@ -322,21 +316,17 @@ function findBeginning(a: Assembler, family: 4 | 6): void {
   a.mov(4, r(2))
     .alu('add', 4, ETHERNET + 8)
     .jumpIf('>', 4, r(3), 'pass');
-  const mustBe = (offset: number, otherwise: string): void => {
+  const isAt = (offset: number, otherwise: string): void => {
     for (const at of [0, 4])
       a.load(4, 4, 2, offset + at)
         .load(4, 5, STACK, HEADERS + at)
         .jumpIf32('!=', 4, r(5), otherwise);
   };
   a.mov(FLAGS, 0);
-  mustBe(0, framed);
+  isAt(0, framed);
   a.jump(found).label(framed).mov(FLAGS, 1);
-  mustBe(ETHERNET, 'pass');
+  isAt(ETHERNET, 'pass');
   a.label(found);
-}
-
-function lastFamily({ ranges }: ShortcutPlan): 4 | 6 {
-  return ranges.some(({ address }) => address.length === 16) ? 6 : 4;
 }
 
 /** From one place on the stack to another. */

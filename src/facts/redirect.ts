@@ -1,16 +1,7 @@
-import {
-  clsactEnsure,
-  filterDump,
-  linkDump,
-  parseLink,
-  parseQdisc,
-  parseRedirect,
-  qdiscDump,
-  redirectAdd,
-} from '../rtnetlink/index.ts';
+import { clsactEnsure, parseRedirect, redirectAdd } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, quote } from './command.ts';
-import { filterRemoval } from './filter.ts';
+import { filterRemoval, filtersIn } from './filter.ts';
 import { TC_HANDLE } from './ours.ts';
 import type { FactBase, FactKind } from './types.ts';
 
@@ -39,21 +30,10 @@ export const redirectKind: FactKind<RedirectFact> = {
   change: () => undefined,
   delete: (fact) => filterRemoval(fact.ns, fact.dev, { pref: TC_HANDLE }),
   async read(kernel, ns) {
-    const conn = kernel.rtnl(ns);
-    const places = (await conn.execute(qdiscDump())).map(parseQdisc).filter((q) => q.kind === 'clsact');
-    if (places.length === 0) return [];
-    const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
-    const facts: RedirectFact[] = [];
-    for (const { index } of places) {
-      const dev = names.get(index);
-      if (dev === undefined) continue;
-      for (const message of await conn.execute(filterDump(index))) {
-        const redirect = parseRedirect(message);
-        if (redirect?.pref !== TC_HANDLE) continue;
-        facts.push({ kind: 'redirect', ns, object: '', dev, to: names.get(redirect.to) ?? '' });
-      }
-    }
-    return facts;
+    const { found, names } = await filtersIn(kernel.rtnl(ns), ['ingress'], parseRedirect);
+    return found
+      .filter(({ pref }) => pref === TC_HANDLE)
+      .map(({ dev, to }) => ({ kind: 'redirect', ns, object: '', dev, to: names.get(to) ?? '' }));
   },
   differences: (want, have) => (want.to === have.to ? [] : ['to']),
   describe: (fact) => `the redirection of what comes in by ${fact.dev}`,

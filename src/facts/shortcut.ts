@@ -14,22 +14,17 @@ import { hasCode } from '../errors.ts';
 import { type Fd, Netns } from '../kernel/index.ts';
 import { NETLINK, NetlinkConn } from '../netlink/index.ts';
 import {
-  type BpfFilter,
   bpfReplace,
   clsactEnsure,
   type Direction,
   filterDump,
-  linkDump,
   linkGet,
   parseBpf,
-  parseLink,
   parseLinkIndex,
-  parseQdisc,
-  qdiscDump,
 } from '../rtnetlink/index.ts';
 import { linkKeys } from './address.ts';
 import { ipIn, quote } from './command.ts';
-import { filterRemoval } from './filter.ts';
+import { filterRemoval, filtersIn } from './filter.ts';
 import { TC_SHORTCUT } from './ours.ts';
 import type { FactBase, FactKind, KernelView } from './types.ts';
 
@@ -70,23 +65,17 @@ export const shortcutKind: FactKind<ShortcutFact> = {
   delete: (fact) =>
     filterRemoval(fact.ns, fact.dev, { pref: TC_SHORTCUT, handle: fact.handle, direction: directionOf(fact) }),
   async read(kernel, ns, wanted) {
-    const conn = kernel.rtnl(ns);
-    const places = (await conn.execute(qdiscDump())).map(parseQdisc).filter((q) => q.kind === 'clsact');
-    if (places.length === 0) return [];
-    const names = new Map((await conn.execute(linkDump())).map(parseLink).map((link) => [link.index, link.name]));
-    const found: (BpfFilter & { readonly dev: string; readonly table: number | undefined })[] = [];
-    for (const { index } of places) {
-      const dev = names.get(index);
-      if (dev === undefined) continue;
-      for (const direction of ['ingress', 'egress'] as const) {
-        for (const message of await conn.execute(filterDump(index, direction))) {
-          const filter = parseBpf(message);
-          if (filter?.pref === TC_SHORTCUT) found.push({ ...filter, dev, table: tableOf(filter.id) });
-        }
-      }
-    }
+    const { found } = await filtersIn(kernel.rtnl(ns), ['ingress', 'egress'], parseBpf);
+    const programs = found
+      .filter(({ pref }) => pref === TC_SHORTCUT)
+      .map((filter) => ({ ...filter, table: tableOf(filter.id) }));
+    const held = new Map(
+      programs
+        .filter(({ direction }) => direction === 'egress')
+        .map(({ dev, handle, table }) => [`${dev} ${handle}`, table]),
+    );
     const byKey = new Map(wanted.map((fact) => [shortcutKind.key(fact), fact]));
-    return found.map(({ dev, direction, handle, name, table }): ShortcutFact => {
+    return programs.map(({ dev, direction, handle, name, table }): ShortcutFact => {
       const at = direction === 'egress' ? 'out' : 'way';
       const base = {
         kind: 'shortcut',
@@ -102,9 +91,8 @@ export const shortcutKind: FactKind<ShortcutFact> = {
       } as const;
       const want = byKey.get(shortcutKind.key(base));
       if (!want || name !== nameOf(want)) return base;
-      const programs = found.filter((each) => each.handle === handle && each.direction === 'egress');
-      const [holder] = want.holders.flatMap((name) => programs.filter((each) => each.dev === name));
-      return table !== undefined && holder?.table === table ? want : base;
+      const holder = want.holders.map((each) => `${each} ${handle}`).find((each) => held.has(each));
+      return table !== undefined && holder !== undefined && held.get(holder) === table ? want : base;
     });
   },
   differences: (want, have) => (have.other || nameOf(want) !== nameOf(have) ? ['program'] : []),

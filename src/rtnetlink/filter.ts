@@ -55,7 +55,8 @@ export function filterDump(index: number, direction: Direction = 'ingress'): Req
 export type Direction = 'ingress' | 'egress';
 const PARENT: Readonly<Record<Direction, number>> = { ingress: TC_H.INGRESS, egress: TC_H.EGRESS };
 
-interface FilterPlace extends Pick<Redirect, 'index' | 'pref'> {
+/** Which filter of a link: of its preference all, or the one with a handle. */
+export interface FilterPlace extends Pick<Redirect, 'index' | 'pref'> {
   readonly handle?: number;
   readonly direction?: Direction;
 }
