@@ -8,7 +8,7 @@ import {
   type SpeakerOptions,
 } from '../../src/bgp/index.ts';
 import type { Netns } from '../../src/kernel/index.ts';
-import { okIn, startIn } from '../lib/run.ts';
+import { ipBatch, okIn, startIn } from '../lib/run.ts';
 import { makeStreet, type Router, type RouterConfig, type RouterKind, wayIn } from '../lib/routers.ts';
 import { until } from '../lib/wait.ts';
 
@@ -70,10 +70,10 @@ const CONFIG: RouterConfig = {
 async function watched(netns: Netns, prefix: string): Promise<AsyncDisposable & { lines(): readonly string[] }> {
   await using undo = new AsyncDisposableStack();
   const monitor = undo.use(startIn(netns, ['ip', '-4', 'monitor', 'route']));
-  // it says nothing of its own: a route of ours shows that it listens
+  // it says nothing of its own: a route of ours shows that it listens. The kernel tells nobody of one that is there already
   const probe = '203.0.113.0/24';
   await until('ip monitor listens', async () => {
-    await okIn(netns, ['ip', 'route', 'replace', probe, 'dev', 'lo']);
+    await ipBatch(netns, [`route add ${probe} dev lo`, `route del ${probe} dev lo`]);
     return monitor.output().includes(probe);
   });
   const kept = undo.move();
