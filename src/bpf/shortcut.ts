@@ -14,7 +14,7 @@ export interface ShortcutPlan {
   readonly ranges: readonly { readonly address: Uint8Array; readonly length: number }[];
   /** Index of the bridge that ends here are ports of. Their packets are routed as those that come by it. */
   readonly bridge: number;
-  /** The network is one segment: frames are handed to the bridge as they are, and nothing is routed. */
+  /** The network is one segment: frames go on as they are, by the port that the connection's first one left by. */
   readonly segment?: boolean;
   /** `port`: who is behind it, and the gateway's hardware address. */
   readonly port?: {
@@ -24,7 +24,10 @@ export interface ShortcutPlan {
   };
 }
 
-/** What a connection is called in the map: both addresses, both ports, the family. The kernel looks at every byte. */
+/**
+ * What a connection is called in the map: both addresses, both ports, the family. The kernel looks at every byte. Its value is
+ * the index of the link that it left by.
+ */
 export const FLOW: { readonly key: number; readonly value: number; readonly entries: number } = {
   key: 40,
   value: 4,
@@ -44,6 +47,7 @@ const HELPER = {
   loadBytesRelative: 68,
   fibLookup: 69,
   redirectNeigh: 152,
+  checkMtu: 163,
 } as const;
 const HDR_START_NET = 1;
 /** linux/pkt_cls.h: whatever else hangs there has its turn; dropped. */
@@ -63,6 +67,7 @@ const FIB = KEY - 64;
 /** So that IP's part of it is at a multiple of eight. */
 const FRESH = FIB - 30;
 const VALUE = FRESH - 2 - 8;
+const MTU = VALUE - 8;
 const FIB_AT = {
   family: 0,
   protocol: 1,
@@ -208,7 +213,7 @@ function mustBe(a: Assembler, at: number, address: Uint8Array, length: number, o
 }
 
 function record(a: Assembler, map: number): void {
-  a.store(4, STACK, VALUE, 1);
+  a.load(4, 2, CTX, SKB.ifindex).store(4, STACK, VALUE, r(2));
   a.map(1, map).mov(2, r(STACK)).alu('add', 2, KEY).mov(3, r(STACK)).alu('add', 3, VALUE).mov(4, 0);
   a.call(HELPER.mapUpdate).jump('pass');
 }
@@ -222,10 +227,7 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   key().call(HELPER.mapDelete).jump('pass');
   a.label(onward);
   key().call(HELPER.mapLookup).jumpIf('==', 0, 0, 'pass');
-  if (plan.segment) {
-    a.mov(1, plan.bridge).mov(2, 0).call(HELPER.redirect).exit();
-    return;
-  }
+  if (plan.segment) return goOnByPort(a);
   if (plan.at === 'way') findBeginning(a, family);
   a.load(1, 2, STACK, HEADERS + ttl).jumpIf('<=', 2, 1, 'pass');
 
@@ -304,6 +306,18 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
   if (resolved) a.mov(3, 0).mov(4, 0).call(HELPER.redirectNeigh);
   else a.call(HELPER.redirect);
   a.exit();
+}
+
+/**
+ * By the port in the entry that was found, past the bridge, unless it is gone, or the frame too large for it: asking costs
+ * nothing beside the bridge's own way through, a tenth of questions and answers.
+ */
+function goOnByPort(a: Assembler): void {
+  a.load(4, OUT, 0, 0).load(4, 2, CTX, SKB.ifindex).jumpIf('==', OUT, r(2), 'pass');
+  a.store(4, STACK, MTU, 0);
+  a.mov(1, r(CTX)).mov(2, r(OUT)).mov(3, r(STACK)).alu('add', 3, MTU).mov(4, 0).mov(5, 0);
+  a.call(HELPER.checkMtu).jumpIf('!=', 0, 0, 'pass');
+  a.mov(1, r(OUT)).mov(2, 0).call(HELPER.redirect).exit();
 }
 
 /**

@@ -40,7 +40,7 @@ export interface ShortcutFact extends FactBase {
   readonly at: ShortcutPlace;
   /** Handle of the filter: other networks may have theirs at the same link. */
   readonly handle: number;
-  /** The network's bridge; of an endpoint in one segment, its own. */
+  /** The network's bridge. */
   readonly bridge: string;
   /** The network is one segment: plan `flat`. */
   readonly segment?: true;

@@ -38,12 +38,7 @@ export function endpointShortcuts(network: Network, endpoint: Endpoint, object: 
   if (!hasShortcuts(network) || endpoint.addresses.length === 0) return [];
   const { bridge } = bridgeOptions(network);
   const segment = network.overlay.plan === 'flat';
-  const base = {
-    ...baseOf(network, object),
-    dev: endpoint.hostIfname,
-    bridge: (segment ? endpoint.bridge : undefined) ?? bridge,
-    holders: [bridge],
-  };
+  const base = { ...baseOf(network, object), dev: endpoint.hostIfname, bridge, holders: [bridge] };
   const port = {
     mac: endpoint.mac,
     addresses: endpoint.addresses.map(withoutLength),

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Netns } from '../../src/kernel/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { type Host, type Machines, makeMachines, makeNetwork, type Workload } from '../lib/machines.ts';
-import { okIn, runIn } from '../lib/run.ts';
+import { jsonIn, okIn, runIn } from '../lib/run.ts';
 import { startTraffic } from '../lib/traffic.ts';
 import { transfer } from '../lib/transfer.ts';
 import { until } from '../lib/wait.ts';
@@ -129,6 +129,35 @@ if (!GUEST) {
     assert.notEqual(refused.status, 0, 'no new connection');
     assert.equal(traffic.report().broken, 0);
     assert.ok(opened > 0);
+  });
+
+  test('in one segment, a way that is made anew carries what was under way', async () => {
+    await using bed = await pair({ backend: 'vxlan', plan: 'flat' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    await using traffic = await startTraffic({
+      ...{ client: a.netns, server: b.netns, serverPort: 7000, address: b.addresses[0]!, port: 7000 },
+    });
+    await until('streams flow', () => Promise.resolve(traffic.report().bytes > 1e5));
+    for (const { netns } of hosts) {
+      const ways = await jsonIn<{ ifname: string; ifindex: number }[]>(netns, [
+        'ip',
+        '-j',
+        'link',
+        'show',
+        'type',
+        'vxlan',
+      ]);
+      assert.ok(ways.length > 0);
+      for (const { ifname } of ways) await okIn(netns, ['ip', 'link', 'delete', ifname]);
+      await until('the way is back', async () => {
+        const now = await jsonIn<typeof ways>(netns, ['ip', '-j', 'link', 'show', 'type', 'vxlan']);
+        return now.length === ways.length && now.every(({ ifindex }) => ways.every((each) => each.ifindex !== ifindex));
+      });
+      const { bytes } = traffic.report();
+      await until('more went round', () => Promise.resolve(traffic.report().bytes > bytes + 1e5));
+    }
+    assert.equal(traffic.report().broken, 0);
   });
 
   test('shortcut=false: everything goes the whole way, and nothing hangs at any link', async () => {
