@@ -36,6 +36,8 @@ const CPU = 'max,-erms,-fsrm,-smap,-pku';
 
 /** Of the guest, with a GiB of memory each: one, or as many as NETLOOM_VM_PROCESSORS says. */
 const PROCESSORS = Number(process.env['NETLOOM_VM_PROCESSORS'] ?? 1);
+/** The guest's clock goes a nanosecond with each instruction, and forwards where there is nothing to do. */
+const COUNTED = process.env['NETLOOM_VM_CLOCK'] === 'instructions';
 
 /**
  * QEMU's words for the machine. A snapshot fits only the very machine that it was taken of.
@@ -54,7 +56,9 @@ export function machineArguments({ kernel, initrd }: MachineOptions): string[] {
   ];
   return [
     ...['-machine', 'q35,usb=off,sata=off,smbus=off,vmport=off,smm=off,graphics=off'],
-    ...['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', CPU, '-smp', String(PROCESSORS), '-m', `${PROCESSORS}G`],
+    ...(COUNTED ? ['-icount', 'shift=0,sleep=off'] : []),
+    ...['-accel', `tcg,thread=${COUNTED ? 'single' : 'multi'},tb-size=256`, '-cpu', CPU],
+    ...['-smp', String(PROCESSORS), '-m', `${PROCESSORS}G`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-rtc', 'base=utc'],
     ...['-device', 'vmgenid,guid=auto'], // tells the kernel that it was resumed: else it goes on with the snapshot's random numbers
     ...['-kernel', kernel.image, '-initrd', initrd, '-append', APPEND],

@@ -7,7 +7,9 @@
  * written is gone with the guest. Its network is `lo` alone. Standard output and error come through apart; standard
  * input is empty. Inside, NETLOOM_TEST_GUEST is 1; of the variables outside, those named NETLOOM_… are set, and PATH.
  *
- * The guest has one processor and 1 GiB of memory; with NETLOOM_VM_PROCESSORS=2 two and 2 GiB, and so on.
+ * The guest has one processor and 1 GiB of memory; with NETLOOM_VM_PROCESSORS=2 two and 2 GiB, and so on. With
+ * NETLOOM_VM_CLOCK=instructions its clock counts instructions: what is measured there is no matter of how fast they are
+ * emulated, nor of what else the machine does. That takes one processor.
  *
  * The first run boots a guest and keeps it as a snapshot in the cache (cache.ts), later ones resume that; --boot boots.
  *
