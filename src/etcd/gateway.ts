@@ -24,8 +24,8 @@ const EACH = 2000;
 const UNSENT = 'ECONNTIMEOUT';
 /** Failures that no other member would be spared: the two do not trust each other. */
 const TLS = /^(CERT_|ERR_TLS|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_SSL|EPROTO|HOSTNAME_MISMATCH)/;
-/** gRPC codes after which the next member may do better: deadline exceeded, unavailable. */
-const ELSEWHERE = new Set([4, 14]);
+/** gRPC codes after which the next member may do better: canceled, which a member says that ends; deadline exceeded, unavailable. */
+const ELSEWHERE = new Set([1, 4, 14]);
 const UNAUTHENTICATED = 16;
 
 interface Call {
