@@ -7,11 +7,9 @@ import { asker, serveTraffic } from '../lib/traffic.ts';
 import { byHand, type Ends, type Way } from '../lib/tunnel.ts';
 
 const PORT = 5000;
-/**
- * On emulated processors the beginning of a connection is long, and would be most of a turn; not by a clock that counts
- * instructions (tools/vm/main.ts), which shows little noise, and whose seconds take long.
- */
+/** By a clock that counts instructions (tools/vm/main.ts) there is little noise, and seconds take long. */
 const COUNTED = process.env['NETLOOM_VM_CLOCK'] === 'instructions';
+/** Emulated by time, the beginning of a connection is long, and would be most of a turn. */
 const TURN_MS = COUNTED ? 60 : 60 * PACE;
 const ROUNDS = COUNTED ? 21 : 101;
 

@@ -139,20 +139,17 @@ if (!GUEST) {
       ...{ client: a.netns, server: b.netns, serverPort: 7000, address: b.addresses[0]!, port: 7000 },
     });
     await until('streams flow', () => Promise.resolve(traffic.report().bytes > 1e5));
+    const tunnels = (netns: Netns): Promise<{ readonly ifname: string; readonly ifindex: number }[]> =>
+      jsonIn(netns, ['ip', '-j', 'link', 'show', 'type', 'vxlan']);
     for (const { netns } of hosts) {
-      const ways = await jsonIn<{ ifname: string; ifindex: number }[]>(netns, [
-        'ip',
-        '-j',
-        'link',
-        'show',
-        'type',
-        'vxlan',
-      ]);
-      assert.ok(ways.length > 0);
-      for (const { ifname } of ways) await okIn(netns, ['ip', 'link', 'delete', ifname]);
+      const before = await tunnels(netns);
+      assert.ok(before.length > 0);
+      for (const { ifname } of before) await okIn(netns, ['ip', 'link', 'delete', ifname]);
       await until('the way is back', async () => {
-        const now = await jsonIn<typeof ways>(netns, ['ip', '-j', 'link', 'show', 'type', 'vxlan']);
-        return now.length === ways.length && now.every(({ ifindex }) => ways.every((each) => each.ifindex !== ifindex));
+        const now = await tunnels(netns);
+        return (
+          now.length === before.length && now.every(({ ifindex }) => before.every((each) => each.ifindex !== ifindex))
+        );
       });
       const { bytes } = traffic.report();
       await until('more went round', () => Promise.resolve(traffic.report().bytes > bytes + 1e5));
