@@ -21,6 +21,7 @@ import { changeOthers, type OtherChange } from './others.ts';
 import { isFlannel, type FlannelNetwork, peersOf } from './overlay.ts';
 import { textOf } from './put-right.ts';
 import { KEYS } from './records.ts';
+import { Settling } from './settling.ts';
 import { chooseUnderlay, isDirect, type Underlay } from './underlay.ts';
 
 /** Between two renewals of the lease, which lasts a day, milliseconds; and after one that failed. */
@@ -45,14 +46,14 @@ export class FlannelMember implements AsyncDisposable {
   #underlay: Underlay | undefined;
   /** Why etcd is away; empty while it is not. */
   #away = '';
-  #work: Promise<void> | undefined;
-  #again = false;
+  readonly #settling: Settling;
   #name = '';
 
   constructor(core: Core, id: string) {
     this.#core = core;
     this.#id = id;
     this.#faults = new Faults(core.events, (what) => `${what} of flannel network ${this.#name}`);
+    this.#settling = new Settling(() => this.#makePeers(), RETRY.most);
     this.#loop = this.#keep();
   }
 
@@ -70,7 +71,7 @@ export class FlannelMember implements AsyncDisposable {
     this.#stop.abort();
     this.#settled.resolve();
     await this.#loop;
-    while (this.#work) await this.#work;
+    await this.#settling[Symbol.asyncDispose]();
   }
 
   async #keep(): Promise<void> {
@@ -197,28 +198,21 @@ export class FlannelMember implements AsyncDisposable {
 
   /** Makes peers what the leases say; resolves when it is done, or has failed and is to be tried again. */
   async #settle(): Promise<void> {
-    this.#again = true;
-    this.#work ??= this.#run().finally(() => (this.#work = undefined));
-    await this.#work;
+    this.#settling.kick();
+    await this.#settling.idle();
   }
-  async #run(): Promise<void> {
-    while (this.#again && !this.#stop.signal.aborted) {
-      this.#again = false;
-      // what comes with it goes with it
-      await Promise.resolve();
-      const network = await this.#network();
-      if (!network) return;
-      try {
-        await this.#changePeers(network);
-        this.#faults.clear(PEERS);
-      } catch (error) {
-        this.#faults.note(PEERS, error);
-        void sleep(RETRY.most, undefined, { signal: this.#stop.signal, ref: false }).then(
-          () => this.#settle(),
-          () => undefined,
-        );
-        return;
-      }
+  async #makePeers(): Promise<boolean> {
+    // what comes with it goes with it
+    await Promise.resolve();
+    const network = await this.#network();
+    if (!network) return true;
+    try {
+      await this.#changePeers(network);
+      this.#faults.clear(PEERS);
+      return true;
+    } catch (error) {
+      this.#faults.note(PEERS, error);
+      return false;
     }
   }
 

@@ -35,7 +35,8 @@ export async function makeFlannelBed(
   await using undo = new AsyncDisposableStack();
   const etcd = undo.use(await startEtcd());
   const configure: FlannelBed['configure'] = async (type, more = {}) => {
-    const shown = { Network: '10.244.0.0/16', Backend: { Type: type }, ...more };
+    // ours is by chance, and none of those below that tests write by hand
+    const shown = { Network: '10.244.0.0/16', SubnetMin: '10.244.100.0', Backend: { Type: type }, ...more };
     await etcd.ctl('put', `${KEYS}/config`, JSON.stringify(shown));
   };
   await configure(backend, config);
