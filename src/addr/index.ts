@@ -1,5 +1,5 @@
 /** Values: addresses, prefixes, MAC addresses, interface names, ports. A leaf: imports nothing but the error class. */
-export { bitsOf, compareIp, ipFromBytes, ipFromValue, parseIp, tryParseIp } from './ip.ts';
+export { bitsOf, compareIp, hexOf, ipFromBytes, ipFromValue, parseIp, tryParseIp } from './ip.ts';
 export type { Family, Ip } from './ip.ts';
 export {
   broadcastOf,

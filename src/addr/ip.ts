@@ -189,3 +189,8 @@ function cure(text: string): string {
   }
   return 'write one such as 192.0.2.1 or 2001:db8::1';
 }
+
+/** `c0000201`: an address as a part of an interface's or a chain's name. @throws NetloomError EBADADDRESS */
+export function hexOf(address: string): string {
+  return Buffer.from(parseIp(address).bytes).toString('hex');
+}

@@ -29,6 +29,7 @@ export const DRIVER_OPTIONS: Readonly<Record<string, Options>> = {
     port: [],
     direct_routing: YES_NO,
     shortcut: YES_NO,
+    tracked: YES_NO,
     asn: [],
     neighbors: [],
     password_file: [],

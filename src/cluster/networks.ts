@@ -92,6 +92,7 @@ export function defineShared(
     port: parts.overlay.port || portOf(backend, others),
     directRouting,
     ...(parts.overlay.shortcut ? {} : { shortcut: false }),
+    ...(parts.overlay.tracked && { tracked: true }),
     ...bgpFor(backend, parts.overlay.bgp, others),
     ...(parts.overlay.rekey !== undefined && { rekey: parts.overlay.rekey }),
     options: parts.overlay.rest,

@@ -69,6 +69,8 @@ export interface SharedNetwork {
   readonly directRouting: boolean;
   /** False: connections go the whole way through every rule set. */
   readonly shortcut?: false;
+  /** What tunnels put around packets is tracked. */
+  readonly tracked?: true;
   /** Until every member is reached by the new one. */
   readonly former?: FormerBackend;
   /** While it, or the former backend, is bgp: of nodes that have nothing of their own. */

@@ -1,6 +1,7 @@
 import type { LearnedRoute, NeighbourStatus } from '../bgp/index.ts';
 import type { Sample } from '../metrics/index.ts';
 import type { BgpStatus, LearnedWay, Peer } from '../model/index.ts';
+import { waysOf } from '../overlay/index.ts';
 import type { Entry } from '../store/index.ts';
 import { Hops } from './bgp-hops.ts';
 import { covering, type SpeakerPlan, speakerPlan, type Spoken } from './bgp-plan.ts';
@@ -9,7 +10,6 @@ import type { Core } from './core.ts';
 import { Faults } from './faults.ts';
 import { Follower, type Reader } from './follow.ts';
 import { OverlayRecords } from './overlay-records.ts';
-import { waysOf } from './overlay.ts';
 import { changeOthers, type OtherChange } from './others.ts';
 import type { Service } from './services.ts';
 

@@ -12,6 +12,7 @@ import type { Claim } from './ports.ts';
 import { textOf } from './put-right.ts';
 import { KEYS, type Workload, workloadOf } from './records.ts';
 import type { Service } from './services.ts';
+import { judgeTracking } from './tracking.ts';
 import { transition } from './transition.ts';
 
 /** How long changes are collected before anything is judged, milliseconds: a reload is many transactions. */
@@ -32,7 +33,8 @@ interface Turn {
 
 /**
  * Judges published ports anew whenever other programs' rules or the host's ways to the outside change, for as long as a
- * resident engine lives: what the host's firewall refuses by now is closed, and what it accepts by now is opened.
+ * resident engine lives: what the host's firewall refuses by now is closed, and what it accepts by now is opened. So are
+ * tunnels: those that it lets through by connection tracking alone are tracked from now on.
  */
 export class Denials implements Service {
   readonly #core: Core;
@@ -79,13 +81,15 @@ export class Denials implements Service {
     const began = performance.now();
     let retry = 0;
     try {
-      if (!(await this.#judge())) retry = BUSY_MS;
+      const ports = await this.#judge();
+      const tunnels = await judgeTracking(this.#core);
+      if (!ports || !tunnels) retry = BUSY_MS;
     } catch (error) {
       retry = FAULT_MS;
       this.#core.events.publish({
         type: 'engine',
         action: 'firewall-failed',
-        name: "published ports and the host's firewall",
+        name: "published ports, tunnels and the host's firewall",
         attributes: { cause: textOf(error) },
       });
     }

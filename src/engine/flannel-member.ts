@@ -22,6 +22,7 @@ import { isFlannel, type FlannelNetwork, peersOf } from './overlay.ts';
 import { textOf } from './put-right.ts';
 import { KEYS } from './records.ts';
 import { Settling } from './settling.ts';
+import { withTracking } from './tracking.ts';
 import { chooseUnderlay, isDirect, type Underlay } from './underlay.ts';
 
 /** Between two renewals of the lease, which lasts a day, milliseconds; and after one that failed. */
@@ -150,7 +151,7 @@ export class FlannelMember implements AsyncDisposable {
     if (this.#underlay && text !== undefined && !this.#faults.has(CONFIG)) {
       const config = registry.configOf({ config: text });
       const made = overlayIn(this.#core, before.flannel, config, parseLeaseKey(name), this.#underlay, before.self);
-      overlay = { ...made, flannel: before.flannel };
+      overlay = await withTracking(this.#core, { ...made, flannel: before.flannel });
       if (JSON.stringify(overlay) !== JSON.stringify(before)) await overlayUpdate(this.#core, this.#id, overlay);
     }
     const held = await registry.hold(name, leaseTextOf(overlay), isOurs(before, overlay));

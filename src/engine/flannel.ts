@@ -21,6 +21,7 @@ import { occupiedBy } from './occupied.ts';
 import type { FlannelNetwork } from './overlay.ts';
 import { KEYS } from './records.ts';
 import { removeSubnetEnv, writeSubnetEnv } from './subnet-env.ts';
+import { withTracking } from './tracking.ts';
 import { chooseUnderlay } from './underlay.ts';
 
 /** How often another host may be faster with what was chosen, as in flannel. */
@@ -117,7 +118,7 @@ async function takeLease(core: Core, registry: FlannelRegistry, place: FlannelPl
     const draft = overlayIn(core, place, config, [], underlay);
     const had = leaseOf(config, records.leases, draft.self.addresses[0] ?? '');
     const prefixes = had === undefined ? chooseLease(config, records.leases, [], core.random) : parseLeaseKey(had);
-    const overlay = overlayIn(core, place, config, prefixes, underlay, draft.self);
+    const overlay = await withTracking(core, overlayIn(core, place, config, prefixes, underlay, draft.self));
     const name = leaseKey(prefixes);
     // before anything is written: a flannel that runs here would lose its lease's words
     await refuseOverlaps(core, overlay);

@@ -1,9 +1,25 @@
 import { setImmediate } from 'node:timers/promises';
 import { parsePrefix } from '../addr/index.ts';
 import { OUR_TABLES } from '../facts/index.ts';
-import { type ForeignFirewall, ForeignTables, type ForeignVerdict, hostSays } from '../firewall/index.ts';
-import { type Endpoint, type FirewallWish, formatPort, type PortSpec, type PublishedPort } from '../model/index.ts';
+import {
+  type ForeignFirewall,
+  ForeignTables,
+  type ForeignVerdict,
+  hostSays,
+  legacyTables,
+  untrackedRefusal,
+} from '../firewall/index.ts';
+import {
+  type Endpoint,
+  type FirewallWish,
+  formatPort,
+  type Outer,
+  type Overlay,
+  type PortSpec,
+  type PublishedPort,
+} from '../model/index.ts';
 import type { NftTableName } from '../nftables/index.ts';
+import { outersOf } from '../overlay/index.ts';
 import type { RtnlEvent } from '../rtnetlink/index.ts';
 import type { Core } from './core.ts';
 import { isLoopback, WaysIn } from './ways-in.ts';
@@ -29,7 +45,7 @@ const TURN_MS = 10;
 export class HostFirewall {
   /** For ports that say nothing themselves. */
   readonly published: FirewallWish;
-  readonly #tables = new ForeignTables(OUR_TABLES, 'input');
+  readonly #tables = new ForeignTables(OUR_TABLES, 'input', 'output');
   #watch: FirewallWatch | undefined;
   #touched: (() => void) | undefined;
   #ways: WaysIn | undefined;
@@ -127,6 +143,26 @@ export class HostFirewall {
     return verdict ? reasonOf(verdict) : '';
   }
 
+  /**
+   * Why connection tracking must see what the tunnels of a network put around packets; empty where it need not. Undefined
+   * where they put nothing around them.
+   */
+  async whyTracked(core: Core, overlay: Overlay): Promise<string | undefined> {
+    const all = outersOf(overlay);
+    if (all.length === 0) return undefined;
+    const look = await this.#now(core);
+    for (const { address, outers } of all) {
+      const family = address.includes(':') ? 'ip6' : 'ip';
+      if (legacyTables().tables.includes(`${family} filter`))
+        return `rules of ${family === 'ip' ? 'iptables' : 'ip6tables'}-legacy cannot be read`;
+      for (const outer of outers) {
+        const refusal = look.refusal(address, outer);
+        if (refusal) return refusal;
+      }
+    }
+    return '';
+  }
+
   /** What can be known of the host now. */
   async #now(core: Core): Promise<Look> {
     if (this.#watch) this.#watch.drain();
@@ -175,6 +211,14 @@ class Look {
     return undefined;
   }
 
+  /** What keeps a tunnel's packets out, or in, where connection tracking does not see them, in words; undefined: nothing. */
+  refusal(address: string, { protocol, port, whole }: Outer): string | undefined {
+    const uplink = this.ways.to(address)?.ifname;
+    if (uplink === undefined) return `no interface leads to ${address}`;
+    const found = untrackedRefusal(this.firewall, { uplink, address, protocol, port, whole });
+    return found && reasonOf(found, found.path);
+  }
+
   #answer({ hostAddress, protocol }: PublishedPort, port: number): ForeignVerdict | undefined {
     const key = `${hostAddress} ${protocol} ${port}`;
     if (this.#answers.has(key)) return this.#answers.get(key);
@@ -187,7 +231,8 @@ class Look {
 }
 
 /** `ufw refuses such connections (table ip filter, chain INPUT, its policy)`. */
-function reasonOf({ owner, table, chain, rule, handle, verdict }: ForeignVerdict): string {
+function reasonOf(said: ForeignVerdict, what = 'such connections'): string {
+  const { owner, table, chain, rule, handle, verdict } = said;
   const by = rule === undefined ? 'its policy' : `rule ${handle ?? ''}: ${rule}`;
-  return `${owner} refuses ${verdict === 'drop' ? '' : 'most '}such connections (table ${table}, chain ${chain}, ${by})`;
+  return `${owner} refuses ${verdict === 'drop' ? '' : 'most '}${what} (table ${table}, chain ${chain}, ${by})`;
 }

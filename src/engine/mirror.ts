@@ -43,6 +43,7 @@ import { adoptLoans } from './set-aside.ts';
 import { type HereOf, servedHere } from './served.ts';
 import { workloadOf } from './served-ports.ts';
 import { dropShared, TAKING, takeShared } from './shared-networks.ts';
+import { withTracking } from './tracking.ts';
 import { isDirect, type Underlay } from './underlay.ts';
 
 /** After which what failed is tried again, milliseconds. */
@@ -325,7 +326,7 @@ export class Mirror implements Reader, AsyncDisposable {
   /** What this host would have of a network; nothing is claimed. @param here its part of it, where it has one */
   async rehearse(network: SharedNetwork, here?: Network): Promise<Overlay> {
     const { member, keys } = await this.#membership(network, undefined, undefined, { here });
-    return this.#part(network, member, keys);
+    return await this.#part(network, member, keys);
   }
 
   async #membership(
@@ -390,20 +391,21 @@ export class Mirror implements Reader, AsyncDisposable {
     if (plan === 'node') await dropShared(this.#core, id); // its bridge has an address of it
   }
 
-  #part(network: SharedNetwork, member: Member, { own }: HostKeys): Overlay {
+  async #part(network: SharedNetwork, member: Member, { own }: HostKeys): Promise<Overlay> {
     const { dev, mtu, noShortcut } = this.#underlay;
-    const { plan, backend, vni, port, directRouting, shortcut, former } = network;
+    const { plan, backend, vni, port, directRouting, shortcut, tracked, former } = network;
     const ranges = network.ranges.map(({ subnet }) => subnet);
     const rekey = intervalOf(network);
     const self = { ...member, direct: true, dev, mtu, noShortcut, ...own };
     const bgp = bgpHere(network, this.#bgp);
     const more = {
       ...(shortcut === false && { shortcut }),
+      ...(tracked && { tracked }),
       ...(former && { former }),
       ...bgp,
       ...(rekey > 0 && { rekey }),
     };
-    return { plan, backend, ranges, vni, port, directRouting, ...more, self };
+    return await withTracking(this.#core, { plan, backend, ranges, vni, port, directRouting, ...more, self });
   }
 
   /** Makes this host a member of a network, its prefixes its own. @returns with all that is lent of the network by then */
@@ -423,7 +425,7 @@ export class Mirror implements Reader, AsyncDisposable {
           if (JSON.stringify(this.records.get(key)) !== JSON.stringify(wanted)) await tx.put(key, wanted);
           return await loansOf(tx, network.id);
         });
-        return { overlay: this.#part(network, wanted, keys), loans };
+        return { overlay: await this.#part(network, wanted, keys), loans };
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error; // another host was faster with that prefix
       }

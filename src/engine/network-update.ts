@@ -1,6 +1,6 @@
 import { NetloomError } from '../errors.ts';
 import { isGuarded } from '../drivers/index.ts';
-import type { Fact } from '../facts/index.ts';
+import { type Fact, factKey } from '../facts/index.ts';
 import { netnsId } from '../kernel/index.ts';
 import {
   type ChangeOptions,
@@ -26,6 +26,7 @@ import {
   BUILT_IN,
   DEFINITIONS,
   factsOfNetwork,
+  keysOfOthers,
   networkEvent,
   requireReady,
   uplinkMtu,
@@ -207,9 +208,13 @@ async function changesOf(
     was.push(...factsOfEndpoint(other ?? before, move.was, move.workload));
     is.push(...factsOfEndpoint(other ?? after, move.is, move.workload));
   }
+  const others = await keysOfOthers(tx, before);
+  const stays = new Set(is.map(factKey));
+  // what goes from here stays where another network is on it, too
+  const own = was.filter((fact) => stays.has(factKey(fact)) || !others.has(factKey(fact)));
   // the first one with guard brings the table of it
   const guard = isGuarded(after) && !isGuarded(before) ? rulesetFacts([after]) : [];
-  return [...(await additions(core, guard)), ...transition(was, is, mtuOrder)];
+  return [...(await additions(core, guard)), ...transition(own, is, mtuOrder)];
 }
 
 /** A namespace that is gone took what was in it, and the pair that led to it, along. */

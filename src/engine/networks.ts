@@ -167,14 +167,19 @@ export function factsOfNetwork(network: Network): readonly Fact[] {
 
 /** Those that go with it: an interface of a VLAN or a tunnel that other networks are on, too, stays. */
 export async function ownFactsOf(tx: ReadTx, network: Network): Promise<readonly Fact[]> {
-  const facts = factsOfNetwork(network);
-  if (network.driver === 'bridge') return facts;
-  const shared = new Set<string>();
+  const shared = await keysOfOthers(tx, network);
+  return factsOfNetwork(network).filter((fact) => !shared.has(factKey(fact)));
+}
+
+/** What other networks want of the host. A bridge network shares nothing with them: it is not asked. */
+export async function keysOfOthers(tx: ReadTx, { id, driver }: Network): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  if (driver === 'bridge') return keys;
   for (const { value: other } of await tx.list<Network>(KEYS.networks)) {
-    if (other.id === network.id || other.phase === 'removing') continue;
-    for (const fact of factsOfNetwork(other)) shared.add(factKey(fact));
+    if (other.id === id || other.phase === 'removing') continue;
+    for (const fact of factsOfNetwork(other)) keys.add(factKey(fact));
   }
-  return facts.filter((fact) => !shared.has(factKey(fact)));
+  return keys;
 }
 
 /** What the other hosts of a network want of this one. */

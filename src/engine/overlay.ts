@@ -3,8 +3,8 @@ import { NetloomError } from '../errors.ts';
 import { type Fact, factKey } from '../facts/index.ts';
 import type { LeasingNetwork } from '../ipam/index.ts';
 import type { BackendName, FlannelPlace, Network, Overlay, Peer, RemoteEndpoint, Subnet } from '../model/index.ts';
-import { ingressElements, overlayElements, peerElements } from '../nat/index.ts';
-import { backendOf, networkShortcuts } from '../overlay/index.ts';
+import { ingressElements, outerFacts, overlayElements, peerElements } from '../nat/index.ts';
+import { backendOf, isUntracked, networkShortcuts, outersOf, waysOf } from '../overlay/index.ts';
 import type { ReadTx } from '../store/index.ts';
 import { borrowedKey, isWithin, type Lent } from './lent.ts';
 
@@ -43,14 +43,15 @@ export function overlayFacts(network: Network): readonly Fact[] {
     ways.push(...backend.ways(network, overlay));
     facts.push(...backend.networkFacts(network, overlay));
   }
+  const outers = isUntracked(network) ? outersOf(network.overlay) : [];
   // both may want the same parameter, and come in by the same interface
-  const all = [...facts, ...overlayElements(network, ways), ...networkShortcuts(network, [...new Set(ways)])];
+  const all = [
+    ...facts,
+    ...overlayElements(network, ways),
+    ...outers.flatMap(({ address, outers }) => outerFacts(network, address, outers)),
+    ...networkShortcuts(network, [...new Set(ways)]),
+  ];
   return [...new Map(all.map((fact) => [factKey(fact), fact])).values()];
-}
-
-/** By its backend; and by the former one, while some hosts are reached by that. */
-export function waysOf(overlay: Overlay): readonly Overlay[] {
-  return overlay.former ? [overlay, { ...overlay, ...overlay.former }] : [overlay];
 }
 
 /** What one other host wants of this one. */

@@ -2,14 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, NetloomError } from '../errors.ts';
 import { Netns } from '../kernel/index.ts';
 import { linkGet } from '../rtnetlink/index.ts';
-import { type RelayPlan, relayOf } from '../overlay/index.ts';
+import { type RelayPlan, relayOf, waysOf } from '../overlay/index.ts';
 import { Relay } from '../relay/index.ts';
 import type { Entry } from '../store/index.ts';
 import type { Core } from './core.ts';
 import { Faults } from './faults.ts';
 import { Follower, type Reader } from './follow.ts';
 import { OverlayRecords } from './overlay-records.ts';
-import { waysOf } from './overlay.ts';
 import type { Service } from './services.ts';
 
 /** After which it is looked again for a device that is to come, or tried again to start, milliseconds. */
@@ -77,25 +76,24 @@ export class Relays implements Service, Reader {
     if (there?.as !== as) this.#end(id);
     const relay = this.#running.get(id)?.relay;
     if (relay) relay.replace(entries);
-    else void this.#begin(id, as);
+    else void this.#begin(id, plan.device);
   }
 
   /** Once its device is there: a relay would make one of its own. */
-  async #begin(id: string, as: string): Promise<void> {
+  async #begin(id: string, device: string): Promise<void> {
     if (this.#beginning.has(id)) return;
     this.#beginning.add(id);
     try {
-      const plan = this.#planOf(id);
-      if (!plan) return;
       using kernel = this.#core.kernel.scope();
-      const [there] = await kernel.rtnl('').batch([linkGet({ name: plan.device })]);
+      const [there] = await kernel.rtnl('').batch([linkGet({ name: device })]);
       if (this.#stop.signal.aborted) return;
       if (!there || there.error) return this.#later(id);
+      // as it is by now: what was told meanwhile has found nobody
+      const plan = this.#planOf(id);
+      if (!plan) return;
       const { entries, ...start } = plan;
-      // what it was asked for may have changed meanwhile
-      if (JSON.stringify(start) !== as) return this.#later(id);
       try {
-        this.#start(id, start, as).replace(entries);
+        this.#start(id, start).replace(entries);
         this.#faults.clear(id);
       } catch (error) {
         this.#fault(id, start, error);
@@ -112,11 +110,11 @@ export class Relays implements Service, Reader {
     return network && overlay ? relayOf(network, overlay, this.#records.peersOf(id)) : undefined;
   }
 
-  #start(id: string, plan: Omit<RelayPlan, 'entries'>, as: string): Relay {
+  #start(id: string, plan: Omit<RelayPlan, 'entries'>): Relay {
     const netns = Netns.open(`/proc/self/fd/${this.#core.kernel.host.fd}`);
     try {
       const relay = Relay.start({ netns, ...plan, lost: () => this.#lost(id) });
-      this.#running.set(id, { relay, as });
+      this.#running.set(id, { relay, as: JSON.stringify(plan) });
       return relay;
     } finally {
       netns[Symbol.dispose]();

@@ -10,7 +10,7 @@ export { type ChainPlan, type NftChainFact, plannedChain } from './nft-chain.ts'
 export type { NftElementFact } from './nft-element.ts';
 export type { NftSetFact } from './nft-set.ts';
 export { type NeighbourFact } from './neighbour.ts';
-export { BRIDGE_TABLE, type NftTableFact, OUR_TABLE, OUR_TABLES } from './nft-table.ts';
+export { BRIDGE_TABLE, type NftTableFact, OUR_TABLE, OUR_TABLES, RAW_TABLES } from './nft-table.ts';
 export {
   DYING_GROUP,
   GUARDED_GROUP,

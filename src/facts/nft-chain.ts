@@ -9,7 +9,7 @@ import {
   type NftSet,
   type NftStatement,
   type NftStatementRule,
-  type NftTable,
+  type NftTableName,
   printCommand,
   ruleAdd,
   sameExprs,
@@ -40,7 +40,11 @@ export interface ChainPlan {
 }
 
 /** The fact of a planned chain of one of our tables. */
-export function plannedChain(table: NftTable, sets: readonly NftSet[], { name, base, rules }: ChainPlan): NftChainFact {
+export function plannedChain(
+  table: NftTableName,
+  sets: readonly NftSet[],
+  { name, base, rules }: ChainPlan,
+): NftChainFact {
   const { family, name: of } = table;
   return {
     kind: 'nft-chain',

@@ -15,8 +15,13 @@ export interface NftTableFact extends FactBase {
 export const OUR_TABLE: { readonly family: 'inet'; readonly name: string } = { family: 'inet', name: TABLE };
 /** What frames are judged by, on their way through a bridge. */
 export const BRIDGE_TABLE: { readonly family: 'bridge'; readonly name: string } = { family: 'bridge', name: TABLE };
+/** What is not tracked, of one family of IP each: packets of the other never pass it. */
+export const RAW_TABLES: { readonly [F in 4 | 6]: NftTableName } = {
+  4: { family: 'ip', name: TABLE },
+  6: { family: 'ip6', name: TABLE },
+};
 /** All of them, for every kind that lives in one. */
-export const OUR_TABLES: readonly NftTableName[] = [OUR_TABLE, BRIDGE_TABLE];
+export const OUR_TABLES: readonly NftTableName[] = [OUR_TABLE, BRIDGE_TABLE, RAW_TABLES[4], RAW_TABLES[6]];
 
 export const nftTableKind: FactKind<NftTableFact> = {
   key: (fact) => tableKey(fact.ns, fact.table),

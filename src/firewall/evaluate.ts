@@ -151,7 +151,11 @@ class Run {
         if (expr.dreg !== undefined) registers.set(expr.dreg, packet.meta(expr.key));
         return 'yes';
       case 'ct':
-        if (expr.dreg !== undefined) registers.set(expr.dreg, packet.ct(expr.key));
+        if (expr.dreg !== undefined) {
+          const value = packet.ct(expr.key);
+          if (!value) return 'no';
+          registers.set(expr.dreg, value);
+        }
         return 'yes';
       case 'payload':
         if (expr.dreg !== undefined) registers.set(expr.dreg, packet.header(expr.base, expr.offset, expr.len));

@@ -1,5 +1,5 @@
 /** Other programs' firewalls: read, judged, and never changed. */
-export { hostSays, type PublishedAsk } from './intent.ts';
+export { hostSays, type PublishedAsk, type TunnelAsk, untrackedRefusal } from './intent.ts';
 export { legacyTables, type LegacyTables } from './legacy.ts';
 export type { Question } from './packet.ts';
 export { pathsOf, type Ways } from './paths.ts';

@@ -1,19 +1,25 @@
 import { parseIp } from '../addr/index.ts';
 
 /** A packet of which we know this much: the first one of a connection, as a chain sees it. */
-export interface Question {
-  readonly hook: 'forward' | 'input';
-  readonly iifname: string;
+export type Question = Asked & Ends;
+interface Asked {
+  readonly hook: 'forward' | 'input' | 'output';
+  /** Missing in `output`. */
+  readonly iifname?: string;
   /** Missing in `input`. */
   readonly oifname?: string;
-  /** Missing: whoever it is. */
-  readonly source?: string;
-  readonly destination: string;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-  readonly port: number;
+  readonly protocol: keyof typeof PROTOCOL;
+  /** Of its target; missing where the protocol has none. */
+  readonly port?: number;
   /** Its destination has been translated: by a published port. */
   readonly dnat?: boolean;
+  /** What connection tracking says of it; default: `new`. An error about a packet that was untracked is `invalid`. */
+  readonly state?: 'untracked' | 'invalid';
 }
+/** One of them may be missing: whoever it is. */
+type Ends =
+  | { readonly source?: string; readonly destination: string }
+  | { readonly source: string; readonly destination?: string };
 
 /** Bytes of which some are not known. */
 export interface Partial {
@@ -37,20 +43,28 @@ export class Packet {
 
   constructor(question: Question) {
     this.question = question;
-    const destination = parseIp(question.destination);
+    const destination = question.destination === undefined ? undefined : parseIp(question.destination);
     const source = question.source === undefined ? undefined : parseIp(question.source);
-    this.family = destination.family;
+    this.family = (destination ?? source)!.family;
     const head = blank(this.family === 4 ? 20 : 40);
     const [protocol, from, to] = this.family === 4 ? [9, 12, 16] : [6, 8, 24];
     write(head, 0, [this.family === 4 ? 0x45 : 0x60]);
     write(head, protocol, [PROTOCOL[question.protocol]]);
     if (source) write(head, from, source.bytes);
-    write(head, to, destination.bytes);
+    if (destination) write(head, to, destination.bytes);
     this.#network = head;
-    const ports = blank(20);
-    write(ports, 2, [question.port >> 8, question.port & 0xff]);
-    if (question.protocol === 'tcp') write(ports, 13, [SYN]);
-    this.#transport = ports;
+    const behind = blank(20);
+    if (question.port !== undefined) write(behind, 2, [question.port >> 8, question.port & 0xff]);
+    if (question.protocol === 'tcp') write(behind, 13, [SYN]);
+    if (this.icmp) write(behind, 0, [this.icmp.type, this.icmp.code]);
+    this.#transport = behind;
+  }
+
+  /** That what was sent does not fit: the one message of the kind that is asked about. @see RFC 792, RFC 4443 */
+  get icmp(): { readonly type: number; readonly code: number } | undefined {
+    const { protocol } = this.question;
+    if (protocol === 'icmp') return { type: 3, code: 4 };
+    return protocol === 'icmpv6' ? { type: 2, code: 0 } : undefined;
   }
 
   header(base: string, offset: number, length: number): Partial {
@@ -61,7 +75,7 @@ export class Packet {
   }
 
   meta(key: string): Partial {
-    const { iifname, oifname = '', protocol } = this.question;
+    const { iifname = '', oifname = '', protocol } = this.question;
     switch (key) {
       case 'iifname':
         return name(iifname);
@@ -80,10 +94,12 @@ export class Packet {
     }
   }
 
-  ct(key: string): Partial {
+  /** Undefined where there is nothing to ask: nothing is known of a packet without a connection, but its state. */
+  ct(key: string): Partial | undefined {
+    const { state = 'new' } = this.question;
+    if (key === 'state') return exactly([STATE[state], 0, 0, 0]);
+    if (state !== 'new') return undefined;
     switch (key) {
-      case 'state':
-        return exactly([STATE_NEW, 0, 0, 0]);
       case 'status':
         return exactly([this.question.dnat === true ? IPS_DST_NAT : 0, 0, 0, 0]);
       case 'direction':
@@ -99,12 +115,12 @@ export class Packet {
   }
 }
 
-const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const;
+const PROTOCOL = { tcp: 6, udp: 17, sctp: 132, gre: 47, ipencap: 4, esp: 50, icmp: 1, icmpv6: 58 } as const;
 /** linux/if_packet.h: for us, and for nobody else */
 const PACKET_HOST = 0;
 const SYN = 0x02;
-/** linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT(IP_CT_NEW); enum ip_conntrack_status */
-export const STATE_NEW = 8;
+/** linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT; enum ip_conntrack_status */
+export const STATE = { new: 8, invalid: 1, untracked: 64 } as const;
 const IPS_DST_NAT = 0x20;
 const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;

@@ -34,16 +34,19 @@ export class ForeignTables {
   /** How often the kernel was asked. */
   reads = 0;
   readonly #ours: readonly NftTableName[];
-  readonly #hook: Question['hook'] | undefined;
+  readonly #hooks: readonly Question['hook'][];
   readonly #tables = new Map<string, Kept>();
   #firewall: ForeignFirewall | undefined;
   #current = false;
   #reading: Promise<ForeignFirewall> | undefined;
 
-  /** @param hook only tables that have a say there are read whole: ten thousand rules of others are left where they are */
-  constructor(ours: readonly NftTableName[], hook?: Question['hook']) {
+  /**
+   * @param hooks only tables that have a say at one of them are read whole: ten thousand rules of others are left where they
+   *   are. Without any, all are read.
+   */
+  constructor(ours: readonly NftTableName[], ...hooks: readonly Question['hook'][]) {
     this.#ours = ours;
-    this.#hook = hook;
+    this.#hooks = hooks;
   }
 
   /** A table has changed, has come or gone; without a name: any may have. */
@@ -89,7 +92,8 @@ export class ForeignTables {
     this.#tables.set(key, kept); // before it is read: what is forgotten meanwhile is not kept
     try {
       const chains = await conn.chains(name);
-      if (this.#hook === undefined || hasSay(chains, this.#hook)) kept.table = await readTable(conn, name, chains);
+      if (this.#hooks.length === 0 || this.#hooks.some((hook) => hasSay(chains, hook)))
+        kept.table = await readTable(conn, name, chains);
     } catch (error) {
       if (this.#tables.get(key) === kept) this.#tables.delete(key);
       if (!(error instanceof NetloomError) || error.code === 'EPERM') throw error;

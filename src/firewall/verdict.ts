@@ -89,7 +89,7 @@ function describe(path: Path, { verdict, presumed, by }: Outcome, table: Foreign
     ...(by.rule?.handle !== undefined && { handle: by.rule.handle }),
     owner,
     remedy:
-      verdict === 'drop' || (path.hostPort === true && presumed === 'drop')
+      path.question.state === undefined && (verdict === 'drop' || (path.hostPort === true && presumed === 'drop'))
         ? remedyOf(owner, table, base, path, by.chain)
         : [],
   };

@@ -1,5 +1,5 @@
 import type { XtExpr } from '../nftables/index.ts';
-import { type Packet, STATE_NEW } from './packet.ts';
+import { type Packet, STATE } from './packet.ts';
 
 /**
  * Whether a condition holds. Between yes and no, where it asks for what is not known: what holds for few packets (one
@@ -23,21 +23,26 @@ export function negate(a: Likelihood): Likelihood {
 export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Likelihood {
   const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
   const u16 = (at: number): number => view.getUint16(at, true);
-  const { port, protocol, dnat } = packet.question;
+  const { port = -1, protocol, dnat, state = 'new' } = packet.question;
   try {
     switch (name) {
       case 'comment':
         return 'yes';
       case 'conntrack': {
         // linux/netfilter/xt_conntrack.h, struct xt_conntrack_mtinfo3: flags at 146, states at 150
-        if (revision < 2 || u16(146) !== XT_CONNTRACK_STATE) return 'maybe';
-        const mask = u16(150);
-        const holds = (mask & STATE_NEW) !== 0 || (dnat === true && (mask & XT_STATE_DNAT) !== 0);
-        return answer(holds, (u16(148) & XT_CONNTRACK_STATE) !== 0);
+        if (revision < 2) return 'maybe';
+        const [flags, mask] = [u16(146), u16(150)];
+        const bit = state === 'untracked' ? XT_STATE_UNTRACKED : STATE[state];
+        const holds = (mask & bit) !== 0 || (dnat === true && (mask & XT_STATE_DNAT) !== 0);
+        const said = answer(holds, (u16(148) & XT_CONNTRACK_STATE) !== 0);
+        if (flags === XT_CONNTRACK_STATE) return said;
+        if (state === 'new') return 'maybe';
+        // without a connection nothing else can be true
+        return (flags & XT_CONNTRACK_STATE) === 0 ? 'no' : said;
       }
       case 'state':
-        // linux/netfilter/xt_state.h
-        return answer((view.getUint32(0, true) & STATE_NEW) !== 0, false);
+        // linux/netfilter/xt_state.h, whose bit for what is untracked is nft's
+        return answer((view.getUint32(0, true) & STATE[state]) !== 0, false);
       case 'tcp':
       case 'udp': {
         // linux/netfilter/xt_tcpudp.h: ranges of source and destination ports
@@ -59,8 +64,18 @@ export function xtMatches({ name, revision, info }: XtExpr, packet: Packet): Lik
         if ((flags & XT_SCTP_DEST_PORTS) !== 0 && inside === ((inverted & XT_SCTP_DEST_PORTS) !== 0)) return 'no';
         return (flags & ~XT_SCTP_DEST_PORTS) === 0 ? 'yes' : 'maybe';
       }
+      case 'icmp':
+      case 'icmp6': {
+        // linux/netfilter_ipv4/ip_tables.h, struct ipt_icmp; linux/netfilter_ipv6/ip6_tables.h: type, codes, inverted
+        const { icmp } = packet;
+        if (!icmp) return 'no';
+        const [type, least, most, inverted] = [info[0]!, info[1]!, info[2]!, info[3]!];
+        const holds = type === ANY_ICMP || (type === icmp.type && icmp.code >= least && icmp.code <= most);
+        return answer(holds, (inverted & 1) !== 0);
+      }
       case 'multiport': {
         // linux/netfilter/xt_multiport.h, struct xt_multiport_v1
+        if (port < 0) return 'no';
         const [side, count] = [info[0]!, info[1]!];
         if (side !== MULTIPORT_DESTINATION) return 'maybe';
         let inside = false;
@@ -119,6 +134,9 @@ function answer(holds: boolean, inverted: boolean): Likelihood {
 /** linux/netfilter/xt_conntrack.h */
 const XT_CONNTRACK_STATE = 1;
 const XT_STATE_DNAT = 1 << 7;
+const XT_STATE_UNTRACKED = 1 << 8;
+/** linux/netfilter_ipv4/ip_tables.h */
+const ANY_ICMP = 255;
 const MULTIPORT_DESTINATION = 1;
 /** linux/netfilter/xt_tcpudp.h XT_TCP_INV_*, of which XT_UDP_INV_* has the same first two */
 const XT_INV_DSTPT = 0x02;

@@ -18,6 +18,8 @@ export interface OverlayWish {
   readonly directRouting: boolean;
   /** Connections between hosts may go past rule sets that have let them begin. */
   readonly shortcut: boolean;
+  /** What tunnels put around packets goes through connection tracking. */
+  readonly tracked: boolean;
   /** What was written for the backend bgp. */
   readonly bgp: Partial<BgpOptions>;
   /** Seconds between changes of keys, 0 for never; undefined: as usual for the backend. */
@@ -39,6 +41,7 @@ const KEYS = {
   port: 'port',
   direct_routing: 'directRouting',
   shortcut: 'shortcut',
+  tracked: 'tracked',
   ...BGP_KEYS,
   rekey: 'rekey',
   flannel: 'flannel',
@@ -100,6 +103,7 @@ export function parseOverlayOptions(options: Readonly<Record<string, string>>): 
     port: given.read('port', (text, key) => freePort(number(1, 65535, 'a port')(text, key), key), 0),
     directRouting: given.read('directRouting', parseBoolean, false),
     shortcut: given.read('shortcut', parseBoolean, true),
+    tracked: given.read('tracked', parseBoolean, false),
     bgp: flannel ? {} : readBgpOptions(given),
     ...(rekey !== undefined && { rekey }),
     ...(flannel && { flannel }),

@@ -25,6 +25,8 @@ export interface Overlay {
   readonly directRouting: boolean;
   /** False: no connection goes past the rule sets of hosts (src/overlay/shortcut.ts). */
   readonly shortcut?: false;
+  /** What tunnels put around packets goes through connection tracking (src/overlay/outer.ts). */
+  readonly tracked?: true;
   /** Where the backend is being changed: the one that some hosts are still reached by. */
   readonly former?: FormerBackend;
   /** Of the backend bgp: how this host speaks, with what it has of its own. */
@@ -39,12 +41,26 @@ export interface Overlay {
     readonly mtu: number;
     /** Why this host's kernel takes no shortcuts from us; empty where it does; missing where that was not asked yet. */
     readonly noShortcut?: string;
+    /**
+     * Why what tunnels put around packets is tracked on this host all the same; empty where it is not; missing where that
+     * was not asked yet.
+     */
+    readonly whyTracked?: string;
     /** File with the private key of `publicKey`, of backends that encrypt: in the host's own state directory. */
     readonly keyFile?: string;
     /** ipsec: the one of its epochs that is coming in, while they change. */
     readonly coming?: string;
   };
 }
+
+/** What a tunnel puts around packets, as the host's firewall and connection tracking see it. @see protocols(5) */
+export type Outer = (
+  | { readonly protocol: 'udp'; /** Of the target, on either side. */ readonly port: number }
+  | { readonly protocol: 'gre' | 'ipencap' | 'esp'; readonly port?: undefined }
+) & {
+  /** It goes in one piece, so that a router on the way must be able to say that it is too big. @see RFC 1191, RFC 8201 */
+  readonly whole?: true;
+};
 
 /** Where a flannel network's keys are, and how etcd is spoken to. */
 export interface FlannelPlace extends Omit<JoinSpec, 'name' | 'ttl' | 'bgp'> {

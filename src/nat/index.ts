@@ -8,4 +8,5 @@ export {
   resolverElements,
   shardElements,
 } from './elements.ts';
+export { outerFacts } from './outer.ts';
 export { CONFINED, rulesetFacts, SETS } from './ruleset.ts';

@@ -1,5 +1,5 @@
 import type { Fact } from '../facts/index.ts';
-import type { AddressPlan, BackendName, Network, Overlay, Peer, RemoteEndpoint } from '../model/index.ts';
+import type { AddressPlan, BackendName, Network, Outer, Overlay, Peer, RemoteEndpoint } from '../model/index.ts';
 
 /**
  * One way from host to host. Like a driver it turns records into facts, asks nobody and does no I/O: the same records give
@@ -16,6 +16,8 @@ export interface Backend {
   readonly keyed?: 'pair' | 'epochs';
   /** Bytes that it puts around each packet between `self` and peers, on an underlay of that family or of the only one it has. */
   overhead(family: 4 | 6): number;
+  /** What that is, on an underlay of that family. Missing where nothing is put around packets: they are the workloads' own. */
+  outer?(overlay: Overlay, family: 4 | 6): readonly Outer[];
   /** What the host must hold for the network, whoever the peers are: the device, its addresses, its place in the bridge. */
   networkFacts(network: Network, overlay: Overlay): readonly Fact[];
   /** What it must hold for one other host: routes to its prefixes, where its end of the tunnel is. */

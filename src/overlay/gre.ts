@@ -14,6 +14,7 @@ const OVERHEAD = 28;
 export const gre: Backend & { readonly name: 'gre' } = ipTunnel({
   name: 'gre',
   overhead: OVERHEAD,
+  outer: { 4: 'gre', 6: 'gre' },
   device: (network, { self, vni }, local) => ({
     name: `gre-${network.id.slice(0, 11)}`,
     origin: { type: 'gre', local, parent: self.dev, key: vni },

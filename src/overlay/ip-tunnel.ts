@@ -1,4 +1,3 @@
-import { parseIp } from '../addr/index.ts';
 import type { AddressFact, Fact, LinkFact } from '../facts/index.ts';
 import type { Network, Overlay, Peer } from '../model/index.ts';
 import type { Backend } from './backend.ts';
@@ -24,6 +23,8 @@ export interface IpTunnel {
   readonly name: 'ipip' | 'gre';
   /** Bytes around a packet of either family, at most. */
   readonly overhead: number;
+  /** What is put around a packet of that family. */
+  readonly outer: { readonly 4: 'ipencap' | 'gre'; readonly 6: 'gre' };
   /** The device that carries a family of inner packets; one may carry both. */
   device(
     network: Network,
@@ -52,6 +53,11 @@ export function ipTunnel<N extends IpTunnel['name']>(tunnel: IpTunnel & { readon
     name: tunnel.name,
     plans: ['node'],
     overhead: () => tunnel.overhead,
+    outer({ self }, family) {
+      if (family === 6) return [];
+      const protocols = new Set(self.prefixes.map((prefix) => tunnel.outer[familyOfPrefix(prefix)]));
+      return [...protocols].map((protocol) => ({ protocol, whole: true }));
+    },
     networkFacts(network, overlay) {
       const object = objectOf(network);
       const links = devices(network, overlay);
@@ -93,9 +99,4 @@ export function ipTunnel<N extends IpTunnel['name']>(tunnel: IpTunnel & { readon
       return overlay.directRouting ? [...names, overlay.self.dev] : names;
     },
   };
-}
-
-/** `c0000201`: an IPv4 address as part of an interface's name. */
-export function hexOf(address: string): string {
-  return Buffer.from(parseIp(address).bytes).toString('hex');
 }

@@ -1,6 +1,7 @@
+import { hexOf } from '../addr/index.ts';
 import type { Fact, NeighbourFact, RouteFact } from '../facts/index.ts';
 import type { Backend } from './backend.ts';
-import { hexOf, ipTunnel } from './ip-tunnel.ts';
+import { ipTunnel } from './ip-tunnel.ts';
 import { baseOf, familyOfPrefix } from './underlay.ts';
 
 /**
@@ -14,6 +15,7 @@ export const ipip: Backend & { readonly name: 'ipip' } = ipTunnel({
   name: 'ipip',
   // of GRE, so that both families have one MTU
   overhead: 24,
+  outer: { 4: 'ipencap', 6: 'gre' },
   device(_network, { self }, local, inner) {
     const type = inner === 4 ? 'ipip' : 'gre';
     return {

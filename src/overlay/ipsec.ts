@@ -26,6 +26,7 @@ export const ipsec: Backend & { readonly name: 'ipsec' } = {
   plans: ['node'],
   keyed: 'epochs',
   overhead: (family) => OVERHEAD[family],
+  outer: () => [{ protocol: 'esp', whole: true }],
 
   networkFacts(network, overlay) {
     const around = Math.max(...overlay.self.addresses.map((address) => OVERHEAD[address.includes(':') ? 6 : 4]));

@@ -29,6 +29,7 @@ export const udp: Backend & { readonly name: 'udp' } = {
   name: 'udp',
   plans: ['node'],
   overhead: (family) => OVERHEAD[family],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay), whole: true }],
 
   networkFacts(network, overlay) {
     const object = objectOf(network);
@@ -91,12 +92,16 @@ export interface RelayPlan {
  * found out yet.
  */
 export function relayOf(network: Network, overlay: Overlay, peers: readonly Peer[]): RelayPlan {
-  const port = overlay.port === 0 ? USUAL_PORT : overlay.port;
+  const port = portOf(overlay);
   const entries = peers.flatMap((peer) => {
     const path = pathTo(overlay, peer);
     return path ? peer.prefixes.map((prefix) => ({ prefix, address: path.remote, port })) : [];
   });
   return { device: deviceName(network), addresses: overlay.self.addresses, port, entries };
+}
+
+function portOf({ port }: Overlay): number {
+  return port === 0 ? USUAL_PORT : port;
 }
 
 function deviceName(network: Network): string {

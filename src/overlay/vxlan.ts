@@ -32,6 +32,7 @@ export const vxlan: Backend & { readonly name: 'vxlan' } = {
   name: 'vxlan',
   plans: ['node', 'flat'],
   overhead: (family) => OVERHEAD[family],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay) }],
 
   networkFacts(network, overlay) {
     const devices = devicesOf(network, overlay).map((family) => deviceFact(network, overlay, family));
@@ -105,6 +106,10 @@ export const vxlan: Backend & { readonly name: 'vxlan' } = {
 
 const NO_PATH = 'has no address on the underlay of a family that we have one of';
 
+function portOf({ port }: Overlay): number {
+  return port === 0 ? USUAL_PORT : port;
+}
+
 function deviceName(network: Network, family: Family): string {
   return `vx${family}-${network.id.slice(0, 11)}`;
 }
@@ -147,7 +152,7 @@ function flatPath(network: Network, overlay: Overlay, peer: Peer): Path | undefi
 }
 
 function deviceFact(network: Network, overlay: Overlay, family: Family): LinkFact {
-  const { self, plan, vni, port } = overlay;
+  const { self, plan, vni } = overlay;
   const flat = plan === 'flat';
   const { bridge, mtu } = bridgeOptions(network);
   const local = self.addresses.find((address) => familyOf(address) === family) ?? '';
@@ -156,7 +161,7 @@ function deviceFact(network: Network, overlay: Overlay, family: Family): LinkFac
     ns: '',
     object: objectOf(network),
     name: deviceName(network, family),
-    origin: { type: 'vxlan', id: vni, local, parent: self.dev, port: port === 0 ? USUAL_PORT : port },
+    origin: { type: 'vxlan', id: vni, local, parent: self.dev, port: portOf(overlay) },
     // as a port it is nobody's destination
     mac: flat ? '' : self.mac,
     mtu: flat && mtu !== 0 ? mtu : self.mtu - OVERHEAD[family],

@@ -23,6 +23,7 @@ export const wireguard: Backend & { readonly name: 'wireguard' } = {
   plans: ['node'],
   keyed: 'pair',
   overhead: (family) => OVERHEAD[family],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay) }],
 
   networkFacts(network, overlay) {
     const { self } = overlay;

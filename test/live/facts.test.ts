@@ -725,14 +725,14 @@ test('rule sets of others stay as they are, byte by byte', async () => {
       set a { type ipv4_addr; elements = { 10.0.0.1 }; }
       chain forward { type filter hook forward priority 0; policy drop; ip saddr @a counter packets 7 bytes 99 accept; }
     }
-    table ip netloom {
-      chain forward { type filter hook forward priority 5; counter comment "not ours"; }
+    table arp netloom {
+      chain in { type filter hook input priority 5; counter comment "not ours"; }
     }
   `;
   await okIn(host.netns, ['nft', '-f', '-'], { input: foreign });
   await okIn(host.netns, ['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-s', '10.0.0.0/8', '-j', 'MASQUERADE']);
   const others = async (): Promise<string> => {
-    const tables = ['inet filter', 'ip netloom', 'ip nat'];
+    const tables = ['inet filter', 'arp netloom', 'ip nat'];
     // with handles: nothing was made anew either
     return (
       await Promise.all(tables.map((t) => okIn(host.netns, ['nft', '-a', 'list', 'table', ...t.split(' ')])))

@@ -130,6 +130,9 @@ export const overlay: Named<Overlay> = define<Overlay>()(
     shortcut: Type.Optional(
       Type.Literal(false, { description: 'Connections go the whole way through every rule set.' }),
     ),
+    tracked: Type.Optional(
+      Type.Literal(true, { description: 'What tunnels put around packets goes through connection tracking.' }),
+    ),
     former: Type.Optional(
       Type.Object(
         {
@@ -186,6 +189,9 @@ export const overlay: Named<Overlay> = define<Overlay>()(
       mtu: Type.Integer({ description: "The underlay's; bytes." }),
       noShortcut: Type.Optional(
         text('Why connections go the whole way through every rule set here; empty where they need not.'),
+      ),
+      whyTracked: Type.Optional(
+        text('Why what tunnels put around packets is tracked here all the same; empty where it is not.'),
       ),
       keyFile: Type.Optional(text('Where its private key is, of backends that encrypt.')),
       coming: Type.Optional(text('ipsec: the one of its epochs that is coming in, while they change.')),

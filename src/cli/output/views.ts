@@ -98,7 +98,7 @@ export function networkInspect(
 }
 
 function overlayOptions(overlay: Overlay): View {
-  const { plan, backend, ranges, vni, port, directRouting, shortcut, bgp, rekey, flannel, self } = overlay;
+  const { plan, backend, ranges, vni, port, directRouting, shortcut, tracked, bgp, rekey, flannel, self } = overlay;
   return {
     ...(flannel && { flannel: flannel.etcd.join(','), prefix: flannel.prefix }),
     plan,
@@ -108,6 +108,7 @@ function overlayOptions(overlay: Overlay): View {
     port: String(port),
     directRouting: String(directRouting),
     shortcut: shortcutWords(shortcut, self.noShortcut),
+    ...trackedOf(tracked, self.whyTracked),
     ...(bgp && {
       asn: String(bgp.asn),
       neighbors: bgp.neighbors
@@ -127,6 +128,13 @@ function overlayOptions(overlay: Overlay): View {
 function shortcutWords(shortcut: false | undefined, noShortcut = 'not asked yet'): string {
   if (shortcut === false) return 'false';
   return noShortcut === '' ? 'true' : `false here: ${noShortcut}`;
+}
+
+/** Whether connection tracking notes what tunnels put around packets, and why here; nothing where they put nothing. */
+function trackedOf(tracked: true | undefined, whyTracked: string | undefined): View {
+  if (tracked === true) return { tracked: 'true' };
+  if (whyTracked === undefined) return {};
+  return { tracked: whyTracked === '' ? 'false' : `true here: ${whyTracked}` };
 }
 
 /** As of Docker's overlay networks: every node that has the network, this one, too. */
