@@ -136,6 +136,46 @@ for (const [what, chains, policy, want] of [
     assert.equal(outcome.presumed, want);
   });
 
+/** Of a tunnel, without a port; and what a router says of one that is too big. */
+const GRE: Question = {
+  hook: 'input',
+  iifname: 'eth0',
+  destination: '192.0.2.1',
+  protocol: 'gre',
+  state: 'untracked',
+};
+const TOO_BIG: Question = { ...GRE, protocol: 'icmp', state: 'invalid' };
+const OUT: Question = { hook: 'output', oifname: 'eth0', source: '192.0.2.1', protocol: 'esp', state: 'untracked' };
+const icmp = (field: 'type' | 'code', right: string | number): NftStatement => ({
+  match: { op: '==', left: { payload: { protocol: 'icmp', field } }, right },
+});
+const translated: NftStatement = { match: { op: 'in', left: { ct: { key: 'status' } }, right: 'dnat' } };
+const mine: NftStatement = {
+  match: { op: '!=', left: { ct: { key: 'status' } }, right: 'dnat' },
+};
+
+for (const [what, chains, question, want] of [
+  ['untracked is not new', { main: [[state('new'), accept], [drop]] }, GRE, 'drop'],
+  ['untracked', { main: [[state('untracked'), accept], [drop]] }, GRE, 'accept'],
+  ['untracked is not invalid', { main: [[state('invalid'), drop]] }, GRE, 'accept'],
+  ['a protocol without ports', { main: [[meta('l4proto', 'gre'), accept], [drop]] }, GRE, 'accept'],
+  ['a port of another protocol', { main: [[dport('==', 443), accept], [drop]] }, GRE, 'drop'],
+  ['nothing else is known of what is untracked', { main: [[translated, drop]] }, GRE, 'accept'],
+  ['nor is the contrary', { main: [[mine, accept], [drop]] }, GRE, 'drop'],
+  ['an error about it is invalid', { main: [[state('invalid'), drop], [accept]] }, TOO_BIG, 'drop'],
+  ['and no relative', { main: [[state('related'), accept], [drop]] }, TOO_BIG, 'drop'],
+  [
+    'its kind',
+    { main: [[icmp('type', 'destination-unreachable'), icmp('code', 4), accept], [drop]] },
+    TOO_BIG,
+    'accept',
+  ],
+  ['another kind', { main: [[icmp('type', 'echo-request'), accept], [drop]] }, TOO_BIG, 'drop'],
+  ['out', { main: [[meta('oifname', 'eth0'), meta('l4proto', 'esp'), accept], [drop]] }, OUT, 'accept'],
+  ['out to somebody', { main: [[source('192.0.2.1', 32), accept], [drop]] }, OUT, 'accept'],
+] as const satisfies readonly (readonly [string, Parameters<typeof run>[0], Question, Outcome['verdict']])[])
+  test(`${what}: ${want}`, () => assert.equal(run(chains, question).verdict, want));
+
 test('ten thousand bans are run through in a moment, and jumps upon jumps are given up', () => {
   const bans = Array.from({ length: 10_000 }, (_, i) => [source(`10.1.${i >> 8}.${i & 255}`, 32), drop]);
   assert.equal(run({ main: [...bans, [accept]] }, ANYBODY, 'drop').presumed, 'accept');

@@ -180,6 +180,17 @@ if (!GUEST) {
     [['-P INPUT DROP', '-A INPUT -p udp -m multiport --dports 53,8472 -j ACCEPT'], true],
     [['-P INPUT DROP', '-A INPUT -p gre -j ACCEPT'], false],
   ];
+  /** With packets that go in one piece: what routers say of them. */
+  const ERRORS: readonly (readonly [rules: readonly string[], through: boolean])[] = [
+    [['-P INPUT DROP', '-A INPUT -p udp -j ACCEPT'], false],
+    [['-P INPUT DROP', '-A INPUT -p udp -j ACCEPT', '-A INPUT -p icmp -j ACCEPT'], true],
+    [['-P INPUT DROP', '-A INPUT -p udp -j ACCEPT', '-A INPUT -p icmp --icmp-type echo-request -j ACCEPT'], false],
+    [
+      ['-P INPUT DROP', '-A INPUT -p udp -j ACCEPT', '-A INPUT -p icmp --icmp-type fragmentation-needed -j ACCEPT'],
+      true,
+    ],
+    [['-A INPUT -m conntrack --ctstate INVALID -j DROP'], false],
+  ];
   test('what is said of untracked packets is what the kernel does with them', async () => {
     using wire = Netns.create();
     using netns = Netns.create();
@@ -188,7 +199,7 @@ if (!GUEST) {
     await ipBatch(wire, ['addr add 192.0.2.1/24 dev eth0']);
     await rules(
       netns,
-      'table ip netloom { chain raw { type filter hook prerouting priority -300; udp dport 8472 notrack; }; }',
+      'table ip netloom { chain in { type filter hook prerouting priority -300; udp dport 8472 notrack; }; chain out { type filter hook output priority -300; udp dport 8472 notrack; }; }',
     );
     using conn = NftConn.open(netns);
     for (const [lines, through] of CASES) {
@@ -207,5 +218,20 @@ if (!GUEST) {
       const [, packets] = /packets (\d+)/.exec(await okIn(netns, ['nft', 'list', 'table', 'ip', 'seen']))!;
       assert.equal(Number(packets), through ? 1 : 0, `done: ${lines.join('; ')}`);
     }
+    for (const [lines, through] of ERRORS) {
+      for (const line of ['-P INPUT ACCEPT', '-F INPUT', ...lines])
+        await okIn(netns, ['sh', '-c', `iptables-nft ${line}`], { env: { XTABLES_LOCKFILE: '/dev/null' } });
+      const firewall = await readForeign(conn, [...OUR_TABLES, { family: 'ip', name: 'seen' }]);
+      assert.equal(untrackedRefusal(firewall, { ...ASK, whole: true }) === undefined, through, lines.join('; '));
+    }
+    // what others say of untracked packets belongs to no connection
+    await rules(
+      netns,
+      'delete table ip seen; table ip seen { chain in { type filter hook input priority -10; ct state invalid icmp type destination-unreachable counter; }; }',
+    );
+    await okIn(netns, ['bash', '-c', 'echo x > /dev/udp/192.0.2.1/8472']);
+    await until('nobody is there', async () =>
+      / packets 1 /.test(await okIn(netns, ['nft', 'list', 'table', 'ip', 'seen'])),
+    );
   });
 }
