@@ -151,6 +151,8 @@ export class HostFirewall {
     const all = outersOf(overlay);
     if (all.length === 0) return undefined;
     const look = await this.#now(core);
+    const [unread] = look.firewall.unread;
+    if (unread !== undefined) return `rules cannot be read: ${unread}`;
     for (const { address, outers } of all) {
       const family = address.includes(':') ? 'ip6' : 'ip';
       if (legacyTables().tables.includes(`${family} filter`))

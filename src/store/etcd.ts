@@ -282,9 +282,11 @@ class EtcdStore implements SharedStore {
    * @throws NetloomError ESTOREBEHIND; what is held is lost with it
    */
   async #requireSameHistory(): Promise<void> {
+    // what others of us are answered meanwhile may be newer than what this is
+    const known = this.#revision;
     const { revision: now } = await this.#client.range({ key: this.#prefix }, { countOnly: true });
     const seen = this.#witness;
-    let same = now >= this.#revision;
+    let same = now >= known;
     if (same && seen) {
       // one that is compacted is told by the watch
       const found = await this.#client.range({ key: seen.key }, { revision: seen.revision }).catch((error: unknown) => {

@@ -90,6 +90,7 @@ test('a hostile neighbour harms nobody but itself', async () => {
   const seed = Date.now() % 0xffff_ffff;
   const roll = dice(seed);
   const whole = told(['10.5.0.0/24', '10.6.0.0/16'])[0]!;
+  let ended = 0;
   for (let round = 0; round < 5; round++) {
     const peer = await begin();
     for (let i = 0; i < 200 && !peer.closed; i++) {
@@ -100,11 +101,13 @@ test('a hostile neighbour harms nobody but itself', async () => {
     await until('an end', () => peer.closed || peer.frames.some(({ type }) => type === TYPE.NOTIFICATION)).catch(
       () => undefined,
     );
+    if (peer.notification) ended++;
     await peer[Symbol.asyncDispose]();
   }
   await until('its routes are gone', () => bad().prefixes.received === 0);
   await us.knows('10.1.0.0/24');
-  assert.ok(bad().faultCount > 0 && bad().faults.length <= 8, `seed ${seed}: ${bad().faults.join()}`);
+  // noted and gone on from, or the end of its session, as each message deserves
+  assert.ok(bad().faultCount + ended > 0 && bad().faults.length <= 8, `seed ${seed}: ${bad().faults.join()}`);
   assert.deepEqual([us.first.state, us.first.since], ['established', since], `seed ${seed}`);
 });
 
