@@ -1,6 +1,7 @@
 import { Netns } from '../../src/kernel/index.ts';
 import { keepPeer } from './peer.ts';
-import { ipBatch } from './run.ts';
+import { ipBatch, okIn } from './run.ts';
+import { until } from './wait.ts';
 
 /** Documentation prefixes (RFC 5737, RFC 3849), so that no test's address can be a real one. */
 export const ADDRESS = {
@@ -93,12 +94,17 @@ function machineLines(address: string, address6: string): string[] {
   ];
 }
 
-function uplink(netns: Netns): Promise<void> {
-  return ipBatch(netns, [
+async function uplink(netns: Netns): Promise<void> {
+  await ipBatch(netns, [
     ...machineLines(ADDRESS.host, ADDRESS.host6),
     `route add default via ${ADDRESS.outside} dev eth0`,
     `route add ::/0 via ${ADDRESS.outside6} dev eth0`,
   ]);
+  // the kernel makes an IPv6 address's own route behind the answer, and whoever compares has it before or after
+  const own = new RegExp(`^local ${ADDRESS.host6} `, 'm');
+  await until('its IPv6 address is a way', async () =>
+    own.test(await okIn(netns, ['ip', '-6', 'route', 'show', 'table', 'local'])),
+  );
 }
 
 function internet(netns: Netns): Promise<void> {
