@@ -203,8 +203,6 @@ export class FlannelMember implements AsyncDisposable {
     await this.#settling.idle();
   }
   async #makePeers(): Promise<boolean> {
-    // what comes with it goes with it
-    await Promise.resolve();
     const network = await this.#network();
     if (!network) return true;
     try {

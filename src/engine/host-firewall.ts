@@ -153,10 +153,10 @@ export class HostFirewall {
     const look = await this.#now(core);
     const [unread] = look.firewall.unread;
     if (unread !== undefined) return `rules cannot be read: ${unread}`;
+    const legacy = legacyTables().tables;
     for (const { address, outers } of all) {
       const family = address.includes(':') ? 'ip6' : 'ip';
-      if (legacyTables().tables.includes(`${family} filter`))
-        return `rules of ${family === 'ip' ? 'iptables' : 'ip6tables'}-legacy cannot be read`;
+      if (legacy.includes(`${family} filter`)) return `rules of ${family}tables-legacy cannot be read`;
       for (const outer of outers) {
         const refusal = look.refusal(address, outer);
         if (refusal) return refusal;
@@ -214,10 +214,10 @@ class Look {
   }
 
   /** What keeps a tunnel's packets out, or in, where connection tracking does not see them, in words; undefined: nothing. */
-  refusal(address: string, { protocol, port, whole }: Outer): string | undefined {
+  refusal(address: string, outer: Outer): string | undefined {
     const uplink = this.ways.to(address)?.ifname;
     if (uplink === undefined) return `no interface leads to ${address}`;
-    const found = untrackedRefusal(this.firewall, { uplink, address, protocol, port, whole });
+    const found = untrackedRefusal(this.firewall, { uplink, address, ...outer });
     return found && reasonOf(found, found.path);
   }
 

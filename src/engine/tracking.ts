@@ -20,12 +20,13 @@ export async function judgeTracking(core: Core): Promise<boolean> {
   const networks = await core.store.read((tx) => tx.list<Network>(KEYS.networks));
   let done = true;
   for (const { value } of networks) {
-    if (!(await isStale(core, value))) continue;
+    if (!(await changedIn(core, value))) continue;
     await core.turns.run(TAKING, async () => {
       const now = await core.store.read((tx) => tx.get<Network>(KEYS.networks + value.id));
-      if (!now?.overlay || !(await isStale(core, now))) return;
+      const changed = now && (await changedIn(core, now));
+      if (!changed) return;
       try {
-        await overlayUpdate(core, now.id, await withTracking(core, now.overlay));
+        await overlayUpdate(core, value.id, changed);
       } catch (error) {
         if (!hasCode(error, 'ENETWORKBUSY')) throw error;
         done = false;
@@ -35,7 +36,9 @@ export async function judgeTracking(core: Core): Promise<boolean> {
   return done;
 }
 
-async function isStale(core: Core, { overlay, phase }: Network): Promise<boolean> {
-  if (!overlay || phase !== 'ready') return false;
-  return (await core.firewall.whyTracked(core, overlay)) !== overlay.self.whyTracked;
+/** What it is to be; undefined where the firewall says what it said before. */
+async function changedIn(core: Core, { overlay, phase }: Network): Promise<Overlay | undefined> {
+  if (!overlay || phase !== 'ready') return undefined;
+  const now = await withTracking(core, overlay);
+  return now.self.whyTracked === overlay.self.whyTracked ? undefined : now;
 }

@@ -11,6 +11,7 @@ import {
   looseSource,
   objectOf,
   pathTo,
+  portOf,
   unrouted,
 } from './underlay.ts';
 
@@ -29,7 +30,7 @@ export const udp: Backend & { readonly name: 'udp' } = {
   name: 'udp',
   plans: ['node'],
   overhead: (family) => OVERHEAD[family],
-  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay), whole: true }],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay, USUAL_PORT), whole: true }],
 
   networkFacts(network, overlay) {
     const object = objectOf(network);
@@ -92,16 +93,12 @@ export interface RelayPlan {
  * found out yet.
  */
 export function relayOf(network: Network, overlay: Overlay, peers: readonly Peer[]): RelayPlan {
-  const port = portOf(overlay);
+  const port = portOf(overlay, USUAL_PORT);
   const entries = peers.flatMap((peer) => {
     const path = pathTo(overlay, peer);
     return path ? peer.prefixes.map((prefix) => ({ prefix, address: path.remote, port })) : [];
   });
   return { device: deviceName(network), addresses: overlay.self.addresses, port, entries };
-}
-
-function portOf({ port }: Overlay): number {
-  return port === 0 ? USUAL_PORT : port;
 }
 
 function deviceName(network: Network): string {

@@ -31,6 +31,11 @@ export function pathTo({ self }: Overlay, peer: Peer, families: readonly Family[
   return undefined;
 }
 
+/** The UDP port of its tunnels, on every host. @param usual where nobody said */
+export function portOf({ port }: Overlay, usual: number): number {
+  return port === 0 ? usual : port;
+}
+
 /** Which host and network a fact is there for, for people. */
 export function objectOf(network: Network, peer?: Peer): string {
   return peer ? `node ${peer.node} in network ${network.name}` : `network ${network.name}`;

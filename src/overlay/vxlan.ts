@@ -13,6 +13,7 @@ import {
   objectOf,
   type Path,
   pathTo,
+  portOf,
   unrouted,
 } from './underlay.ts';
 
@@ -32,7 +33,7 @@ export const vxlan: Backend & { readonly name: 'vxlan' } = {
   name: 'vxlan',
   plans: ['node', 'flat'],
   overhead: (family) => OVERHEAD[family],
-  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay) }],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay, USUAL_PORT) }],
 
   networkFacts(network, overlay) {
     const devices = devicesOf(network, overlay).map((family) => deviceFact(network, overlay, family));
@@ -106,10 +107,6 @@ export const vxlan: Backend & { readonly name: 'vxlan' } = {
 
 const NO_PATH = 'has no address on the underlay of a family that we have one of';
 
-function portOf({ port }: Overlay): number {
-  return port === 0 ? USUAL_PORT : port;
-}
-
 function deviceName(network: Network, family: Family): string {
   return `vx${family}-${network.id.slice(0, 11)}`;
 }
@@ -161,7 +158,7 @@ function deviceFact(network: Network, overlay: Overlay, family: Family): LinkFac
     ns: '',
     object: objectOf(network),
     name: deviceName(network, family),
-    origin: { type: 'vxlan', id: vni, local, parent: self.dev, port: portOf(overlay) },
+    origin: { type: 'vxlan', id: vni, local, parent: self.dev, port: portOf(overlay, USUAL_PORT) },
     // as a port it is nobody's destination
     mac: flat ? '' : self.mac,
     mtu: flat && mtu !== 0 ? mtu : self.mtu - OVERHEAD[family],

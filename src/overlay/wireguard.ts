@@ -2,7 +2,7 @@ import type { Fact } from '../facts/index.ts';
 import type { Overlay } from '../model/index.ts';
 import type { Backend } from './backend.ts';
 import { deviceFacts, deviceName, deviceRoutes, NO_PATH } from './crypt.ts';
-import { objectOf, pathTo } from './underlay.ts';
+import { objectOf, pathTo, portOf } from './underlay.ts';
 
 /** Around an inner packet: 16 of the message, a check value of 16, UDP 8, and IP. @see wireguard.com/protocol */
 const OVERHEAD = { 4: 60, 6: 80 } as const;
@@ -23,7 +23,7 @@ export const wireguard: Backend & { readonly name: 'wireguard' } = {
   plans: ['node'],
   keyed: 'pair',
   overhead: (family) => OVERHEAD[family],
-  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay) }],
+  outer: (overlay) => [{ protocol: 'udp', port: portOf(overlay, USUAL_PORT) }],
 
   networkFacts(network, overlay) {
     const { self } = overlay;
@@ -32,7 +32,10 @@ export const wireguard: Backend & { readonly name: 'wireguard' } = {
     if (self.keyFile === undefined || self.publicKey === undefined) return facts;
     const { keyFile, publicKey } = self;
     const object = objectOf(network);
-    return [...facts, { kind: 'wg-device', ns: '', object, dev: name, keyFile, publicKey, port: portOf(overlay) }];
+    return [
+      ...facts,
+      { kind: 'wg-device', ns: '', object, dev: name, keyFile, publicKey, port: portOf(overlay, USUAL_PORT) },
+    ];
   },
 
   peerFacts(network, overlay, peer) {
@@ -45,7 +48,7 @@ export const wireguard: Backend & { readonly name: 'wireguard' } = {
       object: objectOf(network, peer),
       dev,
       publicKey: peer.publicKey,
-      endpoint: { address: path.remote, port: portOf(overlay) },
+      endpoint: { address: path.remote, port: portOf(overlay, USUAL_PORT) },
       allowedIps: peer.prefixes.toSorted(),
       keepalive: KEEPALIVE,
     };
@@ -61,10 +64,6 @@ export const wireguard: Backend & { readonly name: 'wireguard' } = {
   },
   ways: (network) => [deviceName(network, 'wg')],
 };
-
-function portOf({ port }: Overlay): number {
-  return port === 0 ? USUAL_PORT : port;
-}
 
 /** Whichever family a host is reached by, its packets fit. */
 function mtuOf({ self }: Overlay): number {
