@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
-import { inspect, linksOf, makePodman, reaches, served, SERVE } from '../lib/podman.ts';
-import { until } from '../lib/wait.ts';
+import { inspect, leavesNothing, makePodman, reaches, served, SERVE } from '../lib/podman.ts';
 
 checkDescriptors();
 
@@ -55,7 +54,6 @@ for (const from of ['distribution', 'suite'] as const) {
     assert.ok(await reaches(host, 'e', ADDRESS.outside));
     assert.ok(await reaches(host, 'e', ADDRESS.internet));
     await podman('rm', '-fa', '-t', '0');
-    // a network that goes with its last container goes behind the answer
-    await until('nothing is left', async () => (await linksOf(host)).join() === 'eth0,lo');
+    await leavesNothing(host);
   });
 }

@@ -5,7 +5,17 @@ import { checkDescriptors } from '../lib/fds.ts';
 import { ADDRESS } from '../lib/host.ts';
 import { ipBatch, startIn } from '../lib/run.ts';
 import { until } from '../lib/wait.ts';
-import { inspect, linksOf, makePodman, page, type PodmanBed, reaches, served, SERVE } from '../lib/podman.ts';
+import {
+  inspect,
+  leavesNothing,
+  linksOf,
+  makePodman,
+  page,
+  type PodmanBed,
+  reaches,
+  served,
+  SERVE,
+} from '../lib/podman.ts';
 
 checkDescriptors();
 
@@ -62,9 +72,10 @@ for (const from of ['distribution', 'suite'] as const) {
     await podman('network', 'disconnect', 'one', 'a');
     await served(host, 8080);
     assert.ok(await reaches(host, 'a', ADDRESS.internet));
-    assert.deepEqual(await linksOf(host).then((links) => links.filter((name) => name.startsWith('podman'))), [
-      'podman2',
-    ]);
+    await until('the network of nobody is gone', async () => {
+      const bridges = (await linksOf(host)).filter((name) => name.startsWith('podman'));
+      return bridges.join() === 'podman2';
+    });
     // Podman 4.3 has no words for a network's servers
     if (from === 'suite') {
       await using _servers = await nameServers(host, [53, 54]);
@@ -80,6 +91,6 @@ for (const from of ['distribution', 'suite'] as const) {
     await podman('network', 'disconnect', 'two', 'a');
     assert.equal(await page(host, 8080), '');
     await podman('rm', '-f', '-t', '0', 'a', 'b');
-    assert.deepEqual(await linksOf(host), ['eth0', 'lo']);
+    await leavesNothing(host);
   });
 }

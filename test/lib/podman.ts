@@ -147,6 +147,21 @@ export async function linksOf({ bed }: PodmanBed): Promise<string[]> {
   return links.map(({ ifname }) => ifname).toSorted();
 }
 
+/**
+ * Waits until the host has no interface but its own: Podman does not wait for a network that goes with its last container,
+ * and neither may a test take it for gone.
+ */
+export async function leavesNothing(host: PodmanBed): Promise<void> {
+  await until(
+    'nothing is left on the host',
+    async () => {
+      const left = (await linksOf(host)).filter((name) => !['eth0', 'lo'].includes(name));
+      return left.length === 0 || Promise.reject(new Error(left.join(' ')));
+    },
+    { timeout: 10_000 },
+  );
+}
+
 /** Whether a container's echo request to a name or an address is answered. @param wait seconds */
 export async function reaches({ tries }: PodmanBed, from: string, to: string, wait = 3): Promise<boolean> {
   return (await tries('exec', from, 'ping', '-c', '1', '-W', String(wait), to)).status === 0;
