@@ -11,7 +11,7 @@ status=0
 pace=1
 [ "${NETLOOM_TEST_GUEST:-}" != 1 ] || pace=4 # as test/lib/pace.ts has it
 timeout --foreground --signal=INT --kill-after=10 2400 "$node" --import ./test/lib/deadline.ts --test \
-  --test-concurrency=2 --test-timeout=$((${NETLOOM_TEST_SECONDS:-120 * pace} * 1000)) \
+  --test-concurrency=3 --test-timeout=$((${NETLOOM_TEST_SECONDS:-120 * pace} * 1000)) \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$tap" "$@" || status=$?
 for key in skipped todo cancelled; do

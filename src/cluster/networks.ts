@@ -89,7 +89,7 @@ export function defineShared(
       return plan === 'flat' ? partLength(range) : nodeLength[range.family];
     }),
     vni,
-    port: parts.overlay.port || portOf(backend, others),
+    port: portOf(backend, parts.overlay.port, others),
     directRouting,
     ...(parts.overlay.shortcut ? {} : { shortcut: false }),
     ...(parts.overlay.tracked && { tracked: true }),
@@ -101,11 +101,19 @@ export function defineShared(
   };
 }
 
-/** VXLANs tell their networks apart by the VNI; the others have a port each. */
-function portOf(backend: BackendName, others: readonly SharedNetwork[]): number {
-  const first = PORTS[backend] ?? 0;
-  if (backend === 'vxlan' || first === 0) return first;
-  return firstFree(first, new Set(others.map(({ port }) => port)));
+/**
+ * VXLANs tell their networks apart by the VNI; the others have a port each.
+ * @param asked 0: the backend's own
+ * @throws NetloomError EBADOPTION
+ */
+function portOf(backend: BackendName, asked: number, others: readonly SharedNetwork[]): number {
+  const first = PORTS[backend];
+  if (asked !== 0 && first === undefined)
+    throw new NetloomError('EBADOPTION', `option port=${asked}: backend ${backend} has no port`, {
+      hint: 'leave it out',
+    });
+  if (asked !== 0 || first === undefined) return asked;
+  return backend === 'vxlan' ? first : firstFree(first, new Set(others.map(({ port }) => port)));
 }
 
 function firstFree(first: number, taken: ReadonlySet<number>): number {
@@ -120,10 +128,9 @@ export async function sharedNetworks(tx: ReadTx): Promise<readonly SharedNetwork
 type BackendWish = Pick<OverlayWish, 'backend' | 'port' | 'directRouting' | 'rekey' | 'bgp'>;
 
 /**
-/**
  * Another backend for a network that is there, or another interval for its keys. Members change to a backend one by one, each
  * once it can be reached by both. Where it has that backend and that is bgp, other options of it: for all networks that have it.
- * @throws NetloomError EBADOPTION, ENETWORKBUSY while the last change goes on
+ * @throws NetloomError EBADOPTION; EIMMUTABLE; ENETWORKBUSY while the last change goes on
  */
 export async function changeBackend(tx: Tx, id: string, wish: BackendWish): Promise<SharedNetwork> {
   const changed = await changedBackend(tx, id, wish);
@@ -141,7 +148,12 @@ export async function changedBackend(
   if (!network) throw new NetloomError('ENETWORKNOTFOUND', 'the cluster has no such network any more');
   const { former: _, bgp, backend, port, ...rest } = network;
   const rekey = wish.rekey === undefined ? {} : { rekey: wish.rekey };
+  const back = network.former?.backend === wish.backend;
+  const had = wish.backend === backend ? port : back ? network.former.port : undefined;
+  if (had !== undefined && wish.port !== 0 && wish.port !== had) throw ofAnother(network, `port=${wish.port}`);
   if (wish.backend === backend) {
+    if (wish.directRouting !== network.directRouting)
+      throw ofAnother(network, `direct_routing=${String(wish.directRouting)}`);
     const changed = Object.keys(wish.bgp).length === 0 ? [] : withBgp(await sharedNetworks(tx), wish.bgp);
     const own = changed.find((each) => each.id === id) ?? network;
     return [{ ...own, ...rekey }, ...changed.filter((each) => each.id !== id)];
@@ -150,7 +162,6 @@ export async function changedBackend(
     throw new NetloomError('EIMMUTABLE', `network "${network.name}": the plan flat is for backend vxlan alone`, {
       hint: 'make another network with plan=node',
     });
-  const back = network.former?.backend === wish.backend;
   if (network.former && !back) {
     throw new NetloomError(
       'ENETWORKBUSY',
@@ -165,13 +176,23 @@ export async function changedBackend(
     ...rest,
     ...rekey,
     backend: wish.backend,
-    port: back ? network.former.port : wish.port || portOf(wish.backend, others),
+    port: back ? network.former.port : portOf(wish.backend, wish.port, others),
     directRouting: wish.directRouting,
     former: { backend, port },
     // of the former one, as long as hosts are reached by it
     ...(bgp ? { bgp } : bgpFor(wish.backend, wish.bgp, others)),
   };
   return [changed];
+}
+
+/** A host that has changed would not be heard by one that has not, were it not for two backends side by side. */
+function ofAnother({ name, plan }: SharedNetwork, option: string): NetloomError {
+  return new NetloomError('EIMMUTABLE', `network "${name}": ${option} comes with another backend alone`, {
+    hint:
+      plan === 'flat'
+        ? 'make another network with it'
+        : 'change to another backend (-o backend=…) first, and back with it; or make another network',
+  });
 }
 
 /** Once nobody is reached by the former backend any more, nobody needs to have it. */

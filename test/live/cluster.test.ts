@@ -204,6 +204,11 @@ test('the backend of a live network is changed under traffic, node by node, and 
   assert.ok(sent > 0 && lost <= 5, ways.join());
   await assert.rejects(two.engine.networkUpdate('pods', { internal: true }), { code: 'EIMMUTABLE' });
   await assert.rejects(two.engine.networkUpdate('pods', { options: { rekey: '1h' } }), { code: 'EBADOPTION' });
+  for (const option of [{ direct_routing: 'true' }, { port: '5000' }]) {
+    const options = { backend: 'host-gw', ...option };
+    const message = /(direct_routing=true|port=5000) comes with another backend/;
+    await assert.rejects(two.engine.networkUpdate('pods', { options }), { code: 'EIMMUTABLE', message });
+  }
   await assert.rejects(two.engine.nodeRotateKeys(['pods']), { code: 'EBADBACKEND', message: /has no keys/ });
   assert.deepEqual(await two.engine.nodeRotateKeys(), []);
   // a rehearsal changes nothing, and draws no key
@@ -211,6 +216,10 @@ test('the backend of a live network is changed under traffic, node by node, and 
   const update = await two.engine.networkUpdate('pods', { options: { backend: 'wireguard', rekey: '7d' } }, dry);
   assert.match(update.plan?.map(({ command }) => command).join('\n') ?? '', /type wireguard.*[\s\S]*keys\/\w+\/1\.key/);
   const spec = { name: 'more', driver: 'overlay', options: { backend: 'ipsec' } } as const;
+  await assert.rejects(two.engine.networkCreate({ ...spec, options: { backend: 'ipsec', port: '4500' } }), {
+    code: 'EBADOPTION',
+    message: /port=4500: backend ipsec has no port/,
+  });
   assert.ok((await two.engine.networkCreate(spec, dry)).plan?.some(({ command }) => command.includes('type xfrm')));
   assert.equal((await two.engine.networkInspect('pods')).overlay?.backend, 'host-gw');
   assert.ok(!existsSync(join(two.paths.stateDir, 'keys')));

@@ -17,8 +17,8 @@ const MBIT = 1e6;
 
 interface Report {
   readonly end: {
-    readonly sum_received: { readonly bits_per_second: number };
-    readonly sum?: { readonly bits_per_second: number };
+    /** Missing where iperf3 lost its own account of the stream, as it does now and then. */
+    readonly sum_received?: { readonly bits_per_second: number };
   };
 }
 
@@ -57,7 +57,7 @@ async function makeBed(
       if (protocol === 'tcp') words.push('-O', '1');
       else words.push('-u', '-b', String(Math.round(offered)), '-l', '1448');
       const { end } = JSON.parse(await okIn(a.netns, ['iperf3', ...words])) as Report;
-      return end.sum_received.bits_per_second;
+      return end.sum_received?.bits_per_second ?? NaN;
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
@@ -65,7 +65,7 @@ async function makeBed(
 
 /**
  * The rate holds within 5 %. iperf3 itself measures wrongly, either way, where it has to wait for a processor: of six
- * measurements one has to be right, and the first that is ends it. Each is longer than the one before: what counts wrongly is
+ * measurements (NaN: it did not say) one has to be right, and the first that is ends it. Each is longer than the one before: what counts wrongly is
  * its beginning and its end.
  */
 async function holds(
