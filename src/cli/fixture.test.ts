@@ -22,6 +22,7 @@ import type {
   JoinSpec,
   Network,
   NetworkDetail,
+  NetworkPeer,
   NetworkSpec,
   NetworkUpdate,
   Node,
@@ -107,6 +108,11 @@ export const SHARED: Network = {
     },
   },
 };
+
+/** Who else has it. */
+export const PEERS: readonly NetworkPeer[] = [
+  { node: 'b', addresses: ['2001:db8::2'], prefixes: ['10.244.2.0/24'], backend: 'vxlan', direct: false },
+];
 
 export const ENDPOINT: Endpoint = {
   id: hex('e'),
@@ -326,7 +332,7 @@ export class FixtureEngine implements EngineApi {
   }
   async networkInspect(ref: string): Promise<NetworkDetail> {
     const network = this.#network(ref);
-    return { ...network, endpoints: network.id === WEB.id ? [ENDPOINT] : [] };
+    return { ...network, endpoints: network.id === WEB.id ? [ENDPOINT] : [], ...(network.overlay && { peers: PEERS }) };
   }
   async networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
     this.#note('networkRemove', ref, options);

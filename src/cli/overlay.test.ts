@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NetloomError } from '../errors.ts';
 import { parseNetworkSpec } from '../model/index.ts';
-import { FixtureEngine, NODE, ran, SHARED, WEB } from './fixture.test.ts';
+import { FixtureEngine, PEERS, ran, SHARED, WEB } from './fixture.test.ts';
 import { DRIVER_OPTIONS } from './option-words.ts';
 
 function sharing(): FixtureEngine {
   const engine = new FixtureEngine();
   engine.networks = [WEB, SHARED];
-  const on = (name: string): (typeof NODE.networks)[number] => ({ ...NODE.networks[0]!, name });
-  engine.nodes = [
-    { ...NODE, networks: [on('other'), on('shared')] },
-    { ...NODE, name: 'b', addresses: ['2001:db8::2'], networks: [on('shared')] },
-    { ...NODE, name: 'c', networks: [on('other')] },
-  ];
   return engine;
 }
 
@@ -52,8 +45,8 @@ test('network inspect shows what a network is between hosts, and which have it',
   const { stdout } = await ran(['network', 'inspect', 'shared'], { engine });
   const [shown] = JSON.parse(stdout) as [Record<string, unknown>];
   assert.deepEqual(shown['Peers'], [
-    { Name: 'a', IP: '192.0.2.1' },
-    { Name: 'b', IP: '2001:db8::2' },
+    { Name: 'a', IP: '192.0.2.1', Prefixes: '10.244.1.0/24', Backend: 'wireguard' },
+    { Name: 'b', IP: '2001:db8::2', Prefixes: '10.244.2.0/24', Backend: 'vxlan' },
   ]);
   const { plan, backend, ranges, vni, port, directRouting, bridge } = shown['Options'] as Record<string, string>;
   assert.deepEqual(
@@ -69,21 +62,7 @@ test('network inspect shows what a network is between hosts, and which have it',
     },
   );
   const json = JSON.parse((await ran(['--json', 'network', 'inspect', 'shared'], { engine })).stdout) as unknown;
-  assert.deepEqual(json, [{ ...SHARED, endpoints: [] }]);
-});
-
-test('with etcd away the peers alone are missing; another failure is one', async () => {
-  const engine = sharing();
-  const fails = (code: string) => async (): Promise<never> => {
-    throw new NetloomError(code, 'no');
-  };
-  engine.nodeList = fails('EETCDAWAY');
-  const { stdout, status } = await ran(['network', 'inspect', 'shared'], { engine });
-  const [shown] = JSON.parse(stdout) as [Record<string, unknown>];
-  assert.deepEqual([status, shown['Scope'], 'Peers' in shown], [0, 'global', false]);
-  engine.nodeList = fails('EETCDTLS');
-  assert.equal((await ran(['network', 'inspect', 'shared'], { engine })).status, 1);
-  assert.equal((await ran(['network', 'inspect', 'web'], { engine })).status, 0);
+  assert.deepEqual(json, [{ ...SHARED, endpoints: [], peers: PEERS }]);
 });
 
 const complete = async (...words: string[]): Promise<string[]> =>

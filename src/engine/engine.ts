@@ -68,7 +68,6 @@ import { DEFAULT_PATHS, type Paths } from './paths.ts';
 import * as pools from './pools.ts';
 import { Reaper } from './reaper.ts';
 import { rehearse, rehearseSteps } from './rehearse.ts';
-import { endpointsOn, findNetwork } from './records.ts';
 import { needsRecovery, recover, type Recovery } from './recover.ts';
 import { KeyedMutex } from './mutex.ts';
 import * as updates from './updates.ts';
@@ -176,13 +175,8 @@ export class Engine implements EngineApi {
   networkList(): Promise<readonly Network[]> {
     return networks.networkList(this.#core);
   }
-  async networkInspect(ref: string): Promise<NetworkDetail> {
-    const builtIn = networks.BUILT_IN.find((n) => n.name === ref);
-    if (builtIn) return { ...builtIn, endpoints: [] };
-    return await this.#core.store.read(async (tx) => {
-      const network = await findNetwork(tx, ref);
-      return { ...network, endpoints: await endpointsOn(tx, network.id) };
-    });
+  networkInspect(ref: string): Promise<NetworkDetail> {
+    return networks.networkInspect(this.#core, ref);
   }
   networkRemove(ref: string, options?: ChangeOptions): Promise<Outcome<Network>> {
     return this.#change('networkRemove', options, (core, wishes) => cluster.networkRemove(core, ref, wishes));

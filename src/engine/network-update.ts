@@ -208,9 +208,10 @@ async function changesOf(
     was.push(...factsOfEndpoint(other ?? before, move.was, move.workload));
     is.push(...factsOfEndpoint(other ?? after, move.is, move.workload));
   }
-  const others = await keysOfOthers(tx, before);
   const stays = new Set(is.map(factKey));
+  const goes = was.some((fact) => !stays.has(factKey(fact)));
   // what goes from here stays where another network is on it, too
+  const others = goes ? await keysOfOthers(tx, before) : stays;
   const own = was.filter((fact) => stays.has(factKey(fact)) || !others.has(factKey(fact)));
   // the first one with guard brings the table of it
   const guard = isGuarded(after) && !isGuarded(before) ? rulesetFacts([after]) : [];

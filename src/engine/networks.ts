@@ -6,8 +6,10 @@ import {
   type ChangeOptions,
   type Network,
   type NetworkContext,
+  type NetworkDetail,
   type NetworkOptions,
   type NetworkParts,
+  type NetworkPeer,
   type NetworkSpec,
   newId,
   type Occupied,
@@ -35,7 +37,7 @@ import { settleParent } from './parent.ts';
 import { occupiedBy, occupiedByPools } from './occupied.ts';
 import { forgetLoans } from './lent.ts';
 import { factsOfPeer, factsOfRemote, overlayFacts, PEERS, peersOf, REMOTES, remotesOf } from './overlay.ts';
-import { findNetwork, KEYS } from './records.ts';
+import { endpointsOn, findNetwork, KEYS } from './records.ts';
 import { forgetServed } from './served-ports.ts';
 
 /** The network that a workload is on when nobody says which; its bridge has a name that people can remember. */
@@ -138,6 +140,20 @@ export async function networkPrune(core: Core, options?: ChangeOptions): Promise
     }
   }
   return { value: removed, ...(options?.explain ? { plan } : {}) };
+}
+
+export async function networkInspect(core: Core, ref: string): Promise<NetworkDetail> {
+  const builtIn = BUILT_IN.find(({ name }) => name === ref);
+  if (builtIn) return { ...builtIn, endpoints: [] };
+  return await core.store.read(async (tx) => {
+    const network = await findNetwork(tx, ref);
+    const endpoints = await endpointsOn(tx, network.id);
+    if (!network.overlay) return { ...network, endpoints };
+    const peers = (await peersOf(tx, network.id)).map(
+      ({ node, addresses, prefixes, backend, direct }): NetworkPeer => ({ node, addresses, prefixes, backend, direct }),
+    );
+    return { ...network, endpoints, peers };
+  });
 }
 
 /** The default network, made when it is first needed. The plan says how, where that was asked for and it was not there. */

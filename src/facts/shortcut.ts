@@ -8,6 +8,7 @@ import {
   mapsOfProgram,
   openMap,
   type ShortcutPlace,
+  type ShortcutPlan,
   shortcutProgram,
 } from '../bpf/index.ts';
 import { hasCode } from '../errors.ts';
@@ -140,11 +141,27 @@ function directionOf({ at }: Pick<ShortcutFact, 'at'>): Direction {
 
 /** Says what the program does: two that are called the same are the same. */
 function nameOf({ at, bridge, segment, ranges, port }: ShortcutFact): string {
-  const words = JSON.stringify([VERSION, at, bridge, segment ?? false, ranges, port ?? {}]);
-  return `netloom-${at}-${createHash('sha256').update(words).digest('hex').slice(0, 16)}`;
+  revision ??= digestOf(sampleCode());
+  const words = JSON.stringify([revision, at, bridge, segment ?? false, ranges, port ?? {}]);
+  return `netloom-${at}-${digestOf(words).slice(0, 16)}`;
 }
-/** Of what src/bpf makes of a plan: a change of it makes other programs. */
-const VERSION = 1;
+/** Of what src/bpf makes of plans: where another release makes something else of the same one, it is another program. */
+let revision: string | undefined;
+
+function* sampleCode(): Iterable<Uint8Array> {
+  const port = { mac: '02:00:00:00:00:01', addresses: ['192.0.2.1', '2001:db8::1'], bridgeMac: '02:00:00:00:00:02' };
+  for (const at of ['out', 'way', 'port'] as const) {
+    for (const segment of [{}, { segment: true } as const]) {
+      const plan = planOf({ at, ...segment, ranges: TRIED, ...(at === 'port' && { port }) }, 0);
+      yield shortcutProgram(plan, 0);
+    }
+  }
+}
+function digestOf(parts: string | Iterable<Uint8Array>): string {
+  const hash = createHash('sha256');
+  for (const part of typeof parts === 'string' ? [parts] : parts) hash.update(part);
+  return hash.digest('hex');
+}
 
 async function attach(kernel: KernelView, fact: ShortcutFact): Promise<void> {
   const conn = kernel.rtnl(fact.ns);
@@ -162,8 +179,19 @@ interface Place {
 }
 
 async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, table }: Place): Promise<void> {
-  const { at, segment, ranges, port } = fact;
-  const plan = {
+  using program = loadClassifier(`netloom_${fact.at}`, shortcutProgram(planOf(fact, bridge), table.number));
+  await conn.execute(clsactEnsure(dev));
+  const direction = directionOf(fact);
+  await conn.execute(
+    bpfReplace({ index: dev, pref: TC_SHORTCUT, handle: fact.handle, direction, name: nameOf(fact) }, program.number),
+  );
+}
+
+function planOf(
+  { at, segment, ranges, port }: Pick<ShortcutFact, 'at' | 'segment' | 'ranges' | 'port'>,
+  bridge: number,
+): ShortcutPlan {
+  return {
     at,
     bridge,
     ...(segment && { segment }),
@@ -179,12 +207,6 @@ async function install(conn: NetlinkConn, fact: ShortcutFact, { dev, bridge, tab
       },
     }),
   };
-  using program = loadClassifier(`netloom_${at}`, shortcutProgram(plan, table.number));
-  await conn.execute(clsactEnsure(dev));
-  const direction = directionOf(fact);
-  await conn.execute(
-    bpfReplace({ index: dev, pref: TC_SHORTCUT, handle: fact.handle, direction, name: nameOf(fact) }, program.number),
-  );
 }
 
 /** The table of the network's connections; undefined where there is none yet. */

@@ -11,6 +11,7 @@ import type {
 import type { DoctorReport } from './doctor.ts';
 import type { EngineEvent, EventFilter } from './events.ts';
 import type { Network, NetworkSpec, NetworkUpdate } from './network.ts';
+import type { Peer } from './overlay.ts';
 import type { AddressPool, AddressPoolDetail, AllocateSpec, Allocation, PoolSpec, ReleaseSpec } from './pool.ts';
 
 /** Asked of every verb that changes something. */
@@ -51,7 +52,11 @@ export interface Outcome<T> {
 
 export interface NetworkDetail extends Network {
   readonly endpoints: readonly Endpoint[];
+  /** Of a network that hosts share: the others that have it, by name, as this one knows them; with etcd away, too. */
+  readonly peers?: readonly NetworkPeer[];
 }
+/** Another host of a shared network. Of flannel's, `node` is what its lease is called: `10.244.1.0-24`. */
+export type NetworkPeer = Pick<Peer, 'node' | 'addresses' | 'prefixes' | 'backend' | 'direct'>;
 export interface ContainerDetail extends Container {
   readonly state: ContainerState;
   readonly endpoints: readonly Endpoint[];

@@ -100,6 +100,9 @@ test('vxlan: flannel and we reach each other by both families; leases come, go, 
       status.faults.some((line) => line.startsWith(`lease ${lease} of flannel network pods: `)),
       lease,
     );
+  const { peers = [] } = await bed.engine().networkInspect('pods');
+  const names = peers.map(({ node }) => node);
+  assert.ok(names.includes('10.244.77.0-24&fd00:244:0:77::-64') && !faults.some((lease) => names.includes(lease)));
   const there = await routes(bed);
   assert.match(there, /10\.244\.77\.0\/24 via 10\.244\.77\.0 dev vx4-\S+ .*onlink/);
   assert.doesNotMatch(there, /10\.244\.(78|79|80|83)\.|10\.99\.|\/17/);

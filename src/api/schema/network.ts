@@ -228,7 +228,22 @@ export const network: Named<Network> = define<Network>()('Network', Type.Object(
 
 export const networkDetail: Named<NetworkDetail> = define<NetworkDetail>()(
   'NetworkDetail',
-  Type.Object({ ...NETWORK, endpoints: Type.Array(endpoint.ref) }),
+  Type.Object({
+    ...NETWORK,
+    endpoints: Type.Array(endpoint.ref),
+    peers: Type.Optional(
+      Type.Array(
+        Type.Object({
+          node: PEER.node,
+          addresses: PEER.addresses,
+          prefixes: PEER.prefixes,
+          backend: PEER.backend,
+          direct: PEER.direct,
+        }),
+        { description: 'Of a network that hosts share: the others that have it, as this one knows them.' },
+      ),
+    ),
+  }),
 );
 
 export const subnetSpec: Named<SubnetSpec> = define<SubnetSpec>()(

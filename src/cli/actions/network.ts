@@ -1,5 +1,4 @@
-import { hasCode } from '../../errors.ts';
-import type { EngineApi, Network, NetworkDetail, NetworkSpec, NetworkUpdate, Node } from '../../model/index.ts';
+import type { Network, NetworkDetail, NetworkSpec, NetworkUpdate } from '../../model/index.ts';
 import type { CliContext } from '../context.ts';
 import { type EndpointFlags, endpointWords } from '../endpoint-flags.ts';
 import { UsageError } from '../errors.ts';
@@ -73,17 +72,7 @@ export async function inspect(this: CliContext, flags: InspectFlags, ...refs: st
     const names = namesOf(await api.containerList({ all: true }));
     const records: NetworkDetail[] = [];
     for (const ref of refs) records.push(await api.networkInspect(ref));
-    const shared = records.some(({ overlay }) => overlay !== undefined);
-    const nodes = shared && flags.json !== true ? await nodesIfThere(api) : undefined;
-    printInspect(this, flags, records, (network) => networkInspect(network, names, nodes));
-  });
-}
-
-/** Of what this host knows itself, there is something to show with etcd away, too. */
-async function nodesIfThere(api: EngineApi): Promise<readonly Node[] | undefined> {
-  return await api.nodeList().catch((error: unknown) => {
-    if (['ENODAEMON', 'ENOCLUSTER', 'EETCDAWAY', 'ETENURELOST'].some((code) => hasCode(error, code))) return undefined;
-    throw error;
+    printInspect(this, flags, records, (network) => networkInspect(network, names));
   });
 }
 

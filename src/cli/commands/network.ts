@@ -92,7 +92,7 @@ const inspect = define<InspectFlags, string[]>({
   topic: 'Networks',
   brief: 'Show everything about networks',
   description:
-    "Prints a JSON array under Docker's field names; with --json, the API's own records. Options of a network that hosts share say what it is between them, Peers which nodes have it, IPAM what of it is this host's.",
+    "Prints a JSON array under Docker's field names; with --json, the API's own records. Options of a network that hosts share say what it is between them, Peers which hosts have it, and by which backend each is reached, IPAM what of it is this host's.",
   examples: [
     { command: 'netloom network inspect web', note: 'Everything.' },
     { command: "netloom network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' web", note: 'Its subnets.' },

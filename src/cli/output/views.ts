@@ -3,7 +3,7 @@ import type {
   Endpoint,
   Network,
   NetworkDetail,
-  Node,
+  NetworkPeer,
   Overlay,
   PortSpec,
   PublishedPort,
@@ -50,12 +50,7 @@ function scope({ driver }: Network): 'global' | 'local' {
   return driver === 'overlay' ? 'global' : 'local';
 }
 
-/** @param nodes  of the cluster, where they are known */
-export function networkInspect(
-  network: NetworkDetail,
-  containerNames: ReadonlyMap<string, string>,
-  nodes?: readonly Node[],
-): View {
+export function networkInspect(network: NetworkDetail, containerNames: ReadonlyMap<string, string>): View {
   return {
     Name: network.name,
     Id: network.id,
@@ -93,7 +88,7 @@ export function networkInspect(
       ),
     },
     Labels: network.labels,
-    ...(network.overlay && nodes && { Peers: peers(network, nodes) }),
+    ...(network.overlay && { Peers: peers(network.overlay, network.peers) }),
   };
 }
 
@@ -138,10 +133,16 @@ function trackedOf(tracked: true | undefined, whyTracked: string | undefined): V
 }
 
 /** As of Docker's overlay networks: every node that has the network, this one, too. */
-function peers(network: Network, nodes: readonly Node[]): View[] {
-  return nodes
-    .filter(({ networks }) => networks.some(({ name }) => name === network.name))
-    .map(({ name, addresses }) => ({ Name: name, IP: addresses[0] ?? '' }));
+function peers({ plan, self }: Overlay, others: readonly NetworkPeer[] = []): View[] {
+  return [self, ...others]
+    .toSorted((a, b) => (a.node < b.node ? -1 : 1))
+    .map(({ node, addresses, prefixes, backend }) => ({
+      Name: node,
+      IP: addresses[0] ?? '',
+      // in the other plan they are many, and say nothing of where an address is
+      ...(plan === 'node' && { Prefixes: prefixes.join(',') }),
+      Backend: backend,
+    }));
 }
 
 export function containerRow(container: ContainerDetail, look: Look): View {
