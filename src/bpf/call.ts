@@ -66,11 +66,7 @@ export function mapsOfProgram(id: number): readonly number[] {
   const maps = new Uint8Array(4 * MAPS);
   const view = new DataView(info.buffer);
   view.setUint32(52, MAPS, true);
-  const attr = new Uint8Array(16);
-  const head = new DataView(attr.buffer);
-  head.setUint32(0, fd.number, true);
-  head.setUint32(4, info.length, true);
-  syscall(`program ${id}`, () => native.bpf(CMD.OBJ_GET_INFO_BY_FD, attr, Uint32Array.of(0, 8, 1, 56), info, maps));
+  infoOf(`program ${id}`, fd, info, [[56, maps]]);
   const count = Math.min(view.getUint32(52, true), MAPS);
   return Array.from({ length: count }, (_, i) => new DataView(maps.buffer).getUint32(i * 4, true));
 }
@@ -79,6 +75,26 @@ const MAPS = 4;
 /** @throws SyscallError ENOENT where it is gone by now */
 export function openMap(id: number): Fd {
   return byId(CMD.MAP_GET_FD_BY_ID, id, `map ${id}`);
+}
+
+/** Bytes of a map's keys and values. */
+export function shapeOf(map: Fd): { readonly key: number; readonly value: number } {
+  // struct bpf_map_info up to value_size
+  const info = new Uint8Array(16);
+  infoOf('map', map, info, []);
+  const view = new DataView(info.buffer);
+  return { key: view.getUint32(8, true), value: view.getUint32(12, true) };
+}
+
+/** @param parts where the kernel writes to what `info` points to: at which byte of it, and the buffer */
+function infoOf(what: string, fd: Fd, info: Uint8Array, parts: readonly (readonly [number, Uint8Array])[]): void {
+  const attr = new Uint8Array(16);
+  const head = new DataView(attr.buffer);
+  head.setUint32(0, fd.number, true);
+  head.setUint32(4, info.length, true);
+  const places = Uint32Array.from([0, 8, ...parts.flatMap(([at]) => [1, at])]);
+  const buffers = parts.map(([, buffer]) => buffer);
+  syscall(what, () => native.bpf(CMD.OBJ_GET_INFO_BY_FD, attr, places, info, ...buffers));
 }
 
 function byId(command: number, id: number, what: string): Fd {

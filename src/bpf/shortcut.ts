@@ -25,12 +25,12 @@ export interface ShortcutPlan {
 }
 
 /**
- * What a connection is called in the map: both addresses, both ports, the family. The kernel looks at every byte. Its value is
- * the index of the link that it left by.
+ * What a direction of a connection is called in the map: both addresses, both ports, the family. The kernel looks at every byte.
+ * Its value is the index of the link that it left by, and until when it may go past, in jiffies.
  */
 export const FLOW: { readonly key: number; readonly value: number; readonly entries: number } = {
   key: 40,
-  value: 4,
+  value: 16,
   entries: 16384,
 };
 
@@ -46,6 +46,7 @@ const HELPER = {
   changeHead: 43,
   loadBytesRelative: 68,
   fibLookup: 69,
+  jiffies64: 118,
   redirectNeigh: 152,
   checkMtu: 163,
 } as const;
@@ -57,7 +58,9 @@ const TC_ACT_SHOT = 2;
 const FIB_SUCCESS = 0;
 const FIB_NO_NEIGH = 7;
 const TCP = 6;
+const FIN = 0x01;
 const SYN = 0x02;
+const RST = 0x04;
 
 const ETHERNET = 14;
 /** On the stack, from its end downwards: IP's and TCP's headers, the connection, struct bpf_fib_lookup, what is written anew. */
@@ -66,7 +69,9 @@ const KEY = HEADERS - FLOW.key;
 const FIB = KEY - 64;
 /** So that IP's part of it is at a multiple of eight. */
 const FRESH = FIB - 30;
-const VALUE = FRESH - 2 - 8;
+const VALUE = FRESH - 2 - FLOW.value;
+/** In the value. */
+const UNTIL = 8;
 const MTU = VALUE - 8;
 const FIB_AT = {
   family: 0,
@@ -213,20 +218,38 @@ function mustBe(a: Assembler, at: number, address: Uint8Array, length: number, o
 }
 
 function record(a: Assembler, map: number): void {
-  a.load(4, 2, CTX, SKB.ifindex).store(4, STACK, VALUE, r(2));
+  a.load(4, 2, CTX, SKB.ifindex)
+    .store(4, STACK, VALUE, r(2))
+    .store(4, STACK, VALUE + 4, 0);
+  a.store(8, STACK, VALUE + UNTIL, 0);
   a.map(1, map).mov(2, r(STACK)).alu('add', 2, KEY).mov(3, r(STACK)).alu('add', 3, VALUE).mov(4, 0);
   a.call(HELPER.mapUpdate).jump('pass');
 }
+
+/** Jiffies: a minute or two, whatever the kernel's HZ is (from half of one with 1000 to five with 100). */
+const PERIOD = 30_000;
 
 function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): void {
   const { af, bytes, header, source, target, ttl, fresh, etherType } = FAMILIES[family];
   const onward = `onward${family}`;
   const key = (): Assembler => a.map(1, map).mov(2, r(STACK)).alu('add', 2, KEY);
-  // one that begins: what was known of its like is no more
-  a.mov(2, r(FLAGS)).alu('and', 2, SYN).jumpIf('==', 2, 0, onward);
+  // one that begins: what was known of its like is no more. One that ends: the rest of both directions goes the whole way
+  a.mov(2, r(FLAGS))
+    .alu('and', 2, SYN | FIN | RST)
+    .jumpIf('==', 2, 0, onward);
+  key().call(HELPER.mapDelete);
+  a.alu('and', FLAGS, SYN).jumpIf('!=', FLAGS, 0, 'pass');
+  copy(a, KEY, HEADERS + target, bytes);
+  copy(a, KEY + 16, HEADERS + source, bytes);
+  copy(a, KEY + 32, HEADERS + header + 2, 2, 2);
+  copy(a, KEY + 34, HEADERS + header, 2, 2);
   key().call(HELPER.mapDelete).jump('pass');
   a.label(onward);
   key().call(HELPER.mapLookup).jumpIf('==', 0, 0, 'pass');
+  // the first one, and one now and then, is for connection tracking to see
+  const past = `past${family}`;
+  a.mov(OUT, r(0)).call(HELPER.jiffies64).load(8, 2, OUT, UNTIL).jumpIf('>', 2, r(0), past);
+  a.alu('add', 0, PERIOD).store(8, OUT, UNTIL, r(0)).jump('pass').label(past);
   if (plan.segment) return goOnByPort(a);
   if (plan.at === 'way') findBeginning(a, family);
   a.load(1, 2, STACK, HEADERS + ttl).jumpIf('<=', 2, 1, 'pass');
@@ -309,11 +332,11 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
 }
 
 /**
- * By the port in the entry that was found, past the bridge, unless it is gone, or the frame too large for it: asking costs
+ * By the port in the entry that was found, whose place is in OUT, past the bridge, unless it is gone, or the frame too large for it: asking costs
  * nothing beside the bridge's own way through, a tenth of questions and answers.
  */
 function goOnByPort(a: Assembler): void {
-  a.load(4, OUT, 0, 0).load(4, 2, CTX, SKB.ifindex).jumpIf('==', OUT, r(2), 'pass');
+  a.load(4, OUT, OUT, 0).load(4, 2, CTX, SKB.ifindex).jumpIf('==', OUT, r(2), 'pass');
   a.store(4, STACK, MTU, 0);
   a.mov(1, r(CTX)).mov(2, r(OUT)).mov(3, r(STACK)).alu('add', 3, MTU).mov(4, 0).mov(5, 0);
   a.call(HELPER.checkMtu).jumpIf('!=', 0, 0, 'pass');

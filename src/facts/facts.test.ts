@@ -265,8 +265,8 @@ const TABLE: { readonly [K in Fact['kind']]: Row } = {
     within: ['link  ve0'],
     called: 'the shortcut at ve0',
     commands: {
-      add: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-8122294aa53dc240"`,
-      change: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-8122294aa53dc240"`,
+      add: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-58b25bfaa50f7e64"`,
+      change: `tc qdisc add dev ve0 clsact; tc filter replace dev ve0 ingress pref 28269 protocol all handle 0x1234 bpf direct-action object-pinned "$BPF/netloom-port-58b25bfaa50f7e64"`,
       delete: 'tc filter delete dev ve0 ingress pref 28269 handle 0x1234 bpf',
     },
   },

@@ -7,6 +7,7 @@ import {
   loadClassifier,
   mapsOfProgram,
   openMap,
+  shapeOf,
   type ShortcutPlace,
   type ShortcutPlan,
   shortcutProgram,
@@ -226,7 +227,11 @@ async function heldTable(
       const filter = parseBpf(message);
       if (filter?.pref !== TC_SHORTCUT || filter.handle !== handle) continue;
       const table = tableOf(filter.id);
-      if (table !== undefined) return openMap(table);
+      if (table === undefined) continue;
+      const map = openMap(table);
+      const { key, value } = shapeOf(map);
+      if (key === FLOW.key && value === FLOW.value) return map;
+      map.close(); // another release's, which writes down something else
     }
   }
   return undefined;

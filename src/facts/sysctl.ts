@@ -48,12 +48,16 @@ function plain(value: string): string {
   return value.trim().replaceAll(/\s+/g, ' ');
 }
 
-/** Undefined where the interface that it belongs to is not there. @throws UnsupportedError for one that no kernel has */
+/**
+ * Undefined where the interface that it belongs to is not there, or connection tracking, which our own rule set brings.
+ * @throws UnsupportedError for one that no kernel has
+ */
 function valueOf(netns: Netns, fact: SysctlFact): string | undefined {
   try {
     return readSysctl(netns, fact.name);
   } catch (error) {
-    if (fact.dev !== '' && hasCode(error, 'EUNSUPPORTED')) return undefined;
+    const comes = fact.dev !== '' || fact.name.startsWith('net.netfilter.');
+    if (comes && hasCode(error, 'EUNSUPPORTED')) return undefined;
     throw error;
   }
 }

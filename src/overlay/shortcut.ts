@@ -1,6 +1,6 @@
 import { withoutLength } from '../addr/index.ts';
 import { bridgeMac, bridgeOptions, isGuarded } from '../drivers/index.ts';
-import type { ShortcutFact } from '../facts/index.ts';
+import type { Fact, ShortcutFact, SysctlFact } from '../facts/index.ts';
 import type { Endpoint, Network, Overlay } from '../model/index.ts';
 import { objectOf } from './underlay.ts';
 
@@ -17,18 +17,27 @@ function hasShortcuts(network: Network): network is Network & { readonly overlay
  * At the bridge, and at every way to other hosts. Each of them holds the network's table.
  * @param ways interfaces by which packets of other hosts come in
  */
-export function networkShortcuts(network: Network, ways: readonly string[]): readonly ShortcutFact[] {
+export function networkShortcuts(network: Network, ways: readonly string[]): readonly Fact[] {
   if (!hasShortcuts(network)) return [];
   const { bridge } = bridgeOptions(network);
-  const base = { ...baseOf(network, objectOf(network)), bridge, holders: [bridge, ...ways] };
+  const object = objectOf(network);
+  const base = { ...baseOf(network, object), bridge, holders: [bridge, ...ways] };
   return [
-    { ...base, dev: bridge, at: 'out' },
+    { kind: 'sysctl', ns: '', object, ...LIBERAL } satisfies SysctlFact,
+    { ...base, dev: bridge, at: 'out' } satisfies ShortcutFact,
     ...ways.flatMap((dev): ShortcutFact[] => [
       { ...base, dev, at: 'out' },
       { ...base, dev, at: 'way' },
     ]),
   ];
 }
+
+/**
+ * Connection tracking sees of a connection that goes past its beginning, its end and a packet now and then: whoever goes the
+ * whole way in between, as what comes by GRE or from a limited endpoint does, is no stranger for having windows it has not seen.
+ * @see https://docs.kernel.org/networking/nf_conntrack-sysctl.html
+ */
+const LIBERAL = { name: 'net.netfilter.nf_conntrack_tcp_be_liberal', value: '1', dev: '' } as const;
 
 /**
  * At the host's end of an endpoint's pair, or at its tap. In one segment frames for it come from the bridge's ports as well,

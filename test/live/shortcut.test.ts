@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Netns } from '../../src/kernel/index.ts';
 import { checkDescriptors } from '../lib/fds.ts';
 import { type Host, type Machines, makeMachines, makeNetwork, type Workload } from '../lib/machines.ts';
+import { tcpHold, tcpServer } from '../lib/peer.ts';
 import { jsonIn, okIn, runIn } from '../lib/run.ts';
 import { startTraffic } from '../lib/traffic.ts';
 import { transfer } from '../lib/transfer.ts';
@@ -29,6 +30,17 @@ async function counting(netns: Netns, family: 'inet' | 'bridge' = 'inet'): Promi
     Number(/packets (\d+)/.exec(await okIn(netns, ['nft', 'list', 'table', family, 'test']))![1]);
   const before = await read();
   return async () => (await read()) - before;
+}
+
+/**
+ * As many a host has it: whoever begins is judged, what belongs to a connection goes on, and nothing else of TCP does. What goes
+ * the whole way in one direction alone is no connection to it.
+ */
+async function guard(netns: Netns): Promise<void> {
+  await okIn(netns, [
+    'nft',
+    'table inet firewall { chain forward { type filter hook forward priority 10; ct state established,related accept; ct state new tcp flags syn accept; meta l4proto tcp drop; }; }',
+  ]);
 }
 
 /** A network on two hosts, and a workload on each. */
@@ -62,6 +74,7 @@ const WAYS = GUEST
 
 test('once begun, connections go past the rule sets of both hosts, in both families', async (t) => {
   await using machines = await makeMachines(2);
+  for (const { netns } of machines.hosts) await guard(netns);
   for (const [i, way] of WAYS.entries()) {
     await t.test(way, async () => {
       const [backend, plan = 'node'] = way.split(' ') as [string, string?];
@@ -129,6 +142,51 @@ if (!GUEST) {
     assert.notEqual(refused.status, 0, 'no new connection');
     assert.equal(traffic.report().broken, 0);
     assert.ok(opened > 0);
+  });
+
+  test('a limited endpoint, whose own packets go the whole way, is no stranger to the host’s firewall', async () => {
+    await using bed = await pair({ backend: 'vxlan', plan: 'node' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    for (const { netns } of hosts) await guard(netns);
+    await hosts[0].engine.endpointUpdate(a.id, { egressRate: 400e6 });
+    for (const address of b.addresses) assert.ok(await transfer(a.netns, b.netns, address, MEGABYTES), address);
+    for (const address of a.addresses) assert.ok(await transfer(b.netns, a.netns, address, MEGABYTES), address);
+  });
+
+  test('connection tracking sees a connection begin and end, and knows it in between', async () => {
+    await using bed = await pair({ backend: 'vxlan', plan: 'node' });
+    const { hosts, workloads } = bed;
+    const [a, b] = workloads;
+    const address = b.addresses[0]!;
+    for (const { netns } of hosts) await guard(netns);
+    await using server = await tcpServer(b.netns, '0.0.0.0', 7000);
+    const stateAt = async (netns: Netns): Promise<string | undefined> =>
+      /^tcp +6 \d+ (\w+) .*dport=7000/m.exec(await okIn(netns, ['conntrack', '-L', '-p', 'tcp']))?.[1];
+    {
+      await using held = await tcpHold(a.netns, address, server.port);
+      for (let i = 0; i < 3; i++) assert.ok((await held.again()).ok);
+      for (const { netns } of hosts) assert.equal(await stateAt(netns), 'ESTABLISHED');
+    }
+    for (const { netns } of hosts)
+      await until('its end is seen', async () => !['ESTABLISHED', undefined].includes(await stateAt(netns)));
+
+    // where all programs go at once, what was under way is no stranger
+    await using traffic = await startTraffic({
+      ...{ client: a.netns, server: b.netns, serverPort: 7001, address, port: 7001 },
+    });
+    await until('streams flow', () => Promise.resolve(traffic.report().bytes > 1e5));
+    const { netns } = hosts[1];
+    await okIn(netns, [
+      'sh',
+      '-c',
+      'for d in $(ip -o link | cut -d: -f2 | cut -d@ -f1); do tc qdisc delete dev $d clsact 2>/dev/null; done; true',
+    ]);
+    for (let i = 0; i < 5; i++) {
+      const { bytes } = traffic.report();
+      await until('more went round', () => Promise.resolve(traffic.report().bytes > bytes + 1e5));
+    }
+    assert.equal(traffic.report().broken, 0);
   });
 
   test('in one segment, a way that is made anew carries what was under way', async () => {
