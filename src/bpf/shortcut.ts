@@ -226,7 +226,7 @@ function record(a: Assembler, map: number): void {
   a.call(HELPER.mapUpdate).jump('pass');
 }
 
-/** Jiffies: a minute or two, whatever the kernel's HZ is (from half of one with 1000 to five with 100). */
+/** Jiffies: half a minute where the kernel's HZ is 1000, five where it is 100. Connection tracking keeps what it has for days. */
 const PERIOD = 30_000;
 
 function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): void {
@@ -332,8 +332,8 @@ function goOn(a: Assembler, plan: ShortcutPlan, family: 4 | 6, map: number): voi
 }
 
 /**
- * By the port in the entry that was found, whose place is in OUT, past the bridge, unless it is gone, or the frame too large for it: asking costs
- * nothing beside the bridge's own way through, a tenth of questions and answers.
+ * By the port in the entry that was found, whose place is in OUT, past the bridge, unless it is gone, or the frame too large
+ * for it: asking costs nothing beside the bridge's own way through, a tenth of questions and answers.
  */
 function goOnByPort(a: Assembler): void {
   a.load(4, OUT, OUT, 0).load(4, 2, CTX, SKB.ifindex).jumpIf('==', OUT, r(2), 'pass');
